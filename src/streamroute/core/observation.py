@@ -1,0 +1,70 @@
+"""Immutable facts, published once at the end of each attempt and each request.
+
+Health, logs, metrics and `/status` are all fed from these. They carry no prompt, no completion and no key.
+Durations are seconds; None where the phase was not reached.
+"""
+
+from dataclasses import dataclass
+
+from streamroute.core.outcome import CancelReason, Failure, OutcomeKind
+from streamroute.core.upstream import CredentialId, ProviderName, UpstreamId
+from streamroute.core.usage import Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptObservation:
+    """One call to one upstream, ended."""
+
+    request_id: str
+    attempt: int
+    """1-based within its request."""
+    route: str
+    upstream: UpstreamId
+    provider: ProviderName
+    credential: CredentialId
+    model: str
+    stream: bool
+    outcome: OutcomeKind
+    failure: Failure | None = None
+    cancel_reason: CancelReason | None = None
+    http_status: int | None = None
+    ended_at: float = 0.0
+    """Monotonic seconds, on the clock of `streamroute.clock.now`."""
+    connect_s: float | None = None
+    headers_s: float | None = None
+    ttft_s: float | None = None
+    duration_s: float = 0.0
+    paused_s: float = 0.0
+    """Time in which a slow client kept us from reading; part of `duration_s`, never of a gap."""
+    usage: Usage | None = None
+    is_committed: bool = False
+    """The client received text of this attempt."""
+    malformed_events: int = 0
+    received_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestObservation:
+    """One client request, answered, failed or abandoned."""
+
+    request_id: str
+    route: str
+    stream: bool
+    outcome: OutcomeKind
+    failure: Failure | None = None
+    http_status: int
+    """What the client was told; 200 for a stream that ended in an error event."""
+    attempts: int
+    failovers: int
+    """Attempts that were replaced by another upstream's before the client noticed."""
+    upstream: UpstreamId | None
+    """Who answered, if anyone."""
+    provider: ProviderName | None
+    route_s: float
+    ttft_s: float | None
+    """From the arrival of the request until the first content token was sent to the client."""
+    duration_s: float
+    usage: Usage | None = None
+
+
+Observation = AttemptObservation | RequestObservation

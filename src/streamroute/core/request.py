@@ -1,0 +1,33 @@
+"""What a client asks for: the few facts that routing and execution need, beside the body as it was sent.
+
+The body travels along untouched (`payload`), and only the wire format that decoded it looks inside, so a
+field that nobody here has heard of still reaches the provider.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+WireFormatName = Literal["openai_chat"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatRequest:
+    """One chat request, whatever wire format it came in."""
+
+    wire_format: WireFormatName
+    payload: Mapping[str, object]
+    """The decoded body. Opaque outside `wire`."""
+    model: str
+    """A route, an upstream, or `provider/model`, as the client wrote it."""
+    stream: bool = False
+    wants_usage: bool = False
+    """The client asked for the usage chunk at the end of a stream."""
+    choices: int = 1
+    """How many answers were asked for (`n`)."""
+    uses_tools: bool = False
+    uses_vision: bool = False
+    uses_json_schema: bool = False
+    prompt_bytes: int = 0
+    """Size of the messages; tokens are estimated from it."""
+    max_output_tokens: int | None = None

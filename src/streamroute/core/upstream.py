@@ -1,0 +1,95 @@
+"""Whom we can ask: upstreams and the routes that clients name.
+
+An upstream is one routable thing: a provider's model under one credential, with its own price, health and
+capabilities. Values here are facts from the configuration; what is learned lives in `core.health`.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal, NewType
+
+UpstreamId = NewType("UpstreamId", str)
+CredentialId = NewType("CredentialId", str)
+"""Names the quota that calls draw on, never the secret itself: `<provider>` today."""
+ProviderName = NewType("ProviderName", str)
+
+Continuation = Literal["none", "instructed", "prefill", "prefix", "continue_final_message"]
+PlanName = Literal["failover"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What an upstream's model can do. None: not known, so it is tried rather than ruled out."""
+
+    tools: bool | None = None
+    vision: bool | None = None
+    json_schema: bool | None = None
+    continuation: Continuation | None = None
+    """How an answer that was cut can be carried on."""
+    context_tokens: int | None = None
+    """Prompt plus answer, in tokens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenPrice:
+    """US dollars per million tokens; exact decimals, because floats do not add up to a bill."""
+
+    input_per_mtok: Decimal
+    output_per_mtok: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """One routable thing: provider + model + credential."""
+
+    id: UpstreamId
+    provider: ProviderName
+    model: str
+    """The name the provider knows."""
+    credential: CredentialId
+    failure_domain: str
+    """What fails together; defaults to the provider's name."""
+    capabilities: Capabilities = Capabilities()
+    price: TokenPrice | None = None
+    is_simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlines:
+    """Five separate limits, in seconds, and one for answers that do not stream."""
+
+    connect_s: float = 2.0
+    """From the start of an attempt until the request is on its way (DNS, TCP, TLS)."""
+    headers_s: float = 10.0
+    """From there until the response's status line, for streams."""
+    first_token_s: float = 10.0
+    """From the start of an attempt until its first content token, for streams."""
+    stall_s: float = 5.0
+    """Between two content tokens, or two blocks of an answer that does not stream."""
+    total_s: float = 300.0
+    """From the arrival of the request until its end, over all attempts."""
+    answer_s: float = 120.0
+    """From the start of an attempt until the status line where the answer does not stream: providers send it
+    only when the whole answer is ready. 120 s leaves room for a second attempt within `total_s`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryOptions:
+    """When the same upstream is asked again. The defaults say never: a backup that is well beats waiting."""
+
+    same_upstream: int = 0
+    """Further attempts on an upstream that failed transiently, before the next one is asked; 0..5."""
+    wait_for_preferred_s: float = 0.0
+    """How long a request may wait for the preferred upstream's `Retry-After` or back-off; 0..60."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A name that clients put in `model`, and the upstreams that may serve it."""
+
+    name: str
+    upstreams: tuple[UpstreamId, ...]
+    """In order of preference; never empty."""
+    plan: PlanName = "failover"
+    retry: RetryOptions = RetryOptions()
+    deadlines: Deadlines = Deadlines()
