@@ -1,9 +1,9 @@
 """The exceptions of the edges. Inside the core an expected failure is a value (`core.outcome.Failure`).
 
-    StreamrouteError            kind: stable, low-cardinality; metric label, log field and API error code
-    ├── RequestError            the client's fault; carries the HTTP status (4xx) to answer with
-    ├── ConfigError             the operator's fault; carries one `Problem` for each mistake, exit code 78
-    └── TransportError          the network's or the provider's fault; raised by providers.transport only
+StreamrouteError            kind: stable, low-cardinality; metric label, log field and API error code
+├── RequestError            the client's fault; carries the HTTP status (4xx) to answer with
+├── ConfigError             the operator's fault; carries one `Problem` for each mistake, exit code 78
+└── TransportError          the network's or the provider's fault; raised by providers.transport only
 """
 
 from collections.abc import Sequence

@@ -52,8 +52,6 @@ class RequestObservation:
     stream: bool
     outcome: OutcomeKind
     failure: Failure | None = None
-    http_status: int
-    """What the client was told; 200 for a stream that ended in an error event."""
     attempts: int
     failovers: int
     """Attempts that were replaced by another upstream's before the client noticed."""
@@ -67,4 +65,13 @@ class RequestObservation:
     usage: Usage | None = None
 
 
-Observation = AttemptObservation | RequestObservation
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusalObservation:
+    """A request that was answered with a 4xx or 503 before anyone was asked."""
+
+    request_id: str
+    http_status: int
+    code: str | None
+
+
+Observation = AttemptObservation | RequestObservation | RefusalObservation

@@ -1,0 +1,80 @@
+"""Every effective value with where it came from, for `streamroute check`; secrets only by their source."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+
+from streamroute.config.draft import dotted
+from streamroute.config.locate import Path
+from streamroute.config.model import Config, Source
+from streamroute.config.schema import is_secret
+
+_DERIVED = frozenset({"name", "id", "is_simulated", "credential"})
+"""Fields that repeat a table's name or follow from others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One effective value."""
+
+    path: str
+    value: str
+    """As it may be shown."""
+    source: Source
+
+
+def effective(config: Config) -> tuple[Setting, ...]:
+    """Return all settings in force, in the order of the file's tables."""
+    found: list[Setting] = []
+    server = config.server
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    found.append(_setting(config, ("server", "listen"), f"{host}:{server.port}"))
+    skip = ("host", "port")
+    found += [_setting(config, p, v) for p, v in _leaves(("server",), server) if p[-1] not in skip]
+    found += [_setting(config, p, v) for p, v in _leaves(("log",), config.log)]
+    for kind in ("providers", "upstreams", "routes"):
+        for name, item in getattr(config, kind).items():
+            found += [_setting(config, p, v) for p, v in _leaves((kind, name), item)]
+    return tuple(found)
+
+
+def _leaves(path: Path, value: object) -> Iterator[tuple[Path, object]]:
+    if is_dataclass(value):
+        for field in fields(value):
+            item = getattr(value, field.name)
+            is_unused = item is None and field.name in ("simulation", "price")
+            if not is_unused and not (len(path) == 2 and field.name in _DERIVED):  # noqa: PLR2004 - a named table
+                yield from _leaves((*path, field.name), item)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _leaves((*path, str(key)), item)
+    else:
+        yield path, value
+
+
+def _setting(config: Config, path: Path, value: object) -> Setting:
+    text = dotted(path)
+    source = config.sources.get(text, Source(where="default"))
+    if (is_secret(path) or source.is_sensitive) and value:
+        origin = _secret_origin(config, text, source)
+        return Setting(path=text, value=f"(set, from {origin})", source=source)
+    return Setting(path=text, value=_shown(value), source=source)
+
+
+def _secret_origin(config: Config, path: str, source: Source) -> str:
+    items = [item for name, item in config.sources.items() if name.startswith(f"{path}[")]
+    references = dict.fromkeys(ref for item in (source, *items) for ref in item.references)
+    return ", ".join(references) or source.detail or source.where
+
+
+def _shown(value: object) -> str:
+    match value:
+        case None | "":
+            return "-"
+        case bool():
+            return "true" if value else "false"
+        case tuple():
+            return ", ".join(str(item) for item in value) or "-"
+        case float():
+            return f"{value:g}"
+        case _:
+            return str(value)

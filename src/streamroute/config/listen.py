@@ -1,0 +1,79 @@
+"""`[server]` -> `ServerOptions`: the address, who may come in through it, and browser origins."""
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from streamroute.config.credentials import refuse_literal
+from streamroute.config.draft import Draft
+from streamroute.config.schema import ServerTable
+from streamroute.server.options import ServerOptions
+
+_LISTEN = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:\[\]\s]+)):(?P<port>\d{1,5})")
+_MAX_PORT = 65_535
+FIX_LINE = 'api_keys = ["${STREAMROUTE_API_KEY}"]'
+"""What to add under `[server]` to listen beyond loopback."""
+
+
+def build_server(draft: Draft, table: ServerTable) -> ServerOptions:
+    """Return the options; report an address that cannot be, or one that would let the world in."""
+    host, port = _address(draft, table.listen)
+    keys = tuple(_key(draft, position, key) for position, key in enumerate(table.api_keys))
+    if host and not keys and not is_loopback(host):
+        draft.report(
+            ("server", "listen"),
+            f"listening on {host} lets in everyone who can reach it; add under [server]: {FIX_LINE}"
+            " (or listen on 127.0.0.1)",
+        )
+    for position, origin in enumerate(table.cors_origins):
+        _check_origin(draft, position, origin)
+    return ServerOptions(
+        host=host or "127.0.0.1",
+        port=port,
+        api_keys=keys,
+        cors_origins=tuple(table.cors_origins),
+        keepalive_s=table.keepalive_s,
+        max_body_bytes=table.max_body_bytes,
+        header_timeout_s=table.header_timeout_s,
+        body_timeout_s=table.body_timeout_s,
+        drain_delay_s=table.drain_delay_s,
+        drain_timeout_s=table.drain_timeout_s,
+        max_write_buffer_bytes=table.max_write_buffer_bytes,
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine reaches `host`; a name other than `localhost` counts as reachable."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _address(draft: Draft, listen: str) -> tuple[str, int]:
+    match = _LISTEN.fullmatch(listen)
+    if not match or int(match["port"]) > _MAX_PORT:
+        draft.report(("server", "listen"), 'expected "HOST:PORT" with a port of 0..65535, such as "127.0.0.1:8700"')
+        return "", 0
+    return match["v6"] or match["host"], int(match["port"])
+
+
+def _key(draft: Draft, position: int, key: SecretStr) -> str:
+    path = ("server", "api_keys", position)
+    value = key.get_secret_value().strip()
+    refuse_literal(draft, path, value, example="${STREAMROUTE_API_KEY}")
+    if not value:
+        draft.report(path, "is empty, which would let everyone in")
+    return value
+
+
+def _check_origin(draft: Draft, position: int, origin: str) -> None:
+    if origin == "*":
+        return
+    parts = urlsplit(origin)
+    if not parts.scheme or not parts.netloc or parts.path or parts.query:
+        draft.report(("server", "cors_origins", position), 'expected "*" or an origin such as "https://app.example"')

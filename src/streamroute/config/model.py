@@ -1,0 +1,70 @@
+"""What a configuration comes to: the values that the rest of the program is built from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from streamroute.core.upstream import ProviderName, Route, Upstream, UpstreamId
+from streamroute.providers.options import ProviderOptions
+from streamroute.server.options import ServerOptions
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["auto", "json", "console"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogOptions:
+    """What is logged, to standard error, and how."""
+
+    level: LogLevel = "info"
+    """`info` tells of state changes; `debug` of every attempt."""
+    format: LogFormat = "auto"
+    """`auto`: `console` on a terminal, `json` elsewhere, because there a machine reads it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where an effective value came from."""
+
+    where: Literal["default", "file", "env", "flag", "preset"]
+    detail: str = ""
+    """`config.toml:12`, a variable's name, a flag or a preset's name."""
+    references: tuple[str, ...] = ()
+    """What the text in the file referred to, such as `${OPENAI_API_KEY}`."""
+    is_sensitive: bool = False
+    """Its value is not to be shown, because of what it was read from."""
+
+    def __str__(self) -> str:
+        """For people: `config.toml:12 via ${OPENAI_API_KEY}`."""
+        place = self.detail if self.where != "preset" else f"preset {self.detail}"
+        return " via ".join(part for part in (place or self.where, ", ".join(self.references)) if part)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disabled:
+    """Something that is configured but takes no part, and what would change that."""
+
+    kind: Literal["provider", "upstream", "route"]
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A valid configuration. Secrets are in fields that `repr` leaves out."""
+
+    file: Path
+    server: ServerOptions
+    log: LogOptions
+    providers: Mapping[ProviderName, ProviderOptions]
+    """Enabled ones, in the order of the file."""
+    upstreams: Mapping[UpstreamId, Upstream]
+    """Enabled ones, in the order of the file."""
+    routes: Mapping[str, Route]
+    """Those with at least one enabled upstream; they list enabled ones only."""
+    disabled: tuple[Disabled, ...]
+    is_simulated: bool
+    """A route is served by simulated upstreams: its answers are made up."""
+    sources: Mapping[str, Source]
+    """By dotted path, for every value that is not a default."""

@@ -1,0 +1,128 @@
+"""`[upstreams.*]` and `[routes.*]` -> `Upstream` and `Route`, with what is disabled left out.
+
+A made-up answer must never stand in for a real one: simulated upstreams leave a route as soon as it has a real
+one that is enabled.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from streamroute.config.draft import Draft
+from streamroute.config.model import Disabled, Source
+from streamroute.config.schema import DeadlinesTable, PriceTable, RouteTable, UpstreamTable
+from streamroute.core.upstream import (
+    Capabilities,
+    CredentialId,
+    Deadlines,
+    RetryOptions,
+    Route,
+    TokenPrice,
+    Upstream,
+    UpstreamId,
+)
+from streamroute.providers.options import ProviderOptions
+from streamroute.providers.presets import PRESETS
+
+
+def build_upstream(draft: Draft, name: str, table: UpstreamTable, provider: ProviderOptions) -> Upstream:
+    """Return upstream `name` of an enabled provider."""
+    given = table.capabilities
+    inherited = PRESETS[provider.kind].continuation
+    if given.continuation is None and inherited is not None:
+        draft.sources[f"upstreams.{name}.capabilities.continuation"] = Source(where="preset", detail=provider.kind)
+    is_per_model = provider.quirks.rate_limit_scope == "model"
+    return Upstream(
+        id=UpstreamId(name),
+        provider=provider.name,
+        model=table.model,
+        credential=CredentialId(f"{provider.name}/{table.model}") if is_per_model else provider.credential,
+        failure_domain=table.failure_domain or provider.name,
+        capabilities=Capabilities(
+            tools=given.tools,
+            vision=given.vision,
+            json_schema=given.json_schema,
+            continuation=given.continuation or inherited,
+            context_tokens=given.context_tokens,
+        ),
+        price=_price(table.price),
+        is_simulated=provider.is_simulated,
+    )
+
+
+def _price(table: PriceTable | None) -> TokenPrice | None:
+    if table is None:
+        return None
+    return TokenPrice(input_per_mtok=table.input_per_mtok, output_per_mtok=table.output_per_mtok)
+
+
+def build_route(draft: Draft, name: str, table: RouteTable) -> Route:
+    """Return route `name` with all its upstreams, enabled or not."""
+    seen: set[str] = set()
+    for position, upstream in enumerate(table.upstreams):
+        if upstream in seen:
+            path = ("routes", name, "upstreams", position)
+            draft.report(path, f"{draft.shown(path, upstream)} is listed twice")
+        seen.add(upstream)
+    return Route(
+        name=name,
+        upstreams=tuple(UpstreamId(upstream) for upstream in table.upstreams),
+        plan=table.plan,
+        retry=RetryOptions(
+            same_upstream=table.retry.same_upstream, wait_for_preferred_s=table.retry.wait_for_preferred_s
+        ),
+        deadlines=_deadlines(draft, name, table.deadlines),
+    )
+
+
+def _deadlines(draft: Draft, name: str, table: DeadlinesTable) -> Deadlines:
+    """Check the limits against each other; a default that exceeds a given `total_s` is lowered to it."""
+    path = ("routes", name, "deadlines")
+    given = table.model_fields_set
+    total_s = table.total_s
+    values: dict[str, float] = {}
+    for field in DeadlinesTable.model_fields:
+        value: float = getattr(table, field)
+        if value > total_s and field in given:
+            draft.report((*path, field), f"{value:g} s is more than total_s, {total_s:g} s")
+        elif value > total_s:
+            draft.sources[f"routes.{name}.deadlines.{field}"] = Source(where="default", detail="lowered to total_s")
+        values[field] = min(value, total_s)
+    if {"connect_s", "first_token_s"} <= given and table.connect_s > table.first_token_s:
+        message = f"{table.connect_s:g} s is more than first_token_s, {table.first_token_s:g} s, which includes it"
+        draft.report((*path, "connect_s"), message)
+    return Deadlines(**values)
+
+
+def settle_routes(
+    routes: Mapping[str, Route], upstreams: Mapping[UpstreamId, Upstream], off: Mapping[str, str]
+) -> tuple[dict[str, Route], dict[UpstreamId, Upstream], list[Disabled]]:
+    """Leave out of each route what is disabled (`off`: upstream -> reason) and the simulated beside the real.
+
+    Returns the routes that can serve, the upstreams that are left, and what fell out.
+    """
+    kept: dict[str, Route] = {}
+    disabled: list[Disabled] = []
+    stood_down: dict[UpstreamId, list[str]] = {}
+    for name, route in routes.items():
+        enabled = [upstreams[upstream] for upstream in route.upstreams if upstream in upstreams]
+        real = [upstream for upstream in enabled if not upstream.is_simulated]
+        if not enabled:
+            reasons = "; ".join(f"{upstream}: {off[upstream]}" for upstream in route.upstreams if upstream in off)
+            disabled.append(Disabled(kind="route", name=name, reason=f"none of its upstreams is enabled ({reasons})"))
+            continue
+        for upstream in enabled if real else ():
+            if upstream.is_simulated:
+                stood_down.setdefault(upstream.id, []).append(f'"{name}" has {real[0].id}')
+        kept[name] = replace(route, upstreams=tuple(upstream.id for upstream in real or enabled))
+    serving = {upstream for route in kept.values() for upstream in route.upstreams}
+    gone = stood_down.keys() - serving
+    for upstream_id, why in stood_down.items():
+        reason = f"simulated, left its route because a real upstream is enabled: {', '.join(why)}"
+        disabled.append(Disabled(kind="upstream", name=upstream_id, reason=reason))
+    left = {name: upstream for name, upstream in upstreams.items() if name not in gone}
+    return kept, left, disabled
+
+
+def is_any_simulated(routes: Sequence[Route], upstreams: Mapping[UpstreamId, Upstream]) -> bool:
+    """Say whether a route gives made-up answers."""
+    return any(upstreams[upstream].is_simulated for route in routes for upstream in route.upstreams)

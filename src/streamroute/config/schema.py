@@ -1,0 +1,213 @@
+"""The shape of the TOML file: names, types and ranges. The only place that uses pydantic.
+
+Defaults are those of the Options classes, read from them, so that there is one place for each. What spans
+several tables (references, keys, deadlines against each other) is checked by the modules that build the
+Options, because pydantic stops at a table's first level of trouble and we report everything at once.
+"""
+
+from decimal import Decimal
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic_core import PydanticCustomError
+
+from streamroute.config.locate import Path
+from streamroute.config.model import LogFormat, LogLevel, LogOptions
+from streamroute.core.request import WireFormatName
+from streamroute.core.upstream import Continuation, Deadlines, PlanName, RetryOptions
+from streamroute.providers.options import (
+    AuthScheme,
+    RateLimitScope,
+    SimulationOptions,
+    UsageOnStream,
+)
+from streamroute.server.options import ServerOptions
+
+_SERVER = ServerOptions()
+_LOG = LogOptions()
+_DEADLINES = Deadlines()
+_RETRY = RetryOptions()
+_SIMULATION = SimulationOptions()
+
+
+def _refuse_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise PydanticCustomError("not_a_number", "expected a number")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_refuse_bool)]
+Count = Annotated[int, BeforeValidator(_refuse_bool)]
+Dollars = Annotated[Decimal, BeforeValidator(_refuse_bool)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Table(BaseModel):
+    """A TOML table: unknown keys are errors, values are never repeated in pydantic's own messages."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
+
+
+class ServerTable(Table):
+    """`[server]`, see `server.options.ServerOptions`."""
+
+    listen: str = f"{_SERVER.host}:{_SERVER.port}"
+    api_keys: list[SecretStr] = Field(default_factory=list)
+    cors_origins: list[str] = Field(default_factory=list)
+    keepalive_s: Number = Field(default=_SERVER.keepalive_s, ge=0, le=300)
+    max_body_bytes: Count = Field(default=_SERVER.max_body_bytes, ge=1024, le=1024**3)
+    header_timeout_s: Number = Field(default=_SERVER.header_timeout_s, ge=0.1, le=300)
+    body_timeout_s: Number = Field(default=_SERVER.body_timeout_s, ge=0.1, le=3600)
+    drain_delay_s: Number = Field(default=_SERVER.drain_delay_s, ge=0, le=300)
+    drain_timeout_s: Number = Field(default=_SERVER.drain_timeout_s, ge=0, le=3600)
+    max_write_buffer_bytes: Count = Field(default=_SERVER.max_write_buffer_bytes, ge=4096, le=64 * 1024**2)
+
+
+class LogTable(Table):
+    """`[log]`, see `config.model.LogOptions`."""
+
+    level: LogLevel = _LOG.level
+    format: LogFormat = _LOG.format
+
+
+class QuirksTable(Table):
+    """`quirks` of a provider, see `providers.options.Quirks`; what is not given is the preset's."""
+
+    usage_on_stream: UsageOnStream | None = None
+    finish_reason_optional: bool | None = None
+    rate_limit_scope: RateLimitScope | None = None
+    bills_cancelled_streams: bool | None = None
+    continuation_chat_path: str | None = Field(default=None, pattern=r"^/")
+
+
+class SimulationTable(Table):
+    """`simulation` of a provider, see `providers.options.SimulationOptions`."""
+
+    ttft_s: Number = Field(default=_SIMULATION.ttft_s, ge=0, le=60)
+    tokens_per_s: Number = Field(default=_SIMULATION.tokens_per_s, gt=0, le=10_000)
+    answer_tokens: Count = Field(default=_SIMULATION.answer_tokens, ge=1, le=100_000)
+    seed: Count = _SIMULATION.seed
+    script: Text | None = None
+
+
+class ProviderTable(Table):
+    """`[providers.NAME]`, see `providers.options.ProviderOptions`; what is not given is the preset's."""
+
+    kind: Text
+    base_url: Text | None = None
+    api_key: SecretStr | None = None
+    auth: AuthScheme | None = None
+    headers: dict[str, SecretStr] = Field(default_factory=dict)
+    wire_format: WireFormatName = "openai_chat"
+    chat_path: str = Field(default="/chat/completions", pattern=r"^/")
+    quirks: QuirksTable = QuirksTable()
+    simulation: SimulationTable | None = None
+
+
+class PriceTable(Table):
+    """`price` of an upstream in US dollars, see `core.upstream.TokenPrice`."""
+
+    input_per_mtok: Dollars = Field(ge=0, le=100_000)
+    output_per_mtok: Dollars = Field(ge=0, le=100_000)
+
+
+class CapabilitiesTable(Table):
+    """`capabilities` of an upstream, see `core.upstream.Capabilities`."""
+
+    tools: bool | None = None
+    vision: bool | None = None
+    json_schema: bool | None = None
+    continuation: Continuation | None = None
+    context_tokens: Count | None = Field(default=None, ge=1, le=1_000_000_000)
+
+
+class UpstreamTable(Table):
+    """`[upstreams.ID]`, see `core.upstream.Upstream`."""
+
+    provider: Text
+    model: Text
+    price: PriceTable | None = None
+    capabilities: CapabilitiesTable = CapabilitiesTable()
+    failure_domain: Text | None = None
+
+
+class RetryTable(Table):
+    """`retry` of a route, see `core.upstream.RetryOptions`."""
+
+    same_upstream: Count = Field(default=_RETRY.same_upstream, ge=0, le=5)
+    wait_for_preferred_s: Number = Field(default=_RETRY.wait_for_preferred_s, ge=0, le=60)
+
+
+class DeadlinesTable(Table):
+    """`deadlines` of a route, see `core.upstream.Deadlines`."""
+
+    connect_s: Number = Field(default=_DEADLINES.connect_s, ge=0.01, le=300)
+    headers_s: Number = Field(default=_DEADLINES.headers_s, ge=0.01, le=3600)
+    first_token_s: Number = Field(default=_DEADLINES.first_token_s, ge=0.01, le=3600)
+    stall_s: Number = Field(default=_DEADLINES.stall_s, ge=0.01, le=3600)
+    total_s: Number = Field(default=_DEADLINES.total_s, ge=0.01, le=86_400)
+    answer_s: Number = Field(default=_DEADLINES.answer_s, ge=0.01, le=86_400)
+
+
+class RouteTable(Table):
+    """`[routes.NAME]`, see `core.upstream.Route`."""
+
+    upstreams: list[str] = Field(min_length=1)
+    plan: PlanName = "failover"
+    retry: RetryTable = RetryTable()
+    deadlines: DeadlinesTable = DeadlinesTable()
+
+
+class FileTable(Table):
+    """The whole file."""
+
+    version: Literal[1]
+    server: ServerTable = ServerTable()
+    log: LogTable = LogTable()
+    providers: dict[str, ProviderTable] = Field(default_factory=dict)
+    upstreams: dict[str, UpstreamTable] = Field(default_factory=dict)
+    routes: dict[str, RouteTable] = Field(default_factory=dict)
+
+
+def config_json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the file, for editors and for checks outside of Python."""
+    schema = FileTable.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "streamroute config.toml"}
+
+
+def is_secret(path: Path) -> bool:
+    """Say whether the value at `path` must never be shown."""
+    match path:
+        case ("server", "api_keys", *_):
+            return True
+        case ("providers", _, "api_key" | "headers", *_):
+            return True
+        case _:
+            return False
+
+
+def shape_at(path: Path) -> type[Table] | Literal["free", "list", "leaf"] | None:
+    """Return what may stand at `path`: a table with fixed keys, one with free keys, a list, a value, or nothing."""
+    annotation: Any = FileTable
+    for part in path:
+        if isinstance(annotation, type) and issubclass(annotation, Table):
+            field = annotation.model_fields.get(str(part))
+            if field is None:
+                return None
+            annotation = _without_none(field.annotation)
+        elif get_origin(annotation) in (dict, list):
+            annotation = get_args(annotation)[-1]
+        else:
+            return None
+    if isinstance(annotation, type) and issubclass(annotation, Table):
+        return annotation
+    origin = get_origin(annotation)
+    return "free" if origin is dict else "list" if origin is list else "leaf"
+
+
+def _without_none(annotation: Any) -> Any:
+    if get_origin(annotation) in (Union, UnionType):
+        kept = [part for part in get_args(annotation) if part is not type(None)]
+        return kept[0] if len(kept) == 1 else annotation
+    return annotation

@@ -1,0 +1,105 @@
+"""One table against its schema; pydantic's findings become problems that name the nearest valid thing.
+
+A value is repeated in a message only where the schema says that it is a plain setting and it was written in the
+file as it stands: never a secret, never what a reference stood for, never what was put in the wrong place.
+"""
+
+import json
+import re
+from typing import TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from streamroute.config.draft import BROKEN, Draft, suggestion
+from streamroute.config.locate import Path
+from streamroute.config.schema import Table, is_secret, shape_at
+
+_T = TypeVar("_T", bound=Table)
+_MAX_SHOWN = 60
+
+
+def validate(draft: Draft, model: type[_T], path: Path, value: object) -> _T | None:
+    """Return `value` as a `model`; None if it has problems, which are reported to `draft`."""
+    details: list[ErrorDetails] = []
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+    for detail in details:
+        at = (*path, *detail["loc"])
+        if detail["input"] is not BROKEN:
+            draft.report(at, _message(draft, detail, at))
+    return None
+
+
+_OUT_OF_RANGE = {
+    "greater_than_equal": ("is too small; the least is {}", "ge"),
+    "greater_than": ("is too small; it must be above {}", "gt"),
+    "less_than_equal": ("is too large; the most is {}", "le"),
+}
+_FIXED = {
+    "missing": "is missing; it has no default",
+    "too_short": "must not be empty",
+    "string_too_short": "must not be empty",
+    "string_pattern_mismatch": 'must begin with "/"',
+    "finite_number": "must be a finite number",
+}
+_EXPECTED = {
+    "model": "a table",
+    "dict": "a table",
+    "list": "an array",
+    "string": "a string",
+    "int": "a whole number",
+    "bool": "true or false",
+    "float": "a number",
+    "decimal": "a number",
+    "not": "a number",
+}
+"""By the first word of pydantic's error type, as in `int_parsing`; `not` is our own `not_a_number`."""
+
+
+def _message(draft: Draft, detail: ErrorDetails, path: Path) -> str:
+    kind = detail["type"]
+    if kind == "extra_forbidden":
+        shape = shape_at(path[:-1])
+        known = tuple(shape.model_fields) if isinstance(shape, type) else ()
+        return f'unknown key "{path[-1]}"' + suggestion(str(path[-1]), known)
+    if kind in _FIXED:
+        return _FIXED[kind]
+    found = _found(draft, path, detail["input"])
+    context = detail.get("ctx", {})
+    if kind in _OUT_OF_RANGE:
+        template, limit = _OUT_OF_RANGE[kind]
+        return f"{found or 'this value'} {template.format(context[limit])}"
+    if kind == "literal_error":
+        expected = str(context["expected"])
+        known = tuple(re.findall(r"'([^']*)'", expected))
+        near = suggestion(str(detail["input"]), known) if found else ""
+        return f"{found or 'this value'} is not one of {expected}{near if near.startswith('; did') else ''}"
+    expected = _EXPECTED.get(kind.partition("_")[0], "another kind of value")
+    return f"expected {expected}, found {_kind(detail['input'])}"
+
+
+def _found(draft: Draft, path: Path, value: object) -> str:
+    """Return `value` as it may be shown; empty where it may not."""
+    if is_secret(path) or path in draft.marks or not isinstance(value, str | int | float):
+        return ""
+    text = json.dumps(value)
+    return text if len(text) <= _MAX_SHOWN else ""
+
+
+def _kind(value: object) -> str:
+    match value:
+        case bool():
+            return "a boolean"
+        case str():
+            return "a string"
+        case int():
+            return "a whole number"
+        case dict():
+            return "a table"
+        case list():
+            return "an array"
+        case _:
+            return "a number" if type(value).__name__ in ("Decimal", "float") else "a date or time"

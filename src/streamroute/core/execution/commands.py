@@ -1,0 +1,64 @@
+"""What a plan asks for. The runner performs commands in order."""
+
+from dataclasses import dataclass
+
+from streamroute.core.execution.events import AttemptId
+from streamroute.core.outcome import CancelReason, Failure
+from streamroute.core.upstream import Upstream, UpstreamId
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Call an upstream; its events carry `attempt`."""
+
+    attempt: AttemptId
+    upstream: Upstream
+    is_last_resort: bool = False
+    """Nobody else is left: call it though its breaker is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """End an attempt at once; no event of it follows. `failure` where a deadline of ours was the reason."""
+
+    attempt: AttemptId
+    reason: CancelReason
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Deliver what the attempt has produced, and let the rest of it flow straight to the client."""
+
+    attempt: AttemptId
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The committed attempt's answer is whole: end the client's response as such. Terminal."""
+
+    attempt: AttemptId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """One attempt that failed, for the error that a client reads."""
+
+    upstream: UpstreamId
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fail:
+    """Tell the client that there is no whole answer, and why. Terminal."""
+
+    failure: Failure
+    tried: tuple[Tried, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Abandon:
+    """End without a word: nobody is listening. Terminal."""
+
+
+Command = Start | Cancel | Commit | Finish | Fail | Abandon

@@ -1,0 +1,73 @@
+"""Which of an attempt's deadlines runs out next.
+
+One attempt is in one phase at a time; each phase has one limit, but the limits of connecting and of the first token
+both count from the attempt's start. While the client keeps us from reading, none of the upstream's limits runs.
+"""
+
+from typing import Literal
+
+from streamroute.core.outcome import FailureKind
+from streamroute.core.upstream import Deadlines
+
+_Phase = Literal["connecting", "waiting_head", "waiting_token", "flowing"]
+
+
+class Watchdog:
+    """Follows one attempt. All times are monotonic seconds."""
+
+    __slots__ = ("_deadlines", "_due", "_phase", "_since", "_started", "_stream", "_verdict")
+
+    def __init__(self, deadlines: Deadlines, *, stream: bool, now: float) -> None:
+        self._deadlines = deadlines
+        self._stream = stream
+        self._started = now
+        self._enter("connecting", now)
+
+    @property
+    def due(self) -> float:
+        """When the current phase has lasted too long; infinity while paused."""
+        return self._due
+
+    @property
+    def verdict(self) -> FailureKind:
+        """What it means if it does."""
+        return self._verdict
+
+    def connected(self, now: float) -> None:
+        """Wait for the status line from here on."""
+        if self._phase == "connecting":
+            self._enter("waiting_head", now)
+
+    def head_received(self, now: float) -> None:
+        """Wait for the first token of a stream, or for the next block of an answer that does not stream."""
+        if self._phase in {"connecting", "waiting_head"}:
+            self._enter("waiting_token" if self._stream else "flowing", now)
+
+    def progressed(self, at: float) -> None:
+        """Wait for the next token."""
+        if at >= self._since or self._phase != "flowing":
+            self._enter("flowing", at)
+
+    def paused(self) -> None:
+        """Stop judging: silence is now the client's doing."""
+        self._due = float("inf")
+
+    def resumed(self, now: float) -> None:
+        """Judge again, from here."""
+        self._enter(self._phase, now)
+
+    def _enter(self, phase: _Phase, now: float) -> None:
+        self._phase, self._since = phase, now
+        limits = self._deadlines
+        candidates: list[tuple[float, FailureKind]] = []
+        if phase == "connecting":
+            candidates.append((now + limits.connect_s, "connect_timeout"))
+        if phase == "flowing":
+            candidates.append((now + limits.stall_s, "stall"))
+        elif self._stream:
+            candidates.append((self._started + limits.first_token_s, "first_token_timeout"))
+            if phase == "waiting_head":
+                candidates.append((now + limits.headers_s, "headers_timeout"))
+        else:
+            candidates.append((self._started + limits.answer_s, "answer_timeout"))
+        self._due, self._verdict = min(candidates)

@@ -1,0 +1,1 @@
+"""What we know of every upstream: how failures count, breakers, the health board. Pure: time comes as `now`."""

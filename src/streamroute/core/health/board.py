@@ -1,0 +1,84 @@
+"""The health board: live estimates of every upstream, and of every credential's rate limit.
+
+Health is kept per upstream, rate limits per credential, nothing per provider: one bad model must not shut its
+neighbours, and a 429 says something about a quota, not about a model's health.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from streamroute.core.health.breaker import Permit
+from streamroute.core.health.upstream_health import UpstreamHealth
+from streamroute.core.observation import AttemptObservation
+from streamroute.core.upstream import CredentialId, Upstream, UpstreamId
+
+DEFAULT_RATE_LIMIT_S = 1.0
+"""How long a credential rests after a 429 that names no time: the shortest wait that providers ask for."""
+
+StandingKind = Literal["ready", "open", "rate_limited"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Whether an upstream may be asked now, and if not, from when on."""
+
+    kind: StandingKind
+    until: float | None = None
+    """Monotonic seconds; None where it is ready, or where a probe is under way and nobody knows."""
+
+
+class HealthBoard:
+    """What is known of every upstream, fed by observations."""
+
+    def __init__(self, uniform: Callable[[], float]) -> None:
+        """`uniform` draws from [0, 1), for the breakers' jitter."""
+        self._uniform = uniform
+        self._upstreams: dict[UpstreamId, UpstreamHealth] = {}
+        self._rate_limited_until: dict[CredentialId, float] = {}
+
+    def standing(self, upstream: Upstream, now: float) -> Standing:
+        """Return how an upstream stands."""
+        until = self._rate_limited_until.get(upstream.credential)
+        if until is not None:
+            if now < until:
+                return Standing(kind="rate_limited", until=until)
+            del self._rate_limited_until[upstream.credential]
+        breaker = self._of(upstream.id, now).breaker
+        return Standing(kind="ready") if breaker.is_ready(now) else Standing(kind="open", until=breaker.reopens_at)
+
+    def admit(self, upstream: Upstream, now: float, *, is_last_resort: bool) -> Permit | None:
+        """Give leave for one call, or None; a given permit comes back through `observe`."""
+        if self.standing(upstream, now).kind == "rate_limited":
+            return None
+        health = self._of(upstream.id, now)
+        permit = health.breaker.admit(now, is_last_resort=is_last_resort)
+        if permit is not None:
+            health.started()
+        return permit
+
+    def observe(self, permit: Permit, observation: AttemptObservation) -> None:
+        """Learn from an attempt that is over and take its permit back."""
+        now = observation.ended_at
+        self._of(observation.upstream, now).ended(permit, observation)
+        failure = observation.failure
+        if failure is not None and failure.kind == "rate_limited":
+            wait_s = DEFAULT_RATE_LIMIT_S if failure.retry_after_s is None else failure.retry_after_s
+            until = max(now + wait_s, self._rate_limited_until.get(observation.credential, 0.0))
+            self._rate_limited_until[observation.credential] = until
+
+    def health(self, upstream: UpstreamId, now: float) -> UpstreamHealth:
+        """Return what is known of one upstream."""
+        return self._of(upstream, now)
+
+    @property
+    def rate_limited_until(self) -> Mapping[CredentialId, float]:
+        """Credentials that must wait, and until when (monotonic seconds)."""
+        return MappingProxyType(self._rate_limited_until)
+
+    def _of(self, upstream: UpstreamId, now: float) -> UpstreamHealth:
+        health = self._upstreams.get(upstream)
+        if health is None:
+            health = self._upstreams[upstream] = UpstreamHealth(self._uniform, now)
+        return health

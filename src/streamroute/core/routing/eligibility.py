@@ -1,0 +1,16 @@
+"""Which upstreams can serve a request at all. What is not known about an upstream never rules it out."""
+
+from streamroute.core.request import ChatRequest
+from streamroute.core.upstream import Upstream
+
+
+def why_not(request: ChatRequest, upstream: Upstream) -> str | None:
+    """Return why an upstream cannot serve a request, or None where it can, as far as is known."""
+    capabilities = upstream.capabilities
+    if request.uses_tools and capabilities.tools is False:
+        return "it has no tools"
+    if request.uses_vision and capabilities.vision is False:
+        return "it does not take images"
+    if request.uses_json_schema and capabilities.json_schema is False:
+        return "it does not follow a JSON schema"
+    return None

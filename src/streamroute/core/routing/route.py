@@ -1,0 +1,103 @@
+"""From the name in a request's `model` to the upstreams that may serve it."""
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from streamroute.core.health.board import Standing
+from streamroute.core.request import ChatRequest
+from streamroute.core.routing.decision import Candidate, Decision, Rejected
+from streamroute.core.routing.eligibility import why_not
+from streamroute.core.upstream import CredentialId, ProviderName, Route, Upstream, UpstreamId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderFacts:
+    """What a model that is named as `provider/model` inherits from its provider."""
+
+    name: ProviderName
+    is_simulated: bool = False
+    limits_by_model: bool = False
+    """The provider counts rate limits per model, not per credential."""
+
+    def credential(self, model: str) -> CredentialId:
+        """Return whose quota a call to `model` draws on."""
+        return CredentialId(f"{self.name}/{model}" if self.limits_by_model else self.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalog:
+    """Everything that a client can name."""
+
+    routes: Mapping[str, Route] = field(default_factory=dict)
+    upstreams: Mapping[UpstreamId, Upstream] = field(default_factory=dict)
+    providers: Mapping[ProviderName, ProviderFacts] = field(default_factory=dict)
+    disabled: Mapping[str, str] = field(default_factory=dict)
+    """Names of routes, upstreams and providers that are configured but cannot serve, and why."""
+
+    def names(self) -> list[str]:
+        """Return what clients can put in `model`, routes first."""
+        return [*self.routes, *self.upstreams]
+
+    def nearest(self, name: str) -> str | None:
+        """Return the known name that is closest to `name`."""
+        matches = difflib.get_close_matches(name, self.names(), n=1, cutoff=0.5)
+        return matches[0] if matches else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """No route, upstream or provider goes by that name, or the one that does cannot serve."""
+
+    name: str
+    nearest: str | None = None
+    disabled_because: str | None = None
+
+
+def find_route(name: str, catalog: Catalog) -> tuple[Route, tuple[Upstream, ...]] | Unknown:
+    """Resolve `model`: a route, else an upstream, else `provider/model`."""
+    route = catalog.routes.get(name)
+    if route is not None:
+        return route, tuple(catalog.upstreams[upstream] for upstream in route.upstreams)
+    upstream = catalog.upstreams.get(UpstreamId(name))
+    if upstream is None:
+        prefix, _, model = name.partition("/")
+        facts = catalog.providers.get(ProviderName(prefix))
+        if facts is not None and model:
+            upstream = _upstream_of(facts, model, catalog)
+    if upstream is not None:
+        return Route(name=name, upstreams=(upstream.id,)), (upstream,)
+    reason = catalog.disabled.get(name) or catalog.disabled.get(name.partition("/")[0])
+    return Unknown(name=name, nearest=catalog.nearest(name), disabled_because=reason)
+
+
+def decide(
+    request: ChatRequest,
+    route: Route,
+    upstreams: tuple[Upstream, ...],
+    standing: Callable[[Upstream], Standing],
+) -> Decision:
+    """Rank a route's upstreams for one request: the order of preference, those that cannot serve it left out."""
+    candidates, rejected = [], []
+    for upstream in upstreams:
+        reason = why_not(request, upstream)
+        if reason is None:
+            candidates.append(Candidate(upstream=upstream, standing=standing(upstream)))
+        else:
+            rejected.append(Rejected(upstream=upstream.id, reason=reason))
+    return Decision(route=route, candidates=tuple(candidates), rejected=tuple(rejected))
+
+
+def _upstream_of(facts: ProviderFacts, model: str, catalog: Catalog) -> Upstream:
+    """Return the configured upstream of that provider and model, or one about which nothing else is known."""
+    for upstream in catalog.upstreams.values():
+        if upstream.provider == facts.name and upstream.model == model:
+            return upstream
+    return Upstream(
+        id=UpstreamId(f"{facts.name}/{model}"),
+        provider=facts.name,
+        model=model,
+        credential=facts.credential(model),
+        failure_domain=facts.name,
+        is_simulated=facts.is_simulated,
+    )

@@ -1,0 +1,1 @@
+"""The only place where the core and I/O meet: attempts, the runner, the dispatcher."""

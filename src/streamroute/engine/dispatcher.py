@@ -1,0 +1,202 @@
+"""One request, from what the client asked to the end of its answer: resolve, decide, plan, run, report."""
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from streamroute.clock import now
+from streamroute.core.execution.commands import Start
+from streamroute.core.execution.events import AttemptEvent
+from streamroute.core.execution.failover import Failover, FailoverOptions
+from streamroute.core.health.board import HealthBoard
+from streamroute.core.observation import AttemptObservation, RequestObservation
+from streamroute.core.outcome import OutcomeKind
+from streamroute.core.request import ChatRequest
+from streamroute.core.routing.decision import Decision
+from streamroute.core.routing.route import Catalog, Unknown, decide, find_route
+from streamroute.core.upstream import Deadlines, ProviderName, Route
+from streamroute.engine.attempt import Attempt, AttemptOptions
+from streamroute.engine.runner import Runner
+from streamroute.engine.sink import AnswerSink
+from streamroute.errors import RequestError
+from streamroute.providers.openai_compatible import OpenAICompatible
+from streamroute.providers.transport import Transport
+from streamroute.telemetry.bus import Bus
+
+_JITTER_DRAWS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Directory:
+    """Whom the dispatcher can ask; replaced as a whole when the configuration is reloaded."""
+
+    catalog: Catalog
+    providers: Mapping[ProviderName, OpenAICompatible]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A client's request with what came around it."""
+
+    request_id: str
+    chat: ChatRequest
+    arrived_at: float
+    """Monotonic seconds."""
+    forwarded: Mapping[str, str] = field(default_factory=dict)
+    """Headers for the provider, allow-listed."""
+    timeout_s: float | None = None
+    """The client's own limit for the whole request."""
+    first_token_timeout_s: float | None = None
+    max_attempts: int | None = None
+
+
+class Dispatcher:
+    """Serves calls; keeps track of the ones that are running."""
+
+    def __init__(
+        self, directory: Directory, *, transport: Transport, board: HealthBoard, bus: Bus, rng: random.Random
+    ) -> None:
+        self.directory = directory
+        self.board = board
+        self._transport = transport
+        self._bus = bus
+        self._rng = rng
+        self._running: set[Runner] = set()
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are being served."""
+        return len(self._running)
+
+    def shut_down(self) -> None:
+        """End every running request with an error that says so."""
+        for runner in list(self._running):
+            runner.shut_down()
+
+    async def dispatch(self, call: Call, sink: AnswerSink) -> None:
+        """Serve one call into `sink`; returns when it is over. Cancel it when the client goes away.
+
+        Raises RequestError, before anything reached the sink, where nobody can serve the call as it is.
+        """
+        directory = self.directory
+        decision = self._decide(call, directory.catalog)
+        options = FailoverOptions(
+            candidates=decision.candidates,
+            stream=call.chat.stream,
+            arrived_at=call.arrived_at,
+            deadlines=_deadlines(decision.route, call),
+            retry=decision.route.retry,
+            jitter=tuple(self._rng.random() for _ in range(_JITTER_DRAWS)),
+        )
+        if call.max_attempts is not None:
+            options = replace(options, max_attempts=min(call.max_attempts, options.max_attempts))
+
+        def open_attempt(start: Start, notify: Callable[[AttemptEvent], None]) -> Attempt | None:
+            return self._open(call, decision.route.name, directory.providers, start, notify)
+
+        runner = Runner(Failover(options), sink, open_attempt, arrived_at=call.arrived_at)
+        self._running.add(runner)
+        try:
+            await runner.run()
+        finally:
+            self._running.discard(runner)
+            self._publish(call, decision, runner)
+
+    def _decide(self, call: Call, catalog: Catalog) -> Decision:
+        found = find_route(call.chat.model, catalog)
+        if isinstance(found, Unknown):
+            raise _not_found(found)
+        at = now()
+        decision = decide(call.chat, *found, lambda upstream: self.board.standing(upstream, at))
+        if not decision.candidates:
+            reasons = "; ".join(f"{each.upstream}: {each.reason}" for each in decision.rejected)
+            raise RequestError(
+                f"No upstream of {call.chat.model!r} can serve this request ({reasons}). "
+                "Ask another model, or correct `capabilities` in the configuration.",
+                code="unsupported_by_route",
+                param="model",
+            )
+        return decision
+
+    def _publish(self, call: Call, decision: Decision, runner: Runner) -> None:
+        summary = runner.summary
+        outcome: OutcomeKind = "succeeded" if summary.is_finished else "failed" if summary.fail else "cancelled"
+        head = summary.head
+        self._bus.publish(
+            RequestObservation(
+                request_id=call.request_id,
+                route=decision.route.name,
+                stream=call.chat.stream,
+                outcome=outcome,
+                failure=summary.fail.failure if summary.fail is not None else None,
+                attempts=runner.attempts,
+                failovers=max(0, (head.attempts if head is not None else runner.attempts) - 1),
+                upstream=None if head is None else head.upstream,
+                provider=None if head is None else head.provider,
+                route_s=runner.route_s,
+                ttft_s=None if head is None else head.ttft_s,
+                duration_s=now() - call.arrived_at,
+                usage=summary.usage,
+            )
+        )
+
+    def _open(
+        self,
+        call: Call,
+        route: str,
+        providers: Mapping[ProviderName, OpenAICompatible],
+        start: Start,
+        notify: Callable[[AttemptEvent], None],
+    ) -> Attempt | None:
+        """Take a permit and make the attempt that returns it; None where the upstream must not be called."""
+        permit = self.board.admit(start.upstream, now(), is_last_resort=start.is_last_resort)
+        if permit is None:
+            return None
+
+        def settled(observation: AttemptObservation) -> None:
+            self.board.observe(permit, observation)
+            self._bus.publish(observation)
+
+        return Attempt(
+            AttemptOptions(
+                attempt=start.attempt,
+                request_id=call.request_id,
+                route=route,
+                chat=call.chat,
+                upstream=start.upstream,
+                provider=providers[start.upstream.provider],
+                transport=self._transport,
+                forwarded=call.forwarded,
+                notify=notify,
+                settled=settled,
+            )
+        )
+
+
+def _deadlines(route: Route, call: Call) -> Deadlines:
+    """Return the route's deadlines, shortened by what the client will wait for."""
+    deadlines = route.deadlines
+    if call.timeout_s is not None:
+        deadlines = replace(deadlines, total_s=min(deadlines.total_s, call.timeout_s))
+    if call.first_token_timeout_s is not None:
+        deadlines = replace(deadlines, first_token_s=min(deadlines.first_token_s, call.first_token_timeout_s))
+    return deadlines
+
+
+def _not_found(unknown: Unknown) -> RequestError:
+    if unknown.disabled_because is not None:
+        return RequestError(
+            f"The model {unknown.name!r} is configured but disabled: {unknown.disabled_because}.",
+            status=503,
+            code="model_disabled",
+            param="model",
+            type_="server_error",
+        )
+    hint = f"Did you mean {unknown.nearest!r}? " if unknown.nearest is not None else ""
+    return RequestError(
+        f"The model {unknown.name!r} does not exist: it is no route, no upstream and no `provider/model`. "
+        f"{hint}`GET /v1/models` lists what there is.",
+        status=404,
+        code="model_not_found",
+        param="model",
+    )

@@ -1,0 +1,213 @@
+"""Performs one plan: the shell around `core.execution`, by the checklist in `core.execution.plan`.
+
+Nothing here decides. Events arrive by plain calls and are fed in the order in which they happened, also when a
+command that is being performed causes the next one. One timer serves all deadlines, and is re-armed only when it
+fires or when a deadline comes earlier: a deadline that moves away with every chunk costs nothing.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import anyio
+from anyio.abc import TaskGroup
+
+from streamroute.clock import now
+from streamroute.core.execution.commands import Abandon, Cancel, Command, Commit, Fail, Finish, Start
+from streamroute.core.execution.events import (
+    AttemptEvent,
+    AttemptId,
+    ClientGone,
+    ClientPaused,
+    ClientResumed,
+    Failed,
+    ShutDown,
+)
+from streamroute.core.execution.plan import Plan
+from streamroute.core.outcome import Failure
+from streamroute.engine.attempt import Attempt
+from streamroute.engine.sink import AnswerHead, AnswerSink, AnswerSummary
+
+LINGER_S = 0.05
+"""How long a finished stream's connection may take to reach its end and return to the pool; then it is closed."""
+
+OpenAttempt = Callable[[Start, Callable[[AttemptEvent], None]], Attempt | None]
+"""Makes an attempt ready to run, or None where the upstream must not be called now."""
+
+
+class Runner:
+    """Runs one request to its end; also the sink's `FlowControl`."""
+
+    def __init__(self, plan: Plan, sink: AnswerSink, open_attempt: OpenAttempt, *, arrived_at: float) -> None:
+        self._plan = plan
+        self._sink = sink
+        self._open_attempt = open_attempt
+        self._arrived_at = arrived_at
+        self._route_s = now() - arrived_at
+        self._loop = asyncio.get_running_loop()
+        self._over: asyncio.Future[None] = self._loop.create_future()
+        self._timer: asyncio.TimerHandle | None = None
+        self._inbox: deque[Callable[[float], Sequence[Command]]] = deque()
+        self._is_feeding = False
+        self._tasks: TaskGroup | None = None
+        self._attempts: dict[AttemptId, Attempt] = {}
+        self._committed: Attempt | None = None
+        self._is_paused = False
+        self.summary = AnswerSummary()
+        """How it went, complete when `run` has returned."""
+
+    @property
+    def route_s(self) -> float:
+        """Seconds from the request's arrival until it was decided whom to ask."""
+        return self._route_s
+
+    @property
+    def attempts(self) -> int:
+        """How many calls were made so far."""
+        return len(self._attempts)
+
+    async def run(self) -> None:
+        """Perform the plan. Cancelling this task means that the client has gone."""
+        self._sink.attach(self)
+        async with anyio.create_task_group() as tasks:
+            self._tasks = tasks
+            try:
+                self._ask_plan(self._plan.start)
+                await self._over
+                with anyio.move_on_after(LINGER_S):
+                    await self._ended()
+            except asyncio.CancelledError:
+                self.feed(ClientGone())
+                raise
+            finally:
+                self._disarm()
+                tasks.cancel_scope.cancel()
+
+    def shut_down(self) -> None:
+        """End now: the process must stop."""
+        self.feed(ShutDown())
+
+    # -- flow control, asked by the sink
+
+    def pause(self) -> None:
+        """Stop reading the committed attempt."""
+        if self._committed is not None and not self._is_paused:
+            self._is_paused = True
+            self._committed.report_progress()
+            self._committed.pause()
+            self.feed(ClientPaused())
+
+    def resume(self) -> None:
+        """Read on."""
+        if self._committed is not None and self._is_paused:
+            self._is_paused = False
+            self.feed(ClientResumed())
+            self._committed.resume()
+
+    # -- feeding
+
+    def feed(self, event: AttemptEvent) -> None:
+        """Tell the plan what happened, and do what it says; safe to call while that is being done."""
+        self._ask_plan(partial(self._plan.handle, event))
+
+    def _ask_plan(self, question: Callable[[float], Sequence[Command]]) -> None:
+        self._inbox.append(question)
+        if self._is_feeding:
+            return
+        self._is_feeding = True
+        try:
+            while self._inbox:
+                for command in self._inbox.popleft()(now()):
+                    self._perform(command)
+        except Exception as error:
+            # A defect of ours: end the request with it instead of leaving the client without an answer.
+            if not self._over.done():
+                self._over.set_exception(error)
+            else:
+                raise
+        finally:
+            self._is_feeding = False
+        self._arm()
+
+    def _perform(self, command: Command) -> None:
+        match command:
+            case Start():
+                self._start(command)
+            case Cancel(attempt=attempt, reason=reason, failure=failure):
+                if attempt in self._attempts:
+                    self._attempts[attempt].cancel(reason, failure)
+            case Commit(attempt=attempt):
+                self._commit(self._attempts[attempt])
+            case Finish(attempt=attempt):
+                self.summary.usage = self._attempts[attempt].usage
+                self.summary.is_finished = True
+                self._sink.finish()
+                self._end()
+            case Fail():
+                self.summary.fail = command
+                if self._committed is not None:
+                    self.summary.usage = self._committed.usage
+                self._sink.fail(command)
+                self._end()
+            case Abandon():
+                self._end()
+
+    def _start(self, command: Start) -> None:
+        attempt = self._open_attempt(command, self.feed)
+        if attempt is None:
+            failure = Failure(kind="blocked", message="not asked: it has failed too often, or must wait for its limit")
+            self.feed(Failed(command.attempt, failure))
+            return
+        self._attempts[command.attempt] = attempt
+        if self._tasks is None:
+            raise RuntimeError("a plan must be run within `Runner.run`")
+        self._tasks.start_soon(attempt.run)
+
+    def _commit(self, attempt: Attempt) -> None:
+        self._committed = attempt
+        head = AnswerHead(
+            upstream=attempt.upstream.id,
+            provider=attempt.upstream.provider,
+            attempts=len(self._attempts),
+            route_s=self._route_s,
+            connect_s=attempt.connect_s,
+            ttft_s=now() - self._arrived_at,
+        )
+        self.summary.head = head
+        self._sink.begin(head)
+        attempt.flow_to(self._sink.write)
+
+    # -- time
+
+    def _arm(self) -> None:
+        """Make sure that the timer fires no later than the plan's next deadline."""
+        due = None if self._over.done() else self._plan.next_deadline()
+        if due is None or due == float("inf"):
+            return
+        if self._timer is not None and self._timer.when() <= due:
+            return
+        self._disarm()
+        self._timer = self._loop.call_at(due, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        if self._over.done():
+            return
+        for attempt in list(self._attempts.values()):
+            attempt.report_progress()
+        self._ask_plan(self._plan.on_deadline)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _end(self) -> None:
+        if not self._over.done():
+            self._over.set_result(None)
+
+    async def _ended(self) -> None:
+        """Wait until the answering attempt's exchange is over."""
+        if self._committed is not None and self.summary.is_finished:
+            await self._committed.is_over.wait()

@@ -1,0 +1,62 @@
+"""Where an answer goes: what the engine needs of whoever serves the client, as plain calls."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from streamroute.core.execution.commands import Fail
+from streamroute.core.upstream import ProviderName, UpstreamId
+from streamroute.core.usage import Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerHead:
+    """Who answers, known at the moment of commit. Durations are seconds."""
+
+    upstream: UpstreamId
+    provider: ProviderName
+    attempts: int
+    route_s: float
+    """Deciding whom to ask."""
+    connect_s: float | None
+    """Getting a connection, for the attempt that answers."""
+    ttft_s: float
+    """From the request's arrival until the first content token (the whole answer, where it does not stream)."""
+
+
+class FlowControl(Protocol):
+    """What a sink can ask of the engine."""
+
+    def pause(self) -> None:
+        """Stop producing: the client is slow."""
+
+    def resume(self) -> None:
+        """Carry on."""
+
+
+class AnswerSink(Protocol):
+    """Takes one answer. `begin` comes at most once, `finish` or `fail` last; none of them may block or raise."""
+
+    def attach(self, flow: FlowControl) -> None:
+        """Learn whom to ask for less."""
+
+    def begin(self, head: AnswerHead) -> None:
+        """An upstream's answer is about to be delivered."""
+
+    def write(self, data: bytes) -> None:
+        """Deliver whole events of a stream, or the whole body of an answer that does not stream."""
+
+    def finish(self) -> None:
+        """The answer is whole."""
+
+    def fail(self, fail: Fail) -> None:
+        """There is no whole answer; after `begin` of a stream the client has part of one."""
+
+
+@dataclass(slots=True, kw_only=True)
+class AnswerSummary:
+    """What is known of a request when it is over, for its observation."""
+
+    usage: Usage | None = None
+    head: AnswerHead | None = None
+    fail: Fail | None = None
+    is_finished: bool = False

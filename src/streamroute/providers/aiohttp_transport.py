@@ -1,0 +1,229 @@
+"""`Transport` on aiohttp's client.
+
+aiohttp hands a body out through coroutines, which costs a task wake-up per block. Here the connection's protocol
+tells the exchange after each `data_received`, which takes what the response has buffered and passes it on by a plain
+call: one block per read from the socket, however many HTTP chunks that held.
+
+aiohttp internals in use, all behind the contract suite: `TCPConnector._factory` (to supply the protocol class).
+"""
+
+import io
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import partial
+
+import aiohttp
+import anyio
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ClientRequest
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
+
+from streamroute.errors import TransportError, TransportKind
+from streamroute.providers.transport import ExchangeHandler, HttpRequest, ResponseHead
+
+KEEPALIVE_S = 60.0
+"""How long an idle connection is kept: shorter than the 75 s and more of common servers and load balancers, so that
+a pooled connection is rarely one that the provider is about to close."""
+STALE_AFTER_S = 1.0
+"""A pooled connection that breaks before the response, after it lay idle for longer than this, had been closed by the
+provider while idle: the shortest keep-alive limit of common servers is 2 s (gunicorn)."""
+_LARGE_BODY_BYTES = 1 << 20
+"""aiohttp writes larger bodies in pieces only when they come as a file."""
+_NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
+
+_connecting: ContextVar["AiohttpExchange | None"] = ContextVar("connecting", default=None)
+
+
+class _Protocol(ResponseHandler):
+    """A connection that tells its exchange when something has arrived."""
+
+    exchange: "AiohttpExchange | None" = None
+    idle_since: float | None = None
+    """Monotonic seconds; None for a connection that has not served an exchange yet."""
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.exchange is not None:
+            self.exchange.pump()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        exchange = self.exchange
+        super().connection_lost(exc)
+        if exchange is not None:
+            exchange.pump()
+
+
+class _Connector(aiohttp.TCPConnector):
+    """A connector that tells the exchange when it has a connection."""
+
+    async def connect(self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout) -> Connection:
+        connection = await super().connect(req, traces, timeout)
+        exchange, protocol = _connecting.get(), connection.protocol
+        if exchange is not None and isinstance(protocol, _Protocol):
+            exchange.connected(protocol)
+        return connection
+
+
+class AiohttpTransport:
+    """Carries exchanges over one pool of connections for all providers. Create it within the running loop."""
+
+    def __init__(self, connector: Callable[[], aiohttp.TCPConnector] | None = None) -> None:
+        """`connector` makes another connector, for event loops that have no real sockets."""
+        self._connector = connector() if connector is not None else _Connector(limit=0, keepalive_timeout=KEEPALIVE_S)
+        self._connector._factory = partial(_Protocol, loop=self._connector._loop)  # noqa: SLF001 - see the module's text
+        self._session = aiohttp.ClientSession(
+            connector=self._connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=_NO_TIMEOUT,
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+        )
+
+    def exchange(self, request: HttpRequest, handler: ExchangeHandler) -> "AiohttpExchange":
+        """Prepare an exchange."""
+        return AiohttpExchange(self._session, request, handler)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._session.close()
+
+
+class AiohttpExchange:
+    """One request and its response; see `providers.transport` for what is promised."""
+
+    __slots__ = (
+        "_handler", "_idle_s", "_is_over", "_is_paused", "_loop", "_over", "_protocol", "_request", "_response",
+        "_scope", "_session",
+    )  # fmt: skip
+
+    def __init__(self, session: aiohttp.ClientSession, request: HttpRequest, handler: ExchangeHandler) -> None:
+        self._session = session
+        self._loop = session.loop
+        self._request = request
+        self._handler = handler
+        self._protocol: _Protocol | None = None
+        self._response: aiohttp.ClientResponse | None = None
+        self._over = self._loop.create_future()
+        self._scope = anyio.CancelScope()
+        self._idle_s: float | None = None
+        self._is_over = False
+        self._is_paused = False
+
+    async def run(self) -> None:
+        """Send the request, wait for the head, then for the end; blocks of the body arrive by `pump`."""
+        if self._is_over:
+            return
+        _connecting.set(self)  # the task is ours: nobody else reads its context
+        try:
+            with self._scope:
+                await self._perform()
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            self._fail(error)
+        finally:
+            self._end()
+            if self._response is not None:
+                self._response.close()  # without effect where the body is complete and the connection given back
+
+    async def _perform(self) -> None:
+        body = self._request.body
+        response = self._response = await self._session.request(
+            self._request.method,
+            self._request.url,
+            data=io.BytesIO(body) if len(body) > _LARGE_BODY_BYTES else body or None,
+            headers=self._request.headers,
+            allow_redirects=False,
+        )
+        if self._is_over:
+            return
+        self._handler.on_head(ResponseHead(status=response.status, headers=response.headers))
+        self.pump()
+        if not self._is_over and self._protocol is not None:
+            self._protocol.exchange = self
+            if self._is_paused:
+                self._protocol.pause_reading()
+            await self._over
+
+    def connected(self, protocol: _Protocol) -> None:
+        """Take note of the connection."""
+        self._protocol = protocol
+        if protocol.idle_since is not None:
+            self._idle_s = self._loop.time() - protocol.idle_since
+        if not self._is_over:
+            self._handler.on_connected()
+
+    def pump(self) -> None:
+        """Pass on what has arrived since the last call."""
+        response = self._response
+        if self._is_over or response is None:
+            return
+        content = response.content
+        error = content.exception()
+        # What arrived before the error belongs to the answer; aiohttp refuses to read it once the error is set.
+        if error is None:
+            data = content.read_nowait(-1)
+            if data:
+                self._handler.on_body(data)
+                if self._is_over:  # aborted by the handler
+                    return
+            if content.is_eof() and content.at_eof():
+                self._end()
+                self._handler.on_end()
+        else:
+            self._fail(error)
+
+    def pause(self) -> None:
+        """Stop reading."""
+        self._is_paused = True
+        if self._protocol is not None and self._protocol.exchange is self:
+            self._protocol.pause_reading()
+
+    def resume(self) -> None:
+        """Read on."""
+        self._is_paused = False
+        if self._protocol is not None and self._protocol.exchange is self:
+            self._protocol.resume_reading()
+
+    def abort(self) -> None:
+        """Close the connection; `run` returns."""
+        if self._is_over:
+            return
+        self._end()
+        if self._response is None:
+            self._scope.cancel()
+        else:
+            self._response.close()
+
+    def _fail(self, error: BaseException) -> None:
+        if self._is_over:
+            return
+        failure = _translate(error, is_connected=self._protocol is not None)
+        if failure == "reset" and self._response is None and (self._idle_s or 0.0) > STALE_AFTER_S:
+            failure = "stale_connection"
+        self._end()
+        self._handler.on_error(TransportError(failure, _describe(error)))
+
+    def _end(self) -> None:
+        self._is_over = True
+        if self._protocol is not None:
+            self._protocol.exchange = None
+            self._protocol.idle_since = self._loop.time()
+            self._protocol = None
+        if not self._over.done():
+            self._over.set_result(None)
+
+
+def _translate(error: BaseException, *, is_connected: bool) -> TransportKind:
+    """Tell foreign exceptions apart by what had been reached."""
+    if not is_connected:
+        return "connect_error"
+    if isinstance(error, aiohttp.ClientResponseError | ValueError):
+        return "malformed"
+    return "reset"
+
+
+def _describe(error: BaseException) -> str:
+    """Say what happened in one line, without the request's headers (aiohttp's errors can carry them)."""
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"the response is not valid HTTP: {error.message}"
+    text = str(error) or type(error).__name__
+    return text.splitlines()[0][:300]

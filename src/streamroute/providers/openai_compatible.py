@@ -1,0 +1,51 @@
+"""A provider that speaks OpenAI Chat Completions, which is most of them: options in, HTTP requests out."""
+
+from collections.abc import Mapping
+
+from streamroute import __version__
+from streamroute.core.request import ChatRequest
+from streamroute.core.upstream import Upstream
+from streamroute.providers.options import ProviderOptions
+from streamroute.providers.transport import HttpRequest
+from streamroute.wire.openai_chat.request import encode_request
+from streamroute.wire.openai_chat.stream import ChatStreamDecoder
+
+FORWARDED_HEADERS = frozenset({"openai-beta", "anthropic-beta", "traceparent", "tracestate"})
+"""Client headers that providers may see, in lower case. Everything else stays here, credentials above all."""
+
+_KEY_HEADERS = {"bearer": "Authorization", "api-key": "api-key", "x-api-key": "x-api-key"}
+
+
+class OpenAICompatible:
+    """Addresses one provider."""
+
+    def __init__(self, options: ProviderOptions) -> None:
+        self.options = options
+        self._url = options.base_url + options.chat_path
+        self._headers = {
+            "Content-Type": "application/json",
+            "Accept-Encoding": "identity",  # compressed streams arrive in lumps
+            "User-Agent": f"streamroute/{__version__}",
+            **options.headers,
+        }
+        if options.api_key is not None and options.auth != "none":
+            prefix = "Bearer " if options.auth == "bearer" else ""
+            self._headers[_KEY_HEADERS[options.auth]] = prefix + options.api_key
+
+    def request(self, chat: ChatRequest, upstream: Upstream, forwarded: Mapping[str, str]) -> HttpRequest:
+        """Write the HTTP request for one attempt; `forwarded` are client headers, already allow-listed."""
+        accept = "text/event-stream" if chat.stream else "application/json"
+        ask_usage = self.options.quirks.usage_on_stream == "ask"
+        return HttpRequest(
+            url=self._url,
+            headers={**self._headers, "Accept": accept, **forwarded},
+            body=encode_request(chat, model=upstream.model, ask_usage=ask_usage),
+        )
+
+    def decoder(self, chat: ChatRequest) -> ChatStreamDecoder:
+        """Return what reads a stream of this provider."""
+        return ChatStreamDecoder(
+            choices=chat.choices,
+            wants_usage=chat.wants_usage,
+            finish_reason_optional=self.options.quirks.finish_reason_optional,
+        )

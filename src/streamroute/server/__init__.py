@@ -1,0 +1,1 @@
+"""HTTP in: what clients of the sidecar talk to."""

@@ -1,0 +1,30 @@
+"""What every fault promises. The faults themselves are in `simulation.faults`, one a file."""
+
+from typing import ClassVar, Protocol
+
+from streamroute.simulation.exchange import Exchange
+
+
+class Fault(Protocol):
+    """One way to misbehave: a frozen dataclass whose fields are what a script may set.
+
+    A wrong value raises ValueError at construction.
+    """
+
+    kind: ClassVar[str]
+    """Its name in scripts, in `FAULTS` and in the request log."""
+
+    async def play(self, exchange: Exchange) -> None:
+        """Answer (or not), and return when the response is over; or never return, see `Exchange`."""
+
+
+def require_error_status(status: int) -> None:
+    """Raise ValueError unless `status` is one of HTTP's errors."""
+    if not 400 <= status <= 599:  # noqa: PLR2004  RFC 9110, sections 15.5 and 15.6
+        raise ValueError(f"status must be between 400 and 599, not {status}")
+
+
+def require(*, is_met: bool, message: str) -> None:
+    """Raise ValueError with `message` unless `is_met`: for the checks of a fault's fields."""
+    if not is_met:
+        raise ValueError(message)

@@ -1,0 +1,50 @@
+"""Fault `empty_answer`: success by every sign, and nothing in it."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import orjson
+
+from streamroute.simulation.answer import Answer
+from streamroute.simulation.content import Choice
+from streamroute.simulation.exchange import Exchange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmptyAnswer:
+    """Status 200 without any content."""
+
+    kind: ClassVar[str] = "empty_answer"
+    shape: Literal["no_content", "no_choices", "no_events", "no_body"] = "no_content"
+    """`no_content`: a complete answer whose text is empty, finish reason `stop`. `no_choices`: an answer with
+    `choices: []`. `no_events`: a stream that only says `[DONE]` (not streamed: `{}`). `no_body`: Content-Length 0."""
+
+    async def play(self, exchange: Exchange) -> None:
+        """Answer, saying nothing."""
+        answer = exchange.answer
+        exchange.answer = Answer(
+            answer.body,
+            [Choice() for _ in answer.choices],
+            answer_id=answer.answer_id,
+            created=answer.created,
+        )
+        await exchange.pace_whole()
+        match self.shape:
+            case "no_content":
+                await exchange.answer_normally()
+            case "no_choices" if exchange.is_stream:
+                await exchange.open_stream()
+                await exchange.write(exchange.answer.chunk(choices=[]))
+                await exchange.write(b"data: [DONE]\n\n")
+                await exchange.finish()
+            case "no_choices":
+                await exchange.send(200, orjson.dumps(orjson.loads(exchange.answer.whole()) | {"choices": []}))
+            case "no_events" if exchange.is_stream:
+                await exchange.open_stream()
+                await exchange.write(b"data: [DONE]\n\n")
+                await exchange.finish()
+            case "no_events":
+                await exchange.send(200, b"{}")
+            case "no_body":
+                kind = "text/event-stream; charset=utf-8" if exchange.is_stream else "application/json"
+                await exchange.send(200, b"", content_type=kind)

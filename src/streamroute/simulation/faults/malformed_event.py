@@ -1,0 +1,57 @@
+"""Fault `malformed_event`: one bad event among good ones, which kills naive parsers."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from streamroute.simulation.exchange import Exchange
+from streamroute.simulation.fault import require
+
+Shape = Literal["truncated", "not_json", "unbalanced", "raw", "binary"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MalformedEvent:
+    """A bad event before content token `at_token`; the stream is otherwise good and nothing of the answer is missing.
+
+    Not streamed: the same damage to the JSON body.
+    """
+
+    kind: ClassVar[str] = "malformed_event"
+    at_token: int = 2
+    """Content tokens before it, at least 0; beyond the answer it comes before the finish reason."""
+    shape: Shape = "truncated"
+    """`truncated`: `data:` with the first half of a chunk. `not_json`: `data:` with HTML. `unbalanced`: `data:` with a
+    chunk and one closing brace too many. `raw`: a line of text that is no SSE field. `binary`: `data:` with NUL
+    and bytes that are not UTF-8."""
+    repeat: int = 1
+    """How many in a row, at least 1."""
+
+    def __post_init__(self) -> None:
+        require(is_met=self.at_token >= 0, message=f"at_token must be at least 0, not {self.at_token}")
+        require(is_met=self.repeat >= 1, message=f"repeat must be at least 1, not {self.repeat}")
+
+    async def play(self, exchange: Exchange) -> None:
+        """Answer well but for one event."""
+        if exchange.is_stream:
+            rest = await exchange.stream_until(self.at_token)
+            delta = {"index": 0, "delta": {"content": "MALFORMED"}, "logprobs": None, "finish_reason": None}
+            good = exchange.answer.chunk(choices=[delta])
+            for _ in range(self.repeat):
+                await exchange.write(self._damaged(good.removeprefix(b"data: ").rstrip()))
+            await exchange.stream_rest(rest)
+        else:
+            await exchange.pace_whole()
+            await exchange.send(200, self._damaged(exchange.answer.whole()).removeprefix(b"data: ").rstrip())
+
+    def _damaged(self, good: bytes) -> bytes:
+        match self.shape:
+            case "truncated":
+                return b"data: " + good[: len(good) // 2] + b"\n\n"
+            case "not_json":
+                return b"data: <html><body>502 Bad Gateway</body></html>\n\n"
+            case "unbalanced":
+                return b"data: " + good + b"}\n\n"
+            case "raw":
+                return b"upstream connect error or disconnect before headers\n\n"
+            case "binary":
+                return b'data: {"choices":[\x00\xff\xfe]}\n\n'

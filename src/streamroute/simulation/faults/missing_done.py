@@ -1,0 +1,21 @@
+"""Fault `missing_done`: a complete stream without its `[DONE]`."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from streamroute.simulation.exchange import Exchange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissingDone:
+    """Everything up to the finish reason and the usage chunk, then a correct end. Not streamed: no effect."""
+
+    kind: ClassVar[str] = "missing_done"
+
+    async def play(self, exchange: Exchange) -> None:
+        """Answer well, without the last event."""
+        if not exchange.is_stream:
+            await exchange.answer_normally()
+            return
+        rest = await exchange.stream_until(0)
+        await exchange.stream_rest(event for event in rest if event.kind != "done")

@@ -1,0 +1,55 @@
+"""Fault `rate_limit`: 429, with every form in which providers say how long to wait."""
+
+import math
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import ClassVar, Literal
+
+import orjson
+
+from streamroute import clock
+from streamroute.simulation.exchange import Exchange
+from streamroute.simulation.fault import require
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """Answers 429 `rate_limit_exceeded`. The same for a stream: nothing has begun yet."""
+
+    kind: ClassVar[str] = "rate_limit"
+    retry_after_s: float = 1.0
+    """Seconds the client is asked to wait, at least 0. One second, so that tests need not wait long."""
+    form: Literal["seconds", "ms", "date", "none"] = "seconds"
+    """`Retry-After` in whole seconds (rounded up), `retry-after-ms`, `Retry-After` as an HTTP-date (rounded up to a
+    whole second of wall time), or no header at all."""
+    scope: Literal["requests", "tokens"] = "requests"
+    """Which of the limits the `x-ratelimit-*` headers show as used up."""
+    message: str | None = None
+
+    def __post_init__(self) -> None:
+        require(is_met=self.retry_after_s >= 0, message=f"retry_after_s must be at least 0, not {self.retry_after_s}")
+
+    async def play(self, exchange: Exchange) -> None:
+        """Send the refusal."""
+        message = self.message or (
+            f"Rate limit reached for {exchange.answer.body.model} in organization org-sim on {self.scope} per min. "
+            f"Please try again in {self.retry_after_s:g}s."
+        )
+        error = {"message": message, "type": self.scope, "param": None, "code": "rate_limit_exceeded"}
+        await exchange.send(429, orjson.dumps({"error": error}), headers=self._headers())
+
+    def _headers(self) -> dict[str, str]:
+        used_up = {
+            f"x-ratelimit-remaining-{self.scope}": "0",
+            f"x-ratelimit-reset-{self.scope}": f"{self.retry_after_s:g}s",
+        }
+        match self.form:
+            case "seconds":
+                return used_up | {"Retry-After": str(math.ceil(self.retry_after_s))}
+            case "ms":
+                return used_up | {"retry-after-ms": str(round(self.retry_after_s * 1000))}
+            case "date":
+                at = math.ceil(clock.wall() + self.retry_after_s)
+                return used_up | {"Retry-After": formatdate(at, usegmt=True)}
+            case "none":
+                return {}

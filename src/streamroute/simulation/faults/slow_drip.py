@@ -1,0 +1,27 @@
+"""Fault `slow_drip`: a good answer in pieces of a few bytes, cut anywhere, also within a character or a field name."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from streamroute.simulation.exchange import Exchange
+from streamroute.simulation.fault import require
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlowDrip:
+    """Every byte of the body is sent in pieces of `piece_bytes`, each its own write and HTTP chunk."""
+
+    kind: ClassVar[str] = "slow_drip"
+    piece_bytes: int = 7
+    """At least 1. Seven never lines up with the length of an event for long."""
+    interval_s: float = 0.0
+    """Seconds between the pieces, at least 0; 0 only lets others run."""
+
+    def __post_init__(self) -> None:
+        require(is_met=self.piece_bytes >= 1, message=f"piece_bytes must be at least 1, not {self.piece_bytes}")
+        require(is_met=self.interval_s >= 0, message=f"interval_s must be at least 0, not {self.interval_s}")
+
+    async def play(self, exchange: Exchange) -> None:
+        """Answer well, drop by drop."""
+        exchange.drip = (self.piece_bytes, self.interval_s)
+        await exchange.answer_normally()

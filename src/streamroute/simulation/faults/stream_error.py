@@ -1,0 +1,67 @@
+"""Fault `stream_error`: an error that arrives after status 200."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import orjson
+
+from streamroute.simulation.answer import DONE
+from streamroute.simulation.exchange import Exchange
+from streamroute.simulation.fault import require
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamError:
+    """An error event after `at_token` content tokens, then the end of the stream, no finish reason of the answer.
+
+    Not streamed: status 200 with an error object instead of choices, as OpenRouter does.
+    """
+
+    kind: ClassVar[str] = "stream_error"
+    at_token: int = 0
+    """Content tokens before it, at least 0."""
+    shape: Literal["openai", "event", "openrouter"] = "openai"
+    """`openai`: `data: {"error": ...}`. `event`: the same under `event: error`. `openrouter`: a chunk with choices,
+    `finish_reason: "error"` and a top-level `error`, per OpenRouter's documentation of errors in streams."""
+    message: str = "The server had an error while processing your request. Sorry about that!"
+    type: str = "server_error"
+    code: str | int | None = None
+    """`error.code`; with `openrouter` an HTTP status, by default 502."""
+    then_done: bool = False
+    """Whether `[DONE]` follows, as with OpenRouter at times."""
+
+    def __post_init__(self) -> None:
+        require(is_met=self.at_token >= 0, message=f"at_token must be at least 0, not {self.at_token}")
+
+    async def play(self, exchange: Exchange) -> None:
+        """Begin well, then report an error."""
+        if not exchange.is_stream:
+            await exchange.pace_whole(0.5)
+            await exchange.send(200, orjson.dumps({"error": self._error()}))
+            return
+        await exchange.stream_until(self.at_token)
+        await exchange.write(self._event(exchange))
+        if self.then_done:
+            await exchange.write(DONE)
+        await exchange.finish()
+
+    def _error(self) -> dict[str, object]:
+        if self.shape == "openrouter":
+            return {"code": self.code or 502, "message": self.message, "metadata": {"provider_name": "Simulated"}}
+        return {"message": self.message, "type": self.type, "param": None, "code": self.code}
+
+    def _event(self, exchange: Exchange) -> bytes:
+        match self.shape:
+            case "openai":
+                return b"data: " + orjson.dumps({"error": self._error()}) + b"\n\n"
+            case "event":
+                return b"event: error\ndata: " + orjson.dumps({"error": self._error()}) + b"\n\n"
+            case "openrouter":
+                choice = {
+                    "index": 0,
+                    "delta": {"role": "assistant", "content": ""},
+                    "finish_reason": "error",
+                    "native_finish_reason": "error",
+                    "logprobs": None,
+                }
+                return exchange.answer.chunk(provider="Simulated", error=self._error(), choices=[choice])

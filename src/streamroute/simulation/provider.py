@@ -1,0 +1,186 @@
+"""One simulated provider: from a request to the fault that the script has for it. It opens no socket itself.
+
+`Provider.chat` and `Provider.models` are aiohttp handlers; `server.py` puts them on a port. They rely on
+`handler_cancellation`: when the client's connection ends, the handler is cancelled at whatever it waits for.
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Mapping
+from http import HTTPStatus
+
+import anyio
+import orjson
+from aiohttp import web
+
+from streamroute import clock
+from streamroute.errors import RequestError
+from streamroute.simulation.answer import Answer
+from streamroute.simulation.chat_body import ChatBody, read_chat_body
+from streamroute.simulation.content import compose
+from streamroute.simulation.exchange import Exchange, Moment
+from streamroute.simulation.fault import Fault
+from streamroute.simulation.profile import Profile
+from streamroute.simulation.record import RequestRecord
+from streamroute.simulation.script import Script
+from streamroute.simulation.seeded import token_hex
+
+_LOG_RECORDS = 10_000
+"""The request log is bounded: older records are dropped."""
+
+
+class Provider:
+    """Plays a script. Everything it knows of the requests is in `log`."""
+
+    def __init__(self, script: Script, *, keep_bodies: bool = True) -> None:
+        self.log: deque[RequestRecord] = deque(maxlen=_LOG_RECORDS)
+        self.active: dict[int, web.Request] = {}
+        """Chat requests that are going on, by their identity (aiohttp's are not hashable)."""
+        self.is_closing = False
+        self._keeps_bodies = keep_bodies
+        self._changed = anyio.Event()
+        self.script = script
+        self._started_at: float | None = None
+        self._ordinal = 0
+        self._in_phase: Counter[int] = Counter()
+
+    def play(self, script: Script) -> None:
+        """Behave as `script` says from now on; its clock and its count of requests begin anew."""
+        self.script = script
+        self._started_at = clock.now()
+        self._ordinal = 0
+        self._in_phase.clear()
+
+    async def changed(self) -> None:
+        """Wait until a request begins, is written to, or ends."""
+        await self._changed.wait()
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        """Serve `POST /v1/chat/completions`."""
+        record = RequestRecord(ordinal=self._ordinal, received_at=clock.now())
+        record.note_headers(request.headers, is_kept=self._keeps_bodies)
+        self._ordinal += 1
+        self.log.append(record)
+        self.active[id(request)] = request
+        self._tell()
+        try:
+            return await self._serve(request, record)
+        except (asyncio.CancelledError, ConnectionError):
+            if record.ending is None:  # else a fault ended the connection, and this is its echo
+                record.ending = "server_closed" if self.is_closing else "client_closed"
+                if not self.is_closing:
+                    record.client_closed_at = clock.now()
+            raise
+        finally:
+            record.ended_at = clock.now()
+            self.active.pop(id(request), None)
+            self._tell()
+
+    async def models(self, request: web.Request) -> web.StreamResponse:
+        """Serve `GET /v1/models`; faults do not touch it."""
+        try:
+            _authorize(request, self.script.profile)
+        except RequestError as error:
+            return _refusal(error)
+        names = self.script.profile.models or ("sim-1",)
+        data = [{"id": name, "object": "model", "created": 1_700_000_000, "owned_by": "simulation"} for name in names]
+        return web.Response(body=orjson.dumps({"object": "list", "data": data}), content_type="application/json")
+
+    async def _serve(self, request: web.Request, record: RequestRecord) -> web.StreamResponse:
+        data = await request.read()
+        record.body_bytes = len(data)
+        headers = {"x-request-id": f"req_{token_hex(self.script.seed, 'request', record.ordinal)}"}
+        try:
+            _authorize(request, self.script.profile)
+            body = read_chat_body(data)
+            _check_model(body.model, self.script.profile)
+        except RequestError as error:
+            record.status, record.ending = error.status, "answered"
+            return _refusal(error, headers)
+        record.model, record.stream = body.model, body.stream
+        record.body = body.raw if self._keeps_bodies else None
+        fault, exchange = self._prepare(request, record, body, headers)
+        if fault is None:
+            await exchange.answer_normally()
+        else:
+            record.fault = fault.kind
+            await fault.play(exchange)
+        record.ending = "answered" if fault is None else "fault"
+        if exchange.response is None:
+            raise RuntimeError(f"fault {record.fault!r} returned without a response")
+        return exchange.response
+
+    def _prepare(
+        self, request: web.Request, record: RequestRecord, body: ChatBody, headers: dict[str, str]
+    ) -> tuple[Fault | None, Exchange]:
+        """Find the phase of the script, and what the good answer would be."""
+        script = self.script
+        elapsed_s = record.received_at - (record.received_at if self._started_at is None else self._started_at)
+        index = script.phase_of(elapsed_s=elapsed_s, ordinal=record.ordinal, model=body.model, stream=body.stream)
+        record.phase = index
+        phase = None if index is None else script.phases[index]
+        profile = (phase.profile if phase is not None else None) or script.profile
+        answer = Answer(
+            body,
+            compose(body, profile),
+            answer_id=f"chatcmpl-{token_hex(script.seed, 'answer', record.ordinal)}",
+            created=int(clock.wall()),
+        )
+        if profile.sends_rate_limit_headers:
+            headers |= _rate_limit_headers(record.ordinal)
+        moment = Moment(
+            seed=script.seed,
+            elapsed_s=elapsed_s - (phase.from_s if phase is not None else 0.0),
+            ordinal=0 if index is None else self._in_phase[index],
+        )
+        if index is not None:
+            self._in_phase[index] += 1
+        exchange = Exchange(
+            request, answer, profile=profile, moment=moment, record=record, headers=headers, on_progress=self._tell
+        )
+        return (phase.fault if phase is not None else None), exchange
+
+    def _tell(self) -> None:
+        if self._changed.statistics().tasks_waiting:
+            self._changed.set()
+            self._changed = anyio.Event()
+
+
+def _authorize(request: web.Request, profile: Profile) -> None:
+    if profile.api_key is None:
+        return
+    given = request.headers.get("Authorization", "")
+    if not given:
+        raise RequestError(
+            "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer "
+            "auth (i.e. Authorization: Bearer YOUR_KEY).",
+            status=HTTPStatus.UNAUTHORIZED,
+        )
+    if given != f"Bearer {profile.api_key}":
+        raise RequestError("Incorrect API key provided.", status=HTTPStatus.UNAUTHORIZED, code="invalid_api_key")
+
+
+def _check_model(model: str, profile: Profile) -> None:
+    if profile.models and model not in profile.models:
+        raise RequestError(
+            f"The model `{model}` does not exist or you do not have access to it.",
+            status=HTTPStatus.NOT_FOUND,
+            code="model_not_found",
+        )
+
+
+def _refusal(error: RequestError, headers: Mapping[str, str] | None = None) -> web.Response:
+    body = {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
+    return web.Response(status=error.status, body=orjson.dumps(body), content_type="application/json", headers=headers)
+
+
+def _rate_limit_headers(ordinal: int) -> dict[str, str]:
+    """Return plausible figures: OpenAI's names, a minute's window of 10,000 requests that refills."""
+    return {
+        "x-ratelimit-limit-requests": "10000",
+        "x-ratelimit-limit-tokens": "2000000",
+        "x-ratelimit-remaining-requests": str(9999 - ordinal % 100),
+        "x-ratelimit-remaining-tokens": str(1_999_000 - 100 * (ordinal % 100)),
+        "x-ratelimit-reset-requests": "6ms",
+        "x-ratelimit-reset-tokens": "30ms",
+    }

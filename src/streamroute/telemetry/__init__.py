@@ -1,0 +1,1 @@
+"""What people see of the running system: logs and metrics, fed from observations."""

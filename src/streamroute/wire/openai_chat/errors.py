@@ -1,0 +1,160 @@
+"""OpenAI's error objects: reading a provider's, writing ours.
+
+Compatible providers agree on the shape `{"error": {"message", "type", "param", "code"}}` and on little else: codes come
+as strings, numbers or not at all, so the HTTP status decides first and the words only refine it.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import orjson
+
+from streamroute.core.outcome import Failure, FailureKind
+
+MAX_ERROR_BYTES = 64 * 1024
+"""What is kept of an error body; larger ones are pages of HTML."""
+_MAX_MESSAGE_CHARS = 500
+
+_BY_STATUS: dict[int, FailureKind] = {
+    401: "auth_failed",
+    402: "quota_exhausted",
+    403: "auth_failed",
+    408: "server_error",  # the provider gave up waiting, for us or for itself: worth another upstream
+    425: "server_error",
+    429: "rate_limited",
+    503: "overloaded",
+    529: "overloaded",  # Anthropic's overloaded_error
+}
+_BY_WORD: dict[str, FailureKind] = {
+    "context_length_exceeded": "context_length_exceeded",
+    "exceed_context_size_error": "context_length_exceeded",  # llama.cpp
+    "content_filter": "content_filtered",  # Azure
+    "content_policy_violation": "content_filtered",
+    "insufficient_quota": "quota_exhausted",
+    "billing_hard_limit_reached": "quota_exhausted",
+    "invalid_api_key": "auth_failed",
+    "authentication_error": "auth_failed",
+    "permission_error": "auth_failed",
+    "model_not_found": "model_not_found",
+    "rate_limit_exceeded": "rate_limited",
+    "rate_limit_error": "rate_limited",
+    "slow_down": "rate_limited",
+    "overloaded_error": "overloaded",
+    "overloaded": "overloaded",
+    "server_error": "server_error",
+    "invalid_request_error": "client_error",
+}
+_CONTEXT_MESSAGE = re.compile(
+    r"maximum context length|context (?:length|window|size)|prompt is too long|too many (?:input )?tokens"
+    r"|input (?:is|length).{0,40}(?:too long|exceed)|exceeds? the (?:model's )?(?:available )?context",
+    re.IGNORECASE,
+)
+# Keys that providers echo in their complaints: "Incorrect API key provided: sk-...abcd".
+_SECRET = re.compile(
+    r"\b(?:sk|pk|gsk|xai|key|r8|hf|nvapi|csk|fw|pplx)[-_][A-Za-z0-9*_\-.]{6,}|Bearer\s+\S+", re.IGNORECASE
+)
+
+
+def read_error_response(status: int, body: bytes, *, retry_after_s: float | None = None) -> Failure:
+    """Classify a response that is not a 2xx one. `body` may be anything, also empty or cut."""
+    fields = _error_fields(_loads(body))
+    kind = _BY_STATUS.get(status)
+    if kind is None:
+        kind = "server_error" if status >= 500 or status < 400 else _client_error_kind(fields)
+    elif kind == "rate_limited" and _word_kind(fields) == "quota_exhausted":
+        kind = "quota_exhausted"
+    message = _text(fields.get("message")) or f"HTTP {status} without an error message"
+    is_clients = kind in {"client_error", "context_length_exceeded", "content_filtered", "model_not_found"}
+    return Failure(
+        kind=kind,
+        message=redact(message)[:_MAX_MESSAGE_CHARS],
+        http_status=status,
+        retry_after_s=retry_after_s,
+        error_body=orjson.dumps({"error": _four_keys(fields, message)}) if is_clients else None,
+    )
+
+
+def read_error_event(payload: Mapping[str, object]) -> Failure:
+    """Classify an error object that came inside a stream or in a 200 response."""
+    fields = _error_fields(payload)
+    code = fields.get("code")
+    status = code if isinstance(code, int) and 400 <= code <= 599 else None
+    kind = _word_kind(fields)
+    if kind in {None, "client_error"} and status is not None:
+        kind = _BY_STATUS.get(status) or ("server_error" if status >= 500 else "client_error")
+    message = _text(fields.get("message")) or "an error event without a message"
+    if kind is None or kind == "client_error":
+        kind = "context_length_exceeded" if _CONTEXT_MESSAGE.search(message) else "server_error"
+    return Failure(kind=kind, message=redact(message)[:_MAX_MESSAGE_CHARS], http_status=status)
+
+
+def encode_error(
+    message: str,
+    *,
+    type_: str,
+    code: str | None = None,
+    param: str | None = None,
+    details: Sequence[Mapping[str, object]] = (),
+) -> bytes:
+    """Write an error object with all four keys; `details` says what was tried, beside them."""
+    error: dict[str, object] = {"message": message, "type": type_, "param": param, "code": code}
+    if details:
+        error["attempts"] = list(details)
+    return orjson.dumps({"error": error})
+
+
+def encode_error_event(error_body: bytes) -> bytes:
+    """Write an error object as the last event of a stream; the SDKs raise on any `data.error`."""
+    return b"data: " + error_body + b"\n\n"
+
+
+def redact(text: str) -> str:
+    """Blank what looks like a key: providers echo them in their error messages."""
+    return _SECRET.sub("[redacted]", text)
+
+
+def _client_error_kind(fields: Mapping[str, object]) -> FailureKind:
+    kind = _word_kind(fields)
+    if kind in {"context_length_exceeded", "content_filtered", "quota_exhausted", "auth_failed", "model_not_found"}:
+        return kind
+    return "context_length_exceeded" if _CONTEXT_MESSAGE.search(_text(fields.get("message"))) else "client_error"
+
+
+def _word_kind(fields: Mapping[str, object]) -> FailureKind | None:
+    for key in ("code", "type", "status"):
+        word = fields.get(key)
+        kind = _BY_WORD.get(word.lower()) if isinstance(word, str) else None
+        if kind is not None and kind != "client_error":
+            return kind
+    return "client_error" if fields.get("type") == "invalid_request_error" else None
+
+
+def _error_fields(payload: object) -> Mapping[str, object]:
+    if not isinstance(payload, Mapping):
+        return {}
+    error = payload.get("error", payload)
+    if isinstance(error, Mapping):
+        return error
+    return {"message": error, "code": payload.get("code"), "type": payload.get("type")}
+
+
+def _four_keys(fields: Mapping[str, object], message: str) -> dict[str, object]:
+    rest = {key: value for key, value in fields.items() if key not in {"message", "type", "param", "code"}}
+    return {
+        "message": redact(message),
+        "type": _text(fields.get("type")) or "invalid_request_error",
+        "param": fields.get("param"),
+        "code": fields.get("code"),
+        **{key: value for key, value in rest.items() if key == "innererror"},  # Azure's content-filter verdicts
+    }
+
+
+def _loads(body: bytes) -> object:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

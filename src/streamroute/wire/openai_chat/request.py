@@ -1,0 +1,112 @@
+"""Reading a client's request and writing the provider's: the body travels whole, only what must change is changed.
+
+Only the fields that decide something here are checked; the rest, known or not, is the provider's to judge.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
+
+import orjson
+
+from streamroute.core.request import ChatRequest
+from streamroute.errors import RequestError
+
+MAX_CHOICES = 128
+"""OpenAI's own limit for `n`."""
+
+
+def decode_request(body: bytes) -> ChatRequest:
+    """Read a request body; raises RequestError (400) that names the field and what it should be."""
+    try:
+        payload = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise RequestError(f"The request body is not valid JSON: {error}.", code="invalid_json") from None
+    if not isinstance(payload, dict):
+        _refuse(None, "The request body must be a JSON object", payload)
+    model = payload.get("model")
+    if not isinstance(model, str) or not model:
+        _refuse("model", "`model` must be a string that names a route, an upstream or `provider/model`", model)
+    messages = payload.get("messages")
+    if not isinstance(messages, list) or not messages or not all(isinstance(each, dict) for each in messages):
+        _refuse("messages", "`messages` must be a non-empty array of objects", messages)
+    options = payload.get("stream_options")
+    if options is not None and not isinstance(options, dict):
+        _refuse("stream_options", "`stream_options` must be an object", options)
+    return ChatRequest(
+        wire_format="openai_chat",
+        payload=payload,
+        model=model,
+        stream=_flag(payload, "stream"),
+        wants_usage=bool(options and options.get("include_usage") is True),
+        choices=_integer(payload, "n", minimum=1, maximum=MAX_CHOICES) or 1,
+        uses_tools=bool(payload.get("tools") or payload.get("functions")),
+        uses_vision=_has_image(messages),
+        uses_json_schema=_wants_json_schema(payload.get("response_format")),
+        prompt_bytes=len(body),
+        max_output_tokens=_integer(payload, "max_completion_tokens", minimum=0)
+        or _integer(payload, "max_tokens", minimum=0),
+    )
+
+
+def encode_request(request: ChatRequest, *, model: str, ask_usage: bool) -> bytes:
+    """Write the body for a provider: its own model name, and usage asked of every stream."""
+    payload = dict(request.payload)
+    payload["model"] = model
+    if request.stream:
+        options = payload.get("stream_options")
+        options = dict(options) if isinstance(options, Mapping) else {}
+        if ask_usage:
+            options["include_usage"] = True
+        else:
+            options.pop("include_usage", None)
+        if options:
+            payload["stream_options"] = options
+        else:
+            payload.pop("stream_options", None)
+    return orjson.dumps(payload)
+
+
+def _flag(payload: Mapping[str, object], name: str) -> bool:
+    value = payload.get(name)
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    return _refuse(name, f"`{name}` must be a boolean", value)
+
+
+def _integer(payload: Mapping[str, object], name: str, *, minimum: int, maximum: int | None = None) -> int | None:
+    value = payload.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < minimum or (maximum and value > maximum):
+        limits = f"from {minimum} to {maximum}" if maximum else f"of at least {minimum}"
+        _refuse(name, f"`{name}` must be an integer {limits}", value)
+    return value
+
+
+def _has_image(messages: Sequence[Mapping[str, object]]) -> bool:
+    for message in messages:
+        content = message.get("content")
+        if isinstance(content, list) and any(
+            isinstance(part, dict) and part.get("type") in {"image_url", "input_image", "image"} for part in content
+        ):
+            return True
+    return False
+
+
+def _wants_json_schema(response_format: object) -> bool:
+    return isinstance(response_format, Mapping) and response_format.get("type") == "json_schema"
+
+
+def _refuse(param: str | None, rule: str, found: object) -> NoReturn:
+    names = {
+        dict: "an object",
+        list: "an array",
+        str: "a string",
+        bool: "a boolean",
+        int: "an integer",
+        float: "a number",
+    }
+    what = "nothing" if found is None else names.get(type(found), type(found).__name__)
+    if found in ("", [], {}):
+        what = f"{what} that is empty"
+    raise RequestError(f"{rule}; found {what}.", param=param)

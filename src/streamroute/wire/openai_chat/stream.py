@@ -1,0 +1,195 @@
+"""Reading a stream of chunks: what the engine must know of it, and the bytes that are fit to forward.
+
+Every event is checked before it is forwarded, because clients' parsers die of a malformed one. Decoding each costs
+more than all the rest together, so the decoder learns the *envelope* of the stream: the bytes before and after the
+text of a plain content chunk that did decode. An event with the same envelope, whose middle is plain ASCII without
+quote, backslash or control character, decodes too, and differs in its text only; nothing else needs to be looked at.
+All other events are decoded in full. Rules:
+
+1. Only whole events leave; comments and `[DONE]` do not (the server writes its own), error events neither.
+2. Usage is read from wherever it stands; for clients that did not ask, it is taken out.
+3. A chunk makes progress when a delta carries something besides a role: text, reasoning, a tool call, a refusal.
+4. The stream is whole when each choice had a finish reason (or `[DONE]` came, for providers that send none).
+"""
+
+from collections.abc import Mapping
+
+import orjson
+
+from streamroute.core.outcome import Failure
+from streamroute.core.usage import Usage
+from streamroute.wire.openai_chat.errors import read_error_event
+from streamroute.wire.openai_chat.usage import read_usage
+from streamroute.wire.sse import EventSplitter, read_event
+
+DONE_EVENT = b"data: [DONE]\n\n"
+
+_PLAIN = bytes(code for code in range(0x20, 0x7F) if code not in b'"\\')
+_TEXT_KEYS = ("content", "reasoning_content", "reasoning")
+_NOT_CONTENT = frozenset({"role", "channel", "token_id", "name"})
+_MAX_ENVELOPE_MISSES = 16
+"""Streams whose envelope changes with every chunk (fresh ids, obfuscation) stop trying to learn one."""
+
+
+class ChatStreamDecoder:
+    """Follows one stream from its first byte to its last.
+
+    After each `feed` and `close` the attributes say what is known so far; they only ever grow.
+    """
+
+    __slots__ = (
+        "_choices", "_envelope_misses", "_finish_reason_optional", "_finished", "_prefix", "_splitter", "_suffix",
+        "_wants_usage", "content_events", "error", "is_done", "malformed_events", "model", "usage",
+    )  # fmt: skip
+
+    def __init__(self, *, choices: int = 1, wants_usage: bool = True, finish_reason_optional: bool = False) -> None:
+        self._choices = choices
+        self._wants_usage = wants_usage
+        self._finish_reason_optional = finish_reason_optional
+        self._splitter = EventSplitter()
+        self._finished: dict[int, str] = {}
+        self._prefix: bytes | None = None
+        self._suffix = b""
+        self._envelope_misses = 0
+        self.content_events = 0
+        """Chunks that made progress."""
+        self.is_done = False
+        """`[DONE]` was seen."""
+        self.error: Failure | None = None
+        """The provider said, within the stream, that it failed."""
+        self.usage: Usage | None = None
+        self.model: str | None = None
+        self.malformed_events = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Every choice that was asked for has come to its end."""
+        return len(self._finished) >= self._choices or (self.is_done and self._finish_reason_optional)
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing was said, and nothing explains why: a length limit or a content filter would."""
+        return not self.content_events and all(reason == "stop" for reason in self._finished.values())
+
+    def feed(self, block: bytes) -> bytes:
+        """Take a received block of any size; return the events to forward, whole ones, possibly none."""
+        return self._forward(self._splitter.feed(block))
+
+    def close(self) -> bytes:
+        """Take note of the end of the stream; return what its last, unterminated event adds."""
+        out = self._forward(self._splitter.close())
+        self.malformed_events += self._splitter.oversized_events
+        return out
+
+    def _forward(self, events: list[bytes]) -> bytes:
+        if not events or self.is_done or self.error is not None:
+            return b""
+        kept = []
+        prefix, suffix = self._prefix, self._suffix
+        for event in events:
+            if prefix is not None and event.startswith(prefix) and event.endswith(suffix):
+                text = event[len(prefix) : -len(suffix)]
+                if text and not text.translate(None, _PLAIN):
+                    self.content_events += 1
+                    kept.append(event)
+                    continue
+            checked = self._check(event)
+            if checked is not None:
+                kept.append(checked)
+            if self.is_done or self.error is not None:
+                break
+            prefix, suffix = self._prefix, self._suffix
+        if not kept:
+            return b""
+        kept.append(b"")
+        return b"\n\n".join(kept)
+
+    def _check(self, event: bytes) -> bytes | None:
+        """Decode one event in full; return it, or what remains of it, if the client should have it."""
+        name, data = read_event(event)
+        if data is None or not data:
+            return None
+        if data == b"[DONE]":
+            self.is_done = True
+            return None
+        try:
+            chunk = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            chunk = None
+        if not isinstance(chunk, dict):
+            self.malformed_events += 1
+            return None
+        if name == b"error" or chunk.get("error"):
+            self.error = read_error_event(chunk)
+            return None
+        choices = chunk.get("choices")
+        if choices is None and (usage := read_usage(chunk.get("usage"))) is not None:
+            self.usage = usage  # worth knowing, but clients iterate over `choices`
+            return None
+        if not isinstance(choices, list) or not all(_is_choice(choice) for choice in choices):
+            self.malformed_events += 1
+            return None
+        self._read(chunk, choices, event)
+        if self.error is not None:
+            return None
+        return self._without_usage(chunk, choices, event)
+
+    def _read(self, chunk: dict[str, object], choices: list[dict[str, object]], event: bytes) -> None:
+        if self.model is None and isinstance(model := chunk.get("model"), str):
+            self.model = model
+        makes_progress = False
+        for choice in choices:
+            delta = choice.get("delta")
+            if isinstance(delta, dict) and any(_is_content(key, value) for key, value in delta.items()):
+                makes_progress = True
+            reason = choice.get("finish_reason")
+            if reason == "error":
+                self.error = read_error_event(chunk)
+            elif isinstance(reason, str) and reason:
+                index = choice.get("index")
+                self._finished[index if isinstance(index, int) else 0] = reason
+        if makes_progress:
+            self.content_events += 1
+            self._learn(chunk, choices, event)
+
+    def _without_usage(self, chunk: dict[str, object], choices: list[dict[str, object]], event: bytes) -> bytes | None:
+        usage = read_usage(chunk.get("usage"))
+        if usage is None:
+            return event
+        self.usage = usage
+        if self._wants_usage:
+            return event
+        if not choices:
+            return None
+        return b"data: " + orjson.dumps({**chunk, "usage": None})
+
+    def _learn(self, chunk: Mapping[str, object], choices: list[dict[str, object]], event: bytes) -> None:
+        """Remember the envelope of a plain content chunk."""
+        if self._envelope_misses >= _MAX_ENVELOPE_MISSES or len(choices) != 1 or chunk.get("usage"):
+            return
+        choice, delta = choices[0], choices[0].get("delta")
+        if choice.get("finish_reason") or choice.get("logprobs") or not isinstance(delta, dict):
+            return
+        contents = [(key, value) for key, value in delta.items() if _is_content(key, value)]
+        if len(contents) != 1 or contents[0][0] not in _TEXT_KEYS or not isinstance(contents[0][1], str):
+            return
+        text = contents[0][1].encode()
+        if text.translate(None, _PLAIN):
+            return
+        self._envelope_misses += 1
+        for colon in (b'":"', b'": "'):
+            needle = b'"' + contents[0][0].encode() + colon
+            start = event.find(needle) + len(needle)
+            end = start + len(text)
+            if start >= len(needle) and event[start:end] == text and event[end : end + 1] == b'"':
+                if event.find(needle, end) < 0:
+                    self._prefix, self._suffix = event[:start], event[end:]
+                return
+
+
+def _is_choice(choice: object) -> bool:
+    return isinstance(choice, dict) and isinstance(choice.get("delta", {}), dict | None)
+
+
+def _is_content(key: str, value: object) -> bool:
+    return bool(value) and key not in _NOT_CONTENT and isinstance(value, str | list | dict)

@@ -1,0 +1,1 @@
+"""The tests, laid out like the source they test; `support/` holds what several of them share."""

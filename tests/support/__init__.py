@@ -1,0 +1,1 @@
+"""What several tests share: servers, clients, oracles. No tests here."""
