@@ -15,6 +15,7 @@ PLACEHOLDERS = frozenset(
 """Keys that protect nothing; servers on one's own machine ask for some text. Compared without regard to case."""
 
 _CREDENTIAL_HEADERS = frozenset({"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie"})
+_FRAMING_HEADERS = frozenset({"connection", "content-length", "content-type", "transfer-encoding", "upgrade"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +85,8 @@ def check_headers(draft: Draft, name: str, headers: Mapping[str, str]) -> None:
         path = ("providers", name, "headers", header)
         if not header or any(not ("!" <= char <= "~") or char in '()<>@,;:\\"/[]?={}' for char in header):
             draft.report(path, "is not a valid header name")
+        if header.casefold() in _FRAMING_HEADERS:
+            draft.report(path, "is set by the HTTP client; remove it")
         check_header_value(draft, path, value)
         if header.casefold() in _CREDENTIAL_HEADERS:
             refuse_literal(draft, path, value, example="${NAME}")

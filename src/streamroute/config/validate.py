@@ -6,6 +6,7 @@ file as it stands: never a secret, never what a reference stood for, never what 
 
 import json
 import re
+from decimal import Decimal
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -71,7 +72,7 @@ def _message(draft: Draft, detail: ErrorDetails, path: Path) -> str:
     context = detail.get("ctx", {})
     if kind in _OUT_OF_RANGE:
         template, limit = _OUT_OF_RANGE[kind]
-        return f"{found or 'this value'} {template.format(context[limit])}"
+        return f"{found or 'this value'} {template.format(_whole(context[limit]))}"
     if kind == "literal_error":
         expected = str(context["expected"])
         known = tuple(re.findall(r"'([^']*)'", expected))
@@ -83,10 +84,14 @@ def _message(draft: Draft, detail: ErrorDetails, path: Path) -> str:
 
 def _found(draft: Draft, path: Path, value: object) -> str:
     """Return `value` as it may be shown; empty where it may not."""
-    if is_secret(path) or path in draft.marks or not isinstance(value, str | int | float):
+    if is_secret(path) or path in draft.marks or not isinstance(value, str | int | Decimal):
         return ""
-    text = json.dumps(value)
+    text = str(value) if isinstance(value, Decimal) else json.dumps(value)
     return text if len(text) <= _MAX_SHOWN else ""
+
+
+def _whole(limit: object) -> object:
+    return int(limit) if isinstance(limit, float | Decimal) and limit == int(limit) else limit
 
 
 def _kind(value: object) -> str:
@@ -95,6 +100,8 @@ def _kind(value: object) -> str:
             return "a boolean"
         case str():
             return "a string"
+        case Decimal() | float():
+            return "a number"
         case int():
             return "a whole number"
         case dict():
@@ -102,4 +109,4 @@ def _kind(value: object) -> str:
         case list():
             return "an array"
         case _:
-            return "a number" if type(value).__name__ in ("Decimal", "float") else "a date or time"
+            return "a date or time"

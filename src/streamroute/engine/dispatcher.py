@@ -4,6 +4,8 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+import anyio
+
 from streamroute.clock import now
 from streamroute.core.execution.commands import Start
 from streamroute.core.execution.events import AttemptEvent
@@ -62,11 +64,18 @@ class Dispatcher:
         self._bus = bus
         self._rng = rng
         self._running: set[Runner] = set()
+        self._idle = anyio.Event()
 
     @property
     def in_flight(self) -> int:
         """How many requests are being served."""
         return len(self._running)
+
+    async def idle(self) -> None:
+        """Return once no request is being served."""
+        while self._running:
+            self._idle = anyio.Event()
+            await self._idle.wait()
 
     def shut_down(self) -> None:
         """End every running request with an error that says so."""
@@ -100,6 +109,8 @@ class Dispatcher:
             await runner.run()
         finally:
             self._running.discard(runner)
+            if not self._running:
+                self._idle.set()
             self._publish(call, decision, runner)
 
     def _decide(self, call: Call, catalog: Catalog) -> Decision:

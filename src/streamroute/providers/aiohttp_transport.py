@@ -42,6 +42,14 @@ class _Protocol(ResponseHandler):
     idle_since: float | None = None
     """Monotonic seconds; None for a connection that has not served an exchange yet."""
 
+    is_held = False
+    """The exchange has asked not to read on; aiohttp's own flow control must not overrule that."""
+
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's signature
+        # aiohttp calls this for every chunk that is read, and feeds its parser each time.
+        if self._reading_paused and not self.is_held:
+            super().resume_reading(resume_parser)
+
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self.exchange is not None:
@@ -71,7 +79,9 @@ class AiohttpTransport:
     def __init__(self, connector: Callable[[], aiohttp.TCPConnector] | None = None) -> None:
         """`connector` makes another connector, for event loops that have no real sockets."""
         self._connector = connector() if connector is not None else _Connector(limit=0, keepalive_timeout=KEEPALIVE_S)
-        self._connector._factory = partial(_Protocol, loop=self._connector._loop)  # noqa: SLF001 - see the module's text
+        self._connector._factory = partial(  # type: ignore[assignment]
+            _Protocol, loop=self._connector._loop
+        )  # noqa: SLF001 - see the module's text
         self._session = aiohttp.ClientSession(
             connector=self._connector,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -92,7 +102,7 @@ class AiohttpExchange:
     """One request and its response; see `providers.transport` for what is promised."""
 
     __slots__ = (
-        "_handler", "_idle_s", "_is_over", "_is_paused", "_loop", "_over", "_protocol", "_request", "_response",
+        "_handler", "_idle_s", "_is_over", "_is_pumping", "_loop", "_over", "_protocol", "_request", "_response",
         "_scope", "_session",
     )  # fmt: skip
 
@@ -107,7 +117,7 @@ class AiohttpExchange:
         self._scope = anyio.CancelScope()
         self._idle_s: float | None = None
         self._is_over = False
-        self._is_paused = False
+        self._is_pumping = False
 
     async def run(self) -> None:
         """Send the request, wait for the head, then for the end; blocks of the body arrive by `pump`."""
@@ -137,10 +147,13 @@ class AiohttpExchange:
             return
         self._handler.on_head(ResponseHead(status=response.status, headers=response.headers))
         self.pump()
-        if not self._is_over and self._protocol is not None:
-            self._protocol.exchange = self
-            if self._is_paused:
-                self._protocol.pause_reading()
+        await self._rest()
+
+    async def _rest(self) -> None:
+        """Let the connection push the rest of the body; return when it is over."""
+        protocol = self._protocol
+        if protocol is not None and not self._over.done():
+            protocol.exchange = self
             await self._over
 
     def connected(self, protocol: _Protocol) -> None:
@@ -152,36 +165,40 @@ class AiohttpExchange:
             self._handler.on_connected()
 
     def pump(self) -> None:
-        """Pass on what has arrived since the last call."""
+        """Pass on what has arrived since the last call. Reading can make more arrive, by a nested call."""
         response = self._response
-        if self._is_over or response is None:
+        if response is None or self._is_pumping or self._is_over:
             return
         content = response.content
-        error = content.exception()
-        # What arrived before the error belongs to the answer; aiohttp refuses to read it once the error is set.
-        if error is None:
-            data = content.read_nowait(-1)
-            if data:
-                self._handler.on_body(data)
-                if self._is_over:  # aborted by the handler
+        self._is_pumping = True
+        try:
+            while not self._over.done():
+                error = content.exception()
+                if error is not None:
+                    self._fail(error)
+                elif data := content.read_nowait(-1):
+                    self._handler.on_body(data)
+                elif content.at_eof():
+                    self._end()
+                    self._handler.on_end()
+                else:
                     return
-            if content.is_eof() and content.at_eof():
-                self._end()
-                self._handler.on_end()
-        else:
-            self._fail(error)
+        finally:
+            self._is_pumping = False
 
     def pause(self) -> None:
         """Stop reading."""
-        self._is_paused = True
-        if self._protocol is not None and self._protocol.exchange is self:
-            self._protocol.pause_reading()
+        protocol = self._protocol
+        if protocol is not None and protocol.exchange is self and not protocol.is_held:
+            protocol.is_held = True
+            protocol.pause_reading()
 
     def resume(self) -> None:
         """Read on."""
-        self._is_paused = False
-        if self._protocol is not None and self._protocol.exchange is self:
-            self._protocol.resume_reading()
+        protocol = self._protocol
+        if protocol is not None and protocol.is_held:
+            protocol.is_held = False
+            protocol.resume_reading()
 
     def abort(self) -> None:
         """Close the connection; `run` returns."""
@@ -206,6 +223,7 @@ class AiohttpExchange:
         self._is_over = True
         if self._protocol is not None:
             self._protocol.exchange = None
+            self.resume()
             self._protocol.idle_since = self._loop.time()
             self._protocol = None
         if not self._over.done():

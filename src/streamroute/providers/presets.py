@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from streamroute.core.upstream import Continuation
 from streamroute.providers.options import AuthScheme, Quirks
 
-
 _AS_OPENAI = Quirks()
 
 

@@ -93,6 +93,7 @@ class Exchange:
         else:
             await self.pace_whole()
             await self.send(200, self.answer.whole())
+            self._note_whole()
 
     async def send(
         self,
@@ -104,8 +105,6 @@ class Exchange:
     ) -> None:
         """Send one whole response with a Content-Length."""
         await self._open(status, {"Content-Type": content_type} | dict(headers or {}), length=len(body))
-        if status == 200 and body:  # noqa: PLR2004  HTTP's OK
-            self._note_whole()
         await self.write(body)
         await self.finish()
 

@@ -82,7 +82,7 @@ class ChatStreamDecoder:
         return out
 
     def _forward(self, events: list[bytes]) -> bytes:
-        if not events or self.is_done or self.error is not None:
+        if not events or self._has_ended():
             return b""
         kept = []
         prefix, suffix = self._prefix, self._suffix
@@ -96,13 +96,16 @@ class ChatStreamDecoder:
             checked = self._check(event)
             if checked is not None:
                 kept.append(checked)
-            if self.is_done or self.error is not None:
+            if self._has_ended():
                 break
             prefix, suffix = self._prefix, self._suffix
         if not kept:
             return b""
         kept.append(b"")
         return b"\n\n".join(kept)
+
+    def _has_ended(self) -> bool:
+        return self.is_done or self.error is not None
 
     def _check(self, event: bytes) -> bytes | None:
         """Decode one event in full; return it, or what remains of it, if the client should have it."""

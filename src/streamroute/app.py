@@ -1,0 +1,205 @@
+"""The composition root: from a `Config` to a running system, and what operators do to it while it runs.
+
+async with App(config) as app:      listening, embedded simulated providers started
+    await app.reload(config)        new requests see the new configuration, running ones finish with the old
+    await app.drain()               `/readyz` says no, live streams may finish, the rest get an error event
+"""
+
+import asyncio
+import random
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+import anyio
+import structlog
+
+from streamroute.clock import now, wall_iso
+from streamroute.config.model import Config
+from streamroute.core.health.board import HealthBoard
+from streamroute.core.routing.route import Catalog, ProviderFacts
+from streamroute.core.upstream import ProviderName
+from streamroute.engine.dispatcher import Directory, Dispatcher
+from streamroute.providers.aiohttp_transport import AiohttpTransport
+from streamroute.providers.openai_compatible import OpenAICompatible
+from streamroute.providers.options import ProviderOptions, SimulationOptions
+from streamroute.providers.transport import Transport
+from streamroute.server.site import Site
+from streamroute.simulation.profile import Profile
+from streamroute.simulation.script import Script
+from streamroute.simulation.script_file import load_script
+from streamroute.simulation.server import SimulationServer
+from streamroute.telemetry.bus import Bus
+from streamroute.telemetry.logs import log_observation
+from streamroute.telemetry.metrics.registry import Metrics
+
+BACKLOG = 4096
+"""A thousand clients may connect at once; the kernel caps it at net.core.somaxconn."""
+CLOSE_TIMEOUT_S = 2.0
+"""How long closing may take once nothing is to be waited for any more."""
+
+_log = structlog.get_logger(__name__)
+
+
+class App:
+    """A running sidecar."""
+
+    def __init__(self, config: Config, *, transport: Transport | None = None, rng: random.Random | None = None) -> None:
+        """Prepare, without opening anything. `transport` and `rng` are for event loops and runs under test."""
+        self.config = config
+        self._transport = transport
+        self._rng = rng or random.Random()  # noqa: S311 - jitter, not secrets
+        self._simulations: dict[ProviderName, tuple[SimulationOptions, SimulationServer]] = {}
+        self._server: asyncio.Server | None = None
+        self._drained = False
+
+    async def __aenter__(self) -> Self:
+        config = self.config
+        async with AsyncExitStack() as stack:
+            transport = self._transport or AiohttpTransport()
+            stack.push_async_callback(transport.aclose)
+            stack.push_async_callback(self._close_simulations)
+            bus = Bus([log_observation])
+            metrics = Metrics()
+            bus.subscribe(metrics)
+            self.dispatcher = Dispatcher(
+                await self._directory(config),
+                transport=transport,
+                board=HealthBoard(self._rng.random),
+                bus=bus,
+                rng=self._rng,
+            )
+            self.site = Site(self.dispatcher, config.server, metrics=metrics, bus=bus)
+            self.site.config_facts = _config_facts(config)
+            self._protocols = self.site.server()
+            self._server = await asyncio.get_running_loop().create_server(
+                self._protocols, config.server.host, config.server.port, backlog=BACKLOG
+            )
+            stack.push_async_callback(self._close_server)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._stack.aclose()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens, with the port that was really taken."""
+        if self._server is None or not self._server.sockets:
+            raise RuntimeError("the server is not listening")
+        host, port = self._server.sockets[0].getsockname()[:2]
+        return str(host), int(port)
+
+    @property
+    def url(self) -> str:
+        """`http://HOST:PORT`, to point clients at (with `/v1` or without)."""
+        host, port = self.address
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    @property
+    def simulations(self) -> Mapping[ProviderName, SimulationServer]:
+        """The embedded simulated providers that are running."""
+        return {name: server for name, (_, server) in self._simulations.items()}
+
+    async def reload(self, config: Config) -> None:
+        """Take over a new configuration at once; what was learned of upstreams stays, running requests go on."""
+        if (config.server.host, config.server.port) != (self.config.server.host, self.config.server.port):
+            _log.warning("config.listen_needs_restart", listen=f"{config.server.host}:{config.server.port}")
+        self.dispatcher.directory = await self._directory(config)
+        self.site.apply(replace(config.server, host=self.config.server.host, port=self.config.server.port))
+        self.site.config_facts = _config_facts(config)
+        self.config = config
+        _log.info("config.reloaded", file=str(config.file), routes=list(config.routes))
+
+    async def drain(self) -> None:
+        """Let live requests finish, within the limits of `server.drain_*`; end the rest with an error event."""
+        options = self.site.options
+        self.site.is_draining = True
+        _log.info("drain.started", in_flight=self.dispatcher.in_flight, timeout_s=options.drain_timeout_s)
+        with anyio.move_on_after(options.drain_delay_s):
+            await anyio.sleep_forever()
+        self.site.is_closed = True
+        deadline = now() + options.drain_timeout_s
+        with anyio.move_on_at(deadline):
+            await self.dispatcher.idle()
+        cut = self.dispatcher.in_flight
+        self.stop_requests()
+        with anyio.move_on_after(CLOSE_TIMEOUT_S):
+            await self.dispatcher.idle()
+        _log.info("drain.ended", cut=cut)
+
+    def stop_requests(self) -> None:
+        """End every live request now, with an error event that says why."""
+        self.site.is_draining = self.site.is_closed = True
+        self.dispatcher.shut_down()
+
+    async def _directory(self, config: Config) -> Directory:
+        """Make what the dispatcher works with, and see that every simulated provider in it is running."""
+        wanted = {name: options for name, options in config.providers.items() if options.is_simulated}
+        started = await self._start_simulations(wanted)
+        providers = {
+            name: OpenAICompatible(replace(options, base_url=started[name].base_url) if name in started else options)
+            for name, options in config.providers.items()
+        }
+        catalog = Catalog(
+            routes=config.routes,
+            upstreams=config.upstreams,
+            providers={
+                name: ProviderFacts(
+                    name=name,
+                    is_simulated=options.is_simulated,
+                    limits_by_model=options.quirks.rate_limit_scope == "model",
+                )
+                for name, options in config.providers.items()
+            },
+            disabled={each.name: each.reason for each in config.disabled},
+        )
+        return Directory(catalog=catalog, providers=providers)
+
+    async def _start_simulations(
+        self, wanted: Mapping[ProviderName, ProviderOptions]
+    ) -> dict[ProviderName, SimulationServer]:
+        """Start the ones that are missing; ones no longer wanted end with the app, for requests that still run."""
+        started = {}
+        for name, options in wanted.items():
+            simulation = options.simulation
+            if simulation is None:
+                continue
+            known = self._simulations.get(name)
+            if known is None:
+                server = await SimulationServer(_script(simulation), keep_bodies=False).__aenter__()
+                self._simulations[name] = (simulation, server)
+            else:
+                server = known[1]
+                if known[0] != simulation:
+                    server.play(_script(simulation))
+                    self._simulations[name] = (simulation, server)
+            started[name] = server
+        return started
+
+    async def _close_simulations(self) -> None:
+        for _, server in self._simulations.values():
+            await server.aclose()
+
+    async def _close_server(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self.stop_requests()
+            await self._protocols.shutdown(CLOSE_TIMEOUT_S)
+            await self._server.wait_closed()
+
+
+def _script(options: SimulationOptions) -> Script:
+    if options.script is not None:
+        return load_script(options.script)
+    profile = Profile(ttft_s=options.ttft_s, tpot_s=1 / options.tokens_per_s, tokens=options.answer_tokens, jitter=0.2)
+    return Script(name="embedded", seed=options.seed, profile=profile)
+
+
+def _config_facts(config: Config) -> dict[str, object]:
+    return {"file": str(config.file), "loaded_at": wall_iso()}

@@ -1,0 +1,128 @@
+"""`streamroute serve`: run the sidecar until it is told to stop.
+
+SIGTERM and SIGINT drain (a second one stops at once), SIGHUP reloads the configuration. Exit codes: 0 stopped after
+draining, 69 (EX_UNAVAILABLE) the address is not to be had, 78 (EX_CONFIG) the configuration is wrong, 130 interrupted.
+"""
+
+import gc
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import structlog
+import typer
+
+from streamroute.app import App
+from streamroute.cli.event_loop import run_on_fast_loop
+from streamroute.config.load import load_config
+from streamroute.config.model import Config
+from streamroute.errors import ConfigError
+from streamroute.telemetry.logs import configure_logs
+
+EXIT_UNAVAILABLE = 69
+EXIT_CONFIG = 78
+EXIT_INTERRUPTED = 130
+
+_log = structlog.get_logger("streamroute")
+
+
+def serve(
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="TOML file; ./config.toml or the shipped one by default.")
+    ] = None,
+    listen: Annotated[str | None, typer.Option("--listen", "-l", help="HOST:PORT; port 0 takes a free one.")] = None,
+) -> None:
+    """Run the sidecar: point an OpenAI client at http://HOST:PORT/v1."""
+    try:
+        loaded = _load(config, listen)
+    except ConfigError as error:
+        _print_problems(error)
+        raise typer.Exit(EXIT_CONFIG) from None
+    configure_logs(loaded.log.level, loaded.log.format)
+    try:
+        stopped_by = run_on_fast_loop(_serve, loaded, config, listen)
+    except ConfigError as error:
+        _print_problems(error)
+        raise typer.Exit(EXIT_CONFIG) from None
+    except OSError as error:
+        address = f"{loaded.server.host}:{loaded.server.port}"
+        typer.echo(
+            f"cannot listen on {address}: {error.strerror or error}; choose another with --listen or `server.listen`",
+            err=True,
+        )
+        raise typer.Exit(EXIT_UNAVAILABLE) from None
+    if stopped_by == signal.SIGINT:
+        raise typer.Exit(EXIT_INTERRUPTED)
+
+
+async def _serve(config: Config, file: Path | None, listen: str | None) -> int:
+    """Serve until a signal says stop; return that signal."""
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        async with App(config) as app, anyio.create_task_group() as tasks:
+            _announce(app)
+            # What start-up left behind stays for the life of the process: not worth another look at each collection.
+            gc.freeze()
+            stopped_by = 0
+            async for received in signals:
+                if received == signal.SIGHUP:
+                    await _reload(app, file, listen)
+                elif stopped_by:
+                    _log.warning("drain.cut_short", signal=signal.Signals(received).name)
+                    app.stop_requests()
+                    break
+                else:
+                    stopped_by = received
+                    tasks.start_soon(_drain, app, tasks.cancel_scope)
+            tasks.cancel_scope.cancel()
+        return stopped_by
+
+
+async def _drain(app: App, scope: anyio.CancelScope) -> None:
+    await app.drain()
+    scope.cancel()
+
+
+async def _reload(app: App, file: Path | None, listen: str | None) -> None:
+    """Replace the configuration, or keep the old one and say why."""
+    try:
+        config = _load(file, listen)
+        configure_logs(config.log.level, config.log.format)
+        await app.reload(config)
+    except ConfigError as error:
+        _log.error("config.reload_refused", problems=[str(problem) for problem in error.problems])
+
+
+def _load(file: Path | None, listen: str | None) -> Config:
+    overrides = {} if listen is None else {"server.listen": listen}
+    return load_config(file, environ=os.environ, overrides=overrides)
+
+
+def _announce(app: App) -> None:
+    """Say where to point clients, and loudly where answers are made up."""
+    typer.echo(f"streamroute listens on {app.url}  (clients: {app.url}/v1, operators: {app.url}/status)", err=True)
+    config = app.config
+    made_up = [name for name, upstream in config.upstreams.items() if upstream.is_simulated]
+    routes = [name for name, route in config.routes.items() if set(route.upstreams) & set(made_up)]
+    if routes:
+        plural = "s are" if len(routes) > 1 else " is"
+        typer.secho(
+            f"SIMULATED: the route{plural} served by embedded simulated providers: {', '.join(routes)}. "
+            "Every answer is made up. Set a provider's key (such as OPENAI_API_KEY) to get real ones.",
+            err=True,
+            bold=True,
+            fg=typer.colors.YELLOW,
+        )
+    for each in config.disabled:
+        if each.kind == "provider":
+            typer.echo(f"disabled provider {each.name}: {each.reason}", err=True)
+    sys.stderr.flush()
+
+
+def _print_problems(error: ConfigError) -> None:
+    for problem in error.problems:
+        typer.echo(str(problem), err=True)
+    count = len(error.problems)
+    typer.echo(f"{count} problem{'s' if count != 1 else ''} found; nothing was started", err=True)

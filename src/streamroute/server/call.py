@@ -1,0 +1,94 @@
+"""From HTTP to a `Call`: the body with its limits, and the request headers that control us.
+
+Header names of peers are accepted beside ours; all of them stay here, only `FORWARDED_HEADERS` go to a provider.
+"""
+
+import re
+import uuid
+
+import anyio
+from aiohttp import web
+
+from streamroute.engine.dispatcher import Call
+from streamroute.errors import RequestError
+from streamroute.providers.openai_compatible import FORWARDED_HEADERS
+from streamroute.server.options import ServerOptions
+from streamroute.wire.openai_chat.request import decode_request
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
+_TIMEOUT = ("x-streamroute-timeout", "x-litellm-timeout", "x-stainless-read-timeout")
+_TTFT_TIMEOUT = ("x-streamroute-ttft-timeout", "x-litellm-stream-timeout")
+_MAX_ATTEMPTS = "x-streamroute-max-attempts"
+
+
+def request_id(request: web.BaseRequest) -> str:
+    """Return the client's own request id where it is a sane one, else a new one."""
+    given = request.headers.get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else f"req_{uuid.uuid4().hex}"
+
+
+async def read_body(request: web.BaseRequest, options: ServerOptions) -> bytes:
+    """Read the body; raises RequestError 413, 408 or 400."""
+    if (request.content_length or 0) > options.max_body_bytes:
+        raise _too_large(options)
+    if request.headers.get("expect", "").lower() == "100-continue" and request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    try:
+        with anyio.fail_after(options.body_timeout_s):
+            return await request.read()
+    except TimeoutError:
+        raise RequestError(
+            f"The request body was not complete within {options.body_timeout_s:g} s.", status=408, code="body_timeout"
+        ) from None
+    except web.HTTPRequestEntityTooLarge:
+        raise _too_large(options) from None
+    except (web.RequestPayloadError, ValueError) as error:
+        raise RequestError(f"The request body could not be read: {error}.", code="invalid_body") from None
+
+
+def decode_call(request: web.BaseRequest, body: bytes, *, id_: str, arrived_at: float) -> Call:
+    """Make a call of a chat request; raises RequestError 400."""
+    headers = request.headers
+    return Call(
+        request_id=id_,
+        chat=decode_request(body),
+        arrived_at=arrived_at,
+        forwarded={name: headers[name] for name in FORWARDED_HEADERS if name in headers},
+        timeout_s=_seconds(request, _TIMEOUT),
+        first_token_timeout_s=_seconds(request, _TTFT_TIMEOUT),
+        max_attempts=_attempts(request),
+    )
+
+
+def _seconds(request: web.BaseRequest, names: tuple[str, ...]) -> float | None:
+    for name in names:
+        value = request.headers.get(name)
+        if value is None:
+            continue
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = float("nan")
+        if not 0 < seconds < float("inf"):
+            if name.startswith("x-stainless"):
+                continue  # the SDK's own note, not a wish of the client's
+            raise RequestError(f"The header `{name}` must be a number of seconds above 0; found {value!r}.")
+        return seconds
+    return None
+
+
+def _attempts(request: web.BaseRequest) -> int | None:
+    value = request.headers.get(_MAX_ATTEMPTS)
+    if value is None:
+        return None
+    if not value.isdecimal() or not 1 <= int(value) <= 100:
+        raise RequestError(f"The header `{_MAX_ATTEMPTS}` must be an integer from 1 to 100; found {value!r}.")
+    return int(value)
+
+
+def _too_large(options: ServerOptions) -> RequestError:
+    return RequestError(
+        f"The request body is larger than {options.max_body_bytes} bytes (`server.max_body_bytes`).",
+        status=413,
+        code="request_too_large",
+    )

@@ -1,0 +1,53 @@
+"""`POST /v1/chat/completions`: the meeting point of one HTTP request and one dispatched call."""
+
+from aiohttp import web
+
+from streamroute.clock import now
+from streamroute.engine.dispatcher import Call, Dispatcher
+from streamroute.server.answers import StreamAnswer, WholeAnswer, answer_headers
+from streamroute.server.call import decode_call, read_body
+from streamroute.server.failure import FailureReply
+from streamroute.server.options import ServerOptions
+
+
+class ChatHandler:
+    """Serves chat requests."""
+
+    def __init__(self, dispatcher: Dispatcher, options: ServerOptions) -> None:
+        self._dispatcher = dispatcher
+        self._options = options
+
+    async def __call__(self, request: web.BaseRequest, request_id: str, headers: dict[str, str]) -> web.StreamResponse:
+        """Serve one request; `headers` belong on every reply. Raises RequestError for what cannot be served."""
+        arrived_at = now()
+        body = await read_body(request, self._options)
+        call = decode_call(request, body, id_=request_id, arrived_at=arrived_at)
+        return await (self._stream(request, call, headers) if call.chat.stream else self._whole(call, headers))
+
+    async def _stream(self, request: web.BaseRequest, call: Call, headers: dict[str, str]) -> web.StreamResponse:
+        answer = StreamAnswer(request, model=call.chat.model, headers=headers, keepalive_s=self._options.keepalive_s)
+        answer.open()
+        try:
+            await self._dispatcher.dispatch(call, answer)
+        finally:
+            answer.close()
+        return answer.reply if answer.failure is None else _reply(answer.failure, headers)
+
+    async def _whole(self, call: Call, headers: dict[str, str]) -> web.StreamResponse:
+        answer = WholeAnswer(model=call.chat.model)
+        await self._dispatcher.dispatch(call, answer)
+        if answer.failure is not None or answer.head is None:
+            return _reply(answer.failure, headers)
+        headers = {**headers, **answer_headers(answer.head)}
+        return web.Response(body=answer.body, headers=headers, content_type="application/json")
+
+
+def _reply(failure: FailureReply | None, headers: dict[str, str]) -> web.Response:
+    if failure is None:
+        raise RuntimeError("a plan ended without an answer and without a failure")
+    return web.Response(
+        body=failure.body,
+        status=failure.status,
+        headers={**headers, **failure.headers},
+        content_type="application/json",
+    )

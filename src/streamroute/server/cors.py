@@ -1,0 +1,33 @@
+"""Cross-origin requests from browser front ends: WHATWG Fetch, section 3.3 "CORS protocol". Off unless configured."""
+
+from collections.abc import Collection
+
+from aiohttp import web
+
+_EXPOSED = "x-request-id, x-streamroute-upstream, x-streamroute-provider, x-streamroute-attempts, server-timing"
+_MAX_AGE_S = 600
+"""How long a browser may remember a preflight: the longest that Chromium before 76 honoured."""
+
+
+class Cors:
+    """Decides about origins."""
+
+    def __init__(self, origins: Collection[str]) -> None:
+        self._origins = frozenset(origins)
+
+    def headers(self, request: web.BaseRequest) -> dict[str, str]:
+        """Return the headers for a reply to this request; none for an origin that may not read it."""
+        origin = request.headers.get("origin")
+        if origin is None or not self._origins & {origin, "*"}:
+            return {}
+        allowed = "*" if "*" in self._origins else origin
+        return {"access-control-allow-origin": allowed, "access-control-expose-headers": _EXPOSED, "vary": "origin"}
+
+    def preflight(self, request: web.BaseRequest) -> web.Response:
+        """Answer an OPTIONS request."""
+        headers = self.headers(request)
+        if headers:
+            headers["access-control-allow-methods"] = "GET, POST, OPTIONS"
+            headers["access-control-allow-headers"] = request.headers.get("access-control-request-headers", "*")
+            headers["access-control-max-age"] = str(_MAX_AGE_S)
+        return web.Response(status=204, headers=headers)

@@ -1,0 +1,94 @@
+"""What a client is told when there is no whole answer: status, error object, and whether to try again.
+
+OpenAI's SDKs retry 408, 409, 429 and 5xx twice, honour `retry-after`, and obey `x-should-retry`. Once we have used
+up our own attempts we say `x-should-retry: false`, or attempts would multiply; a client that was refused before
+anyone was asked may come back after `retry-after`.
+"""
+
+import math
+from dataclasses import dataclass
+
+from streamroute.core.execution.commands import Fail, Tried
+from streamroute.core.outcome import Failure, FailureKind
+from streamroute.wire.openai_chat.errors import encode_error
+
+CLIENTS_FAULT: frozenset[FailureKind] = frozenset(
+    {"client_error", "context_length_exceeded", "content_filtered", "model_not_found"}
+)
+_UNAVAILABLE: frozenset[FailureKind] = frozenset(
+    {
+        "connect_error", "stale_connection", "connect_timeout", "headers_timeout", "first_token_timeout",
+        "answer_timeout", "stall", "total_timeout", "overloaded", "rate_limited", "quota_exhausted", "blocked",
+        "shutting_down",
+    }
+)  # fmt: skip
+"""The upstream could not be had; every other kind is an upstream that answered, and answered badly."""
+DEFAULT_RETRY_AFTER_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureReply:
+    """An error as it is sent: as a response of its own, or as the last event of a stream."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+
+def failure_reply(fail: Fail, *, model: str) -> FailureReply:
+    """Put a plan's `Fail` into words; `model` is the name that the client used."""
+    failure = fail.failure
+    headers = {"x-streamroute-attempts": str(len(fail.tried))}
+    if failure.kind in CLIENTS_FAULT:
+        body = failure.error_body or encode_error(failure.message, type_="invalid_request_error", code=failure.kind)
+        return FailureReply(status=failure.http_status or 400, body=body, headers=headers)
+    status, type_, code = _classify(fail)
+    if fail.tried:
+        headers["x-should-retry"] = "false"
+    wait_s = _retry_after_s(fail) if status in {429, 503} else None
+    if wait_s is not None:
+        headers["retry-after"] = str(math.ceil(wait_s))
+        headers["retry-after-ms"] = str(math.ceil(wait_s * 1000))
+    body = encode_error(_message(fail, model), type_=type_, code=code, details=[_detail(tried) for tried in fail.tried])
+    return FailureReply(status=status, body=body, headers=headers)
+
+
+def _classify(fail: Fail) -> tuple[int, str, str]:
+    kinds = {tried.failure.kind for tried in fail.tried} or {fail.failure.kind}
+    if fail.failure.kind == "shutting_down":
+        return 503, "server_error", "shutting_down"
+    if kinds == {"rate_limited"}:
+        return 429, "rate_limit_error", "rate_limit_exceeded"
+    if kinds <= _UNAVAILABLE:
+        return 503, "server_error", fail.failure.kind
+    return 502, "server_error", fail.failure.kind
+
+
+def _retry_after_s(fail: Fail) -> float | None:
+    waits_s = [each.retry_after_s for each in _failures(fail) if each.retry_after_s is not None]
+    return max(min(waits_s, default=DEFAULT_RETRY_AFTER_S), 0.001)
+
+
+def _failures(fail: Fail) -> list[Failure]:
+    return [fail.failure, *(tried.failure for tried in fail.tried)]
+
+
+def _message(fail: Fail, model: str) -> str:
+    if not fail.tried:
+        return f"No upstream of {model!r} could be asked: {fail.failure.message}."
+    told = "; ".join(f"{tried.upstream}: {_words(tried.failure)}" for tried in fail.tried)
+    return f"No upstream of {model!r} gave a whole answer. Tried {len(fail.tried)}: {told}."
+
+
+def _words(failure: Failure) -> str:
+    status = f" (HTTP {failure.http_status})" if failure.http_status not in {None, 200} else ""
+    return f"{failure.kind}{status}: {failure.message}".rstrip(".")
+
+
+def _detail(tried: Tried) -> dict[str, object]:
+    return {
+        "upstream": tried.upstream,
+        "kind": tried.failure.kind,
+        "http_status": tried.failure.http_status,
+        "message": tried.failure.message,
+    }

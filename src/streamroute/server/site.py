@@ -1,0 +1,163 @@
+"""The HTTP surface: paths to handlers, and what every reply has in common.
+
+    clients     POST /v1/chat/completions   GET /v1/models   GET /v1/models/{id}      (also without /v1)
+    operators   GET /livez /readyz /healthz /status /metrics
+
+Rules: every reply carries `x-request-id`; every error has OpenAI's shape; what we did not expect is a 500 that is
+logged with its traceback, and never reaches the client in words.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+from aiohttp import web
+from structlog.contextvars import bound_contextvars
+
+from streamroute.clock import wall
+from streamroute.core.observation import RefusalObservation
+from streamroute.engine.dispatcher import Dispatcher
+from streamroute.errors import RequestError
+from streamroute.server.auth import KeyCheck
+from streamroute.server.call import request_id
+from streamroute.server.chat import ChatHandler
+from streamroute.server.connection import Connection, ConnectionServer
+from streamroute.server.cors import Cors
+from streamroute.server.health import probe_reply
+from streamroute.server.models import list_models, one_model
+from streamroute.server.options import ServerOptions
+from streamroute.server.replies import error_reply, json_reply, refusal
+from streamroute.server.status import status_document
+from streamroute.telemetry.bus import Bus
+from streamroute.telemetry.metrics.registry import Metrics
+
+_log = structlog.get_logger(__name__)
+
+Handler = Callable[[web.BaseRequest, str, dict[str, str]], Awaitable[web.StreamResponse]]
+
+
+class Site:
+    """Serves HTTP requests."""
+
+    def __init__(self, dispatcher: Dispatcher, options: ServerOptions, *, metrics: Metrics, bus: Bus) -> None:
+        self.dispatcher = dispatcher
+        self.started_at = wall()
+        self.config_facts: Mapping[str, object] = {}
+        """Where the configuration came from and when it was last loaded, for `/status`."""
+        self.is_draining = False
+        """No new request should come here: `/readyz` says so."""
+        self.is_closed = False
+        """New requests are refused."""
+        self._metrics = metrics
+        self._bus = bus
+        self._client_paths: dict[tuple[str, str], Handler] = {}
+        self.apply(options)
+        self._operator_paths: dict[str, Handler] = {
+            "/livez": self._livez,
+            "/readyz": self._readyz,
+            "/healthz": self._livez,
+            "/status": self._status,
+            "/metrics": self._show_metrics,
+        }
+
+    def apply(self, options: ServerOptions) -> None:
+        """Serve new requests by `options`; connections that are open keep their own limits."""
+        self.options = options
+        self._keys = KeyCheck(options.api_keys)
+        self._cors = Cors(options.cors_origins)
+        self._client_paths = {
+            ("POST", "/chat/completions"): ChatHandler(self.dispatcher, options),
+            ("GET", "/models"): self._list_models,
+        }
+
+    def server(self) -> ConnectionServer:
+        """Make the protocol factory to listen with."""
+        return ConnectionServer(
+            self._serve,
+            header_timeout_s=self.options.header_timeout_s,
+            write_buffer_bytes=self.options.max_write_buffer_bytes,
+            max_body_bytes=self.options.max_body_bytes,
+        )
+
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        if isinstance(request.protocol, Connection):
+            request.protocol.headers_complete()
+        id_ = request_id(request)
+        headers = {"x-request-id": id_, **self._cors.headers(request)}
+        with bound_contextvars(request_id=id_):
+            try:
+                return await self._route(request, id_, headers)
+            except RequestError as error:
+                self._bus.publish(RefusalObservation(request_id=id_, http_status=error.status, code=error.code))
+                reply = refusal(error)
+            except Exception:
+                _log.exception("request.broke", path=request.path)
+                reply = error_reply(500, "The sidecar failed; its log says why.", type_="server_error", code="internal")
+            reply.headers.update(headers)
+            return reply
+
+    async def _route(self, request: web.BaseRequest, id_: str, headers: dict[str, str]) -> web.StreamResponse:
+        path = request.path.rstrip("/") or "/"
+        if request.method == "OPTIONS":
+            return self._cors.preflight(request)
+        operator = self._operator_paths.get(path)
+        if operator is not None:
+            if request.method not in {"GET", "HEAD"}:
+                raise _wrong_method(request, "GET")
+            return await operator(request, id_, headers)
+        path = path.removeprefix("/v1")
+        handler = self._client_paths.get((request.method, path))
+        if handler is None and request.method == "GET" and path.startswith("/models/"):
+            handler = self._one_model
+        if handler is None:
+            allowed = [method for method, known in self._client_paths if known == path]
+            raise _wrong_method(request, *allowed) if allowed else _no_such_path(request)
+        self._keys.check(request)
+        if self.is_closed:
+            raise RequestError("The sidecar is shutting down.", status=503, code="shutting_down", type_="server_error")
+        return await handler(request, id_, headers)
+
+    async def _list_models(self, request: web.BaseRequest, id_: str, headers: dict[str, str]) -> web.Response:
+        return json_reply(list_models(self.dispatcher.directory.catalog, int(self.started_at)), headers=headers)
+
+    async def _one_model(self, request: web.BaseRequest, id_: str, headers: dict[str, str]) -> web.Response:
+        name = request.path.partition("/models/")[2]
+        return json_reply(one_model(name, self.dispatcher.directory.catalog, int(self.started_at)), headers=headers)
+
+    async def _livez(self, request: web.BaseRequest, id_: str, headers: dict[str, str]) -> web.Response:
+        return probe_reply(request, {"ping": None})
+
+    async def _readyz(self, request: web.BaseRequest, id_: str, headers: dict[str, str]) -> web.Response:
+        routes = self.dispatcher.directory.catalog.routes
+        return probe_reply(
+            request,
+            {
+                "ping": None,
+                "config": None,
+                "routes": None if routes else "no route has an enabled upstream",
+                "draining": "the sidecar is shutting down" if self.is_draining else None,
+            },
+        )
+
+    async def _status(self, request: web.BaseRequest, id_: str, headers: dict[str, str]) -> web.Response:
+        return json_reply(status_document(self), headers={**headers, "Cache-Control": "no-store"})
+
+    async def _show_metrics(self, request: web.BaseRequest, id_: str, headers: dict[str, str]) -> web.Response:
+        body, content_type = await self._metrics.render()
+        return web.Response(body=body, headers={**headers, "Content-Type": content_type})
+
+
+def _wrong_method(request: web.BaseRequest, *allowed: str) -> RequestError:
+    return RequestError(
+        f"{request.method} is not allowed on {request.path}; use {' or '.join(allowed)}.",
+        status=405,
+        code="method_not_allowed",
+    )
+
+
+def _no_such_path(request: web.BaseRequest) -> RequestError:
+    return RequestError(
+        f"There is no {request.method} {request.path[:200]}. Clients use POST /v1/chat/completions and GET /v1/models; "
+        "operators /livez, /readyz, /status and /metrics.",
+        status=404,
+        code="not_found",
+    )

@@ -1,0 +1,86 @@
+"""Log lines: structlog, JSON where nobody watches, readable on a terminal. Never a prompt, an answer or a key.
+
+One event per fact, dotted and in the past tense; values as keys with units. info: state changes and failures that a
+client saw; warning: degraded but served; debug: each attempt and request.
+"""
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+
+from streamroute.core.observation import AttemptObservation, Observation, RefusalObservation, RequestObservation
+
+LogFormat = Literal["auto", "json", "console"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+_log = structlog.get_logger("streamroute")
+
+
+def configure_logs(level: LogLevel = "info", format_: LogFormat = "auto") -> None:
+    """Set the process's logging up, on stderr: stdout is for data."""
+    is_console = sys.stderr.isatty() if format_ == "auto" else format_ == "console"
+    renderer: structlog.types.Processor = (
+        structlog.dev.ConsoleRenderer() if is_console else structlog.processors.JSONRenderer()
+    )
+    processors: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if not is_console:
+        processors.append(structlog.processors.format_exc_info)
+    structlog.configure(
+        processors=[*processors, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def log_observation(observation: Observation) -> None:
+    """Write the line for an observation; a listener for the bus."""
+    match observation:
+        case AttemptObservation():
+            _log_attempt(observation)
+        case RequestObservation():
+            _log_request(observation)
+        case RefusalObservation(request_id=request_id, http_status=status, code=code):
+            _log.debug("request.refused", request_id=request_id, http_status=status, code=code)
+
+
+def _log_attempt(observation: AttemptObservation) -> None:
+    facts = {
+        "request_id": observation.request_id,
+        "attempt": observation.attempt,
+        "route": observation.route,
+        "upstream": observation.upstream,
+        "duration_s": round(observation.duration_s, 4),
+        "ttft_s": None if observation.ttft_s is None else round(observation.ttft_s, 4),
+    }
+    failure = observation.failure
+    if failure is None:
+        _log.debug(f"attempt.{observation.outcome}", **facts, reason=observation.cancel_reason)
+    else:
+        _log.warning(
+            "attempt.failed", **facts, kind=failure.kind, http_status=failure.http_status, message=failure.message
+        )
+    if observation.malformed_events:
+        _log.warning("attempt.sent_malformed_events", **facts, malformed_events=observation.malformed_events)
+
+
+def _log_request(observation: RequestObservation) -> None:
+    facts = {
+        "request_id": observation.request_id,
+        "route": observation.route,
+        "upstream": observation.upstream,
+        "attempts": observation.attempts,
+        "duration_s": round(observation.duration_s, 4),
+    }
+    if observation.failure is not None:
+        _log.warning("request.failed", **facts, kind=observation.failure.kind)
+    elif observation.failovers:
+        _log.info(f"request.{observation.outcome}", **facts, failovers=observation.failovers)
+    else:
+        _log.debug(f"request.{observation.outcome}", **facts)

@@ -1,0 +1,1 @@
+"""Prometheus metrics, one concern a file, fed by observations only."""

@@ -1,0 +1,83 @@
+"""Towards providers: one observation an attempt. OTel GenAI client metrics where they exist, our own beside them.
+
+Names and buckets: OpenTelemetry semantic conventions for generative AI, `gen_ai.client.*`.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from streamroute.core.observation import AttemptObservation
+
+MAX_UPSTREAM_LABELS = 200
+_DURATION_BUCKETS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+_TOKEN_BUCKETS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864)
+_WHO = ("provider", "upstream")
+
+
+class AttemptMetrics:
+    """Counts attempts."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._upstreams: set[str] = set()
+        self._attempts = Counter(
+            "streamroute_attempts",
+            "Calls to upstreams, by how they ended; kind is empty unless they failed.",
+            (*_WHO, "outcome", "kind"),
+            registry=registry,
+        )
+        self._duration = Histogram(
+            "gen_ai_client_operation_duration_seconds",
+            "Duration of a call to an upstream, to its end.",
+            (*_WHO, "outcome"),
+            buckets=_DURATION_BUCKETS,
+            registry=registry,
+        )
+        self._ttft = Histogram(
+            "gen_ai_client_operation_time_to_first_chunk_seconds",
+            "From the start of a call until its first content token.",
+            _WHO,
+            buckets=_DURATION_BUCKETS,
+            registry=registry,
+        )
+        self._connect = Histogram(
+            "streamroute_connect_seconds",
+            "Getting a connection to an upstream; near zero where one was pooled.",
+            _WHO,
+            buckets=_DURATION_BUCKETS,
+            registry=registry,
+        )
+        self._tokens = Histogram(
+            "gen_ai_client_token_usage",
+            "Tokens of a call, as the provider counted them.",
+            (*_WHO, "token_type"),
+            buckets=_TOKEN_BUCKETS,
+            registry=registry,
+        )
+        self._malformed = Counter(
+            "streamroute_malformed_events",
+            "Events of upstreams' streams that were dropped because no client could read them.",
+            _WHO,
+            registry=registry,
+        )
+
+    def observe(self, observation: AttemptObservation) -> None:
+        """Count one attempt."""
+        who = (observation.provider, self._label(observation.upstream))
+        kind = observation.failure.kind if observation.failure is not None else ""
+        self._attempts.labels(*who, observation.outcome, kind).inc()
+        self._duration.labels(*who, observation.outcome).observe(observation.duration_s)
+        if observation.ttft_s is not None:
+            self._ttft.labels(*who).observe(observation.ttft_s)
+        if observation.connect_s is not None:
+            self._connect.labels(*who).observe(observation.connect_s)
+        if observation.usage is not None:
+            self._tokens.labels(*who, "input").observe(observation.usage.input_tokens)
+            self._tokens.labels(*who, "output").observe(observation.usage.output_tokens)
+        if observation.malformed_events:
+            self._malformed.labels(*who).inc(observation.malformed_events)
+
+    def _label(self, upstream: str) -> str:
+        if upstream not in self._upstreams:
+            if len(self._upstreams) >= MAX_UPSTREAM_LABELS:
+                return "other"
+            self._upstreams.add(upstream)
+        return upstream

@@ -1,0 +1,338 @@
+"""What a file comes to, and what is said when it does not."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from streamroute.config.load import default_config_path, load_config
+from streamroute.config.schema import config_json_schema
+from streamroute.core.upstream import CredentialId, ProviderName, UpstreamId
+from streamroute.errors import ConfigError
+from tests.config.conftest import BASE, Load, Problems
+
+LINES = BASE.count("\n")
+
+
+def test_a_small_file_becomes_options(load: Load) -> None:
+    """Tables become the values that the rest of the program takes; what is not said is a default."""
+    config = load(
+        "retry = { same_upstream = 1, wait_for_preferred_s = 3.0 }\n"
+        "deadlines = { stall_s = 7 }\n"
+        "[upstreams.two]\n"
+        'provider = "lab"\nmodel = "m/2"\n'
+        "price = { input_per_mtok = 0.15, output_per_mtok = 2 }\n"
+        'capabilities = { tools = true, continuation = "prefill" }\n'
+        'failure_domain = "rack-1"\n'
+    )
+    provider = config.providers[ProviderName("lab")]
+    assert provider.base_url == "http://127.0.0.1:9001/v1"
+    assert provider.api_key is None
+    two = config.upstreams[UpstreamId("two")]
+    assert two.price is not None
+    assert two.price.input_per_mtok == Decimal("0.15")
+    assert two.capabilities.continuation == "prefill"
+    assert two.failure_domain == "rack-1"
+    assert config.upstreams[UpstreamId("one")].failure_domain == "lab"
+    route = config.routes["chat"]
+    assert route.retry.wait_for_preferred_s == 3.0
+    assert route.deadlines.stall_s == 7
+    assert route.deadlines.connect_s == 2.0
+    assert config.server.port == 8700
+    assert not config.is_simulated
+    assert config.disabled == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("version = 1\n", "c.toml: upstreams: there is none; add [upstreams.NAME] with a provider and a model"),
+        ("version = 1\na = \n", "c.toml:2: not valid TOML: Invalid value"),
+        ("version = 1\na = 1\na = 2\n", "c.toml:3: not valid TOML: Cannot overwrite a value"),
+        ("version = 1\na = [1,\n", "c.toml:3: not valid TOML: Invalid value"),
+    ],
+)
+def test_a_file_that_is_not_a_configuration(problems: Problems, text: str, expected: str) -> None:
+    """Syntax errors have a line too, and are the only thing that is said then."""
+    found = problems(text)
+    assert len(found) == 1
+    assert found[0].startswith(expected)
+
+
+AT = LINES + 1
+"""The line on which what a test adds to the base begins."""
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "expected"),
+    [
+        ('[server]\nlisen = "x"\n', {}, f'c.toml:{AT + 1}: server.lisen: unknown key "lisen"; did you mean "listen"?'),
+        ("[sever]\n", {}, f'c.toml:{AT}: sever: unknown key "sever"; did you mean "server"?'),
+        ("plan = 'falover'\n", {}, f"c.toml:{AT}: routes.chat.plan: \"falover\" is not one of 'failover'"),
+        ("deadlines = { stal_s = 1 }\n", {}, f'c.toml:{AT}: routes.chat.deadlines.stal_s: unknown key "stal_s"; did'),
+        ("deadlines = { stall_s = 0 }\n", {}, f"c.toml:{AT}: routes.chat.deadlines.stall_s: 0 is too small; the least"),
+        ("deadlines = { stall_s = '5s' }\n", {}, f"c.toml:{AT}: routes.chat.deadlines.stall_s: expected a number, fou"),
+        ("deadlines = { stall_s = true }\n", {}, f"c.toml:{AT}: routes.chat.deadlines.stall_s: expected a number, fou"),
+        ("deadlines = { stall_s = inf }\n", {}, f"c.toml:{AT}: routes.chat.deadlines.stall_s: must be a finite number"),
+        ("deadlines = { stall_s = 400 }\n", {}, f"c.toml:{AT}: routes.chat.deadlines.stall_s: 400 s is more than tot"),
+        ("deadlines = 5\n", {}, f"c.toml:{AT}: routes.chat.deadlines: expected a table, found a whole number"),
+        ("retry = { same_upstream = 6 }\n", {}, f"c.toml:{AT}: routes.chat.retry.same_upstream: 6 is too large; the m"),
+        ("retry = { same_upstream = 1.5 }\n", {}, f"c.toml:{AT}: routes.chat.retry.same_upstream: expected a whole n"),
+        (
+            "[routes.chat.deadlines]\nconnect_s = 3\nfirst_token_s = 2\n",
+            {},
+            f"c.toml:{AT + 1}: routes.chat.deadlines.connect_s: 3 s is more than first_token_s, 2 s",
+        ),
+        (
+            '[routes.two]\nupstreams = [\n "one",\n "onne",\n]\n',
+            {},
+            f'c.toml:{AT + 3}: routes.two.upstreams[1]: there is no upstream "onne"; did you mean "one"?',
+        ),
+        ('[routes.two]\nupstreams = ["one", "one"]\n', {}, f'c.toml:{AT + 1}: routes.two.upstreams[1]: "one" is list'),
+        ("[routes.two]\nupstreams = []\n", {}, f"c.toml:{AT + 1}: routes.two.upstreams: must not be empty"),
+        ("[routes.two]\n", {}, f"c.toml:{AT}: routes.two.upstreams: is missing"),
+        ('[routes.one]\nupstreams = ["one"]\n', {}, f"c.toml:{AT}: routes.one: an upstream has the same name"),
+        ('[routes."a/b"]\nupstreams = ["one"]\n', {}, f'c.toml:{AT}: routes."a/b": a name begins with a letter'),
+        (
+            "[upstreams.x]\nprovider = 'lap'\nmodel = 'm'\n",
+            {},
+            f'c.toml:{AT + 1}: upstreams.x.provider: there is no provider "lap"; did you mean "lab"?',
+        ),
+        ("[upstreams.x]\nprovider = 'lab'\n", {}, f"c.toml:{AT}: upstreams.x.model: is missing; it has no default"),
+        (
+            "[upstreams.x]\nprovider = 'lab'\nmodel = 'm'\nprice = { input_per_mtok = -1, output_per_mtok = 1 }\n",
+            {},
+            f"c.toml:{AT + 3}: upstreams.x.price.input_per_mtok: -1 is too small; the least is 0",
+        ),
+        (
+            "[providers.p]\nkind = 'opnai'\n",
+            {},
+            f'c.toml:{AT + 1}: providers.p.kind: unknown kind "opnai"; did you mea',
+        ),
+        ("[providers.p]\nkind = 'azure_openai'\n", {}, f'c.toml:{AT}: providers.p: kind "azure_openai" needs base_url'),
+        ("[providers.p]\n", {}, f"c.toml:{AT}: providers.p.kind: is missing"),
+        (
+            "[providers.p]\nkind = 'openai'\nbase_url = 'api.x'\n",
+            {},
+            f"c.toml:{AT + 2}: providers.p.base_url: expected",
+        ),
+        (
+            "[providers.p]\nkind = 'openai'\nbase_url = 'https://me:pw-canary@x/v1'\n",
+            {},
+            f"c.toml:{AT + 2}: providers.p.base_url: must hold no user, password",
+        ),
+        (
+            "[providers.p]\nkind = 'openai'\nbase_url = 'https://x/v1/chat/completions'\n",
+            {},
+            f'c.toml:{AT + 2}: providers.p.base_url: leave out "/chat/completions"',
+        ),
+        ("[providers.p]\nkind = 'openai'\napi_key = 'sk-canary'\n", {}, f"c.toml:{AT + 2}: providers.p.api_key: holds"),
+        (
+            "[providers.p]\nkind = 'openai'\napi_key = '${K:-sk-canary}'\n",
+            {},
+            f"c.toml:{AT + 2}: providers.p.api_key: holds a key in plain text",
+        ),
+        (
+            "[providers.p]\nkind = 'openai'\napi_key = '${K}'\n",
+            {"K": "canary\n\u20ac"},
+            f"c.toml:{AT + 2}: providers.p.api_key: holds a character",
+        ),
+        (
+            "[providers.p]\nkind = 'openai'\napi_key = '${file:nope}'\n",
+            {},
+            f"c.toml:{AT + 2}: providers.p.api_key: cannot read file nope: No such file",
+        ),
+        (
+            "[providers.p]\nkind = 'vllm'\nheaders = { Authorization = 'canary' }\n",
+            {},
+            f"c.toml:{AT + 2}: providers.p.headers.Authorization: holds a key in plain text",
+        ),
+        (
+            "[providers.p]\nkind = 'vllm'\nheaders = { 'a b' = 'c' }\n",
+            {},
+            f'c.toml:{AT + 2}: providers.p.headers."a b": is not a valid header name',
+        ),
+        (
+            "[providers.p]\nkind = 'vllm'\nheaders = { Content-Length = '3' }\n",
+            {},
+            f"c.toml:{AT + 2}: providers.p.headers.Content-Length: is set by the HTTP client",
+        ),
+        (
+            "[providers.p]\nkind = 'vllm'\nsimulation = {}\n",
+            {},
+            f"c.toml:{AT + 2}: providers.p.simulation: only a prov",
+        ),
+        (
+            "[providers.p]\nkind = 'simulated'\nsimulation = { script = 'x' }\n",
+            {},
+            f"c.toml:{AT + 2}: providers.p.simulation.script: there is no such file",
+        ),
+        ("[server]\nlisten = '8700'\n", {}, f'c.toml:{AT + 1}: server.listen: expected "HOST:PORT"'),
+        ("[server]\nlisten = 'a:70000'\n", {}, f'c.toml:{AT + 1}: server.listen: expected "HOST:PORT"'),
+        (
+            "[server]\nlisten = '0.0.0.0:80'\n",
+            {},
+            f"c.toml:{AT + 1}: server.listen: listening on 0.0.0.0 lets in everyone who can reach it; add under "
+            + '[server]: api_keys = ["${STREAMROUTE_API_KEY}"] (or listen on 127.0.0.1)',
+        ),
+        ("[server]\napi_keys = ['canary']\n", {}, f"c.toml:{AT + 1}: server.api_keys[0]: holds a key in plain text"),
+        ("[server]\napi_keys = ['${K}']\n", {"K": ""}, f"c.toml:{AT + 1}: server.api_keys[0]: is empty"),
+        ("[server]\napi_keys = ['${K}']\n", {}, f"c.toml:{AT + 1}: server.api_keys[0]: variable K is not set; set it"),
+        ("[server]\napi_keys = 'canary'\n", {}, f"c.toml:{AT + 1}: server.api_keys: expected an array, found a string"),
+        ("[server]\ncors_origins = ['x']\n", {}, f'c.toml:{AT + 1}: server.cors_origins[0]: expected "*" or an origin'),
+        ("[server]\nlisten = '${L'\n", {}, f"c.toml:{AT + 1}: server.listen: `${{` without a closing"),
+        ("[log]\nlevel = 'inf'\n", {}, f"c.toml:{AT + 1}: log.level: \"inf\" is not one of 'debug', 'info'"),
+    ],
+)
+def test_every_mistake_has_its_line_path_and_remedy(
+    problems: Problems, text: str, environ: dict[str, str], expected: str
+) -> None:
+    """One mistake is one problem, at the exact line, and no text that could be a secret is repeated."""
+    found = problems(text, environ)
+    assert len(found) == 1, found
+    assert found[0].startswith(expected)
+    assert "canary" not in found[0]
+
+
+def test_everything_is_reported_at_once_in_the_order_of_the_file(problems: Problems) -> None:
+    """A mistake in one table hides none in another."""
+    found = problems(
+        'version = 2\n[server]\nkepalive_s = 1\n[upstreams.a]\nprovider = "nope"\n[routes.r]\nupstreams = ["b"]\n'
+        "[extra]\nx = 1\n"
+    )
+    assert [problem.split(":")[1] for problem in found] == ["1", "3", "4", "5", "7", "8"]
+
+
+def test_version_is_required(problems: Problems) -> None:
+    """A later format must be recognisable."""
+    found = problems(BASE.replace("version = 1", "# no version"))
+    assert found == ["c.toml: version: is missing; add version = 1 at the top"]
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    """Missing and binary files are told by name."""
+    with pytest.raises(ConfigError, match=r"nope\.toml: cannot be read: No such file"):
+        load_config(tmp_path / "nope.toml", environ={})
+    (tmp_path / "b.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="is not UTF-8 text"):
+        load_config(tmp_path / "b.toml", environ={})
+
+
+def test_a_provider_without_its_key_is_disabled_with_what_depends_on_it(load: Load) -> None:
+    """A missing key is no error: the reason names the variable, and goes down to upstreams and routes."""
+    config = load(
+        '[providers.p]\nkind = "openai"\napi_key = "${MY_KEY}"\n'
+        '[upstreams.x]\nprovider = "p"\nmodel = "m"\n'
+        '[routes.only]\nupstreams = ["x"]\n[routes.both]\nupstreams = ["x", "one"]\n'
+    )
+    assert {(off.kind, off.name) for off in config.disabled} == {
+        ("provider", "p"),
+        ("upstream", "x"),
+        ("route", "only"),
+    }
+    assert all("set MY_KEY" in off.reason for off in config.disabled)
+    assert config.routes["both"].upstreams == ("one",)
+    assert "only" not in config.routes
+
+
+def test_an_empty_variable_disables_too(load: Load) -> None:
+    """Compose files pass unset variables on as empty ones."""
+    config = load('[providers.p]\nkind = "openai"\napi_key = "${MY_KEY}"\n', {"MY_KEY": " "})
+    assert [off.reason for off in config.disabled] == ["${MY_KEY} is empty; set it to enable this provider"]
+
+
+def test_the_usual_variable_is_read_but_never_for_another_address(load: Load) -> None:
+    """`api_key` may be left out; a key of OpenAI's must not go to a host that only speaks its format."""
+    text = '[providers.p]\nkind = "openai"\n[providers.q]\nkind = "openai"\nbase_url = "http://127.0.0.1:1/v1"\n'
+    config = load(text, {"OPENAI_API_KEY": "sk-1"})
+    assert config.providers[ProviderName("p")].api_key == "sk-1"
+    assert [off.name for off in config.disabled] == ["q"]
+
+
+def test_placeholder_keys_may_stand_in_the_file(load: Load) -> None:
+    """Local servers ask for any text at all."""
+    config = load('[providers.p]\nkind = "lm_studio"\napi_key = "lm-studio"\n')
+    assert config.providers[ProviderName("p")].api_key == "lm-studio"
+
+
+def test_preset_gives_address_auth_quirks_and_continuation(load: Load) -> None:
+    """What the table does not say is the preset's, and the table has the last word."""
+    config = load(
+        '[providers.m]\nkind = "mistral"\napi_key = "${K}"\nquirks = { bills_cancelled_streams = false }\n'
+        '[providers.az]\nkind = "azure_openai"\nbase_url = "https://me.openai.azure.com/openai/v1"\napi_key = "${K}"\n'
+        '[upstreams.x]\nprovider = "m"\nmodel = "a"\n[upstreams.y]\nprovider = "az"\nmodel = "b"\n',
+        {"K": "secret"},
+    )
+    mistral, azure = config.providers[ProviderName("m")], config.providers[ProviderName("az")]
+    assert mistral.base_url == "https://api.mistral.ai/v1"
+    assert mistral.quirks.usage_on_stream == "always"
+    assert mistral.quirks.bills_cancelled_streams is False
+    assert azure.auth == "api-key"
+    assert config.upstreams[UpstreamId("x")].capabilities.continuation == "prefix"
+    assert config.upstreams[UpstreamId("x")].credential == CredentialId("m")
+    assert config.upstreams[UpstreamId("y")].credential == CredentialId("az/b")
+
+
+def test_simulated_upstreams_leave_a_route_that_has_a_real_one(load: Load) -> None:
+    """A made-up answer never stands in for a real one; where all are made up, they stay."""
+    text = (
+        '[providers.s]\nkind = "simulated"\n[upstreams.sim]\nprovider = "s"\nmodel = "m"\n'
+        '[upstreams.sim2]\nprovider = "s"\nmodel = "n"\n'
+        '[routes.mixed]\nupstreams = ["sim2", "sim", "one"]\n'
+    )
+    config = load(text + '[routes.demo]\nupstreams = ["sim"]\n')
+    assert config.routes["mixed"].upstreams == ("one",)
+    assert config.routes["demo"].upstreams == ("sim",)
+    assert config.is_simulated
+    assert {off.name for off in config.disabled} == {"sim", "sim2"}
+    assert UpstreamId("sim") in config.upstreams
+    assert UpstreamId("sim2") not in config.upstreams
+    alone = load(text)
+    assert not alone.is_simulated
+    assert ProviderName("s") not in alone.providers
+
+
+def test_deadline_defaults_give_way_to_a_shorter_total(load: Load) -> None:
+    """Whoever sets `total_s` alone need not know the other limits."""
+    config = load("deadlines = { total_s = 4 }\n")
+    deadlines = config.routes["chat"].deadlines
+    assert (deadlines.total_s, deadlines.answer_s, deadlines.first_token_s, deadlines.connect_s) == (4, 4, 4, 2)
+    assert str(config.sources["routes.chat.deadlines.answer_s"]) == "lowered to total_s"
+
+
+@pytest.mark.parametrize(
+    ("listen", "host", "port"),
+    [("127.0.0.1:0", "127.0.0.1", 0), ("localhost:80", "localhost", 80), ("[::1]:8700", "::1", 8700)],
+)
+def test_loopback_may_be_open(load: Load, listen: str, host: str, port: int) -> None:
+    """On one's own machine no key is asked for."""
+    config = load(f"[server]\nlisten = '{listen}'\n")
+    assert (config.server.host, config.server.port) == (host, port)
+
+
+def test_with_keys_it_may_listen_anywhere(load: Load) -> None:
+    """The fix that the error message prints works."""
+    text = '[server]\nlisten = "0.0.0.0:80"\napi_keys = ["${STREAMROUTE_API_KEY}"]\n'
+    config = load(text, {"STREAMROUTE_API_KEY": "k1"})
+    assert config.server.api_keys == ("k1",)
+
+
+def test_numbers_may_come_through_references(load: Load) -> None:
+    """References give text; where a number is expected, it is read as one, and never shown when it is not."""
+    assert load('[server]\nkeepalive_s = "${KA:-15}"\n').server.keepalive_s == 15
+
+
+def test_default_path_prefers_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`./config.toml`, else the shipped file."""
+    monkeypatch.chdir(tmp_path)
+    assert default_config_path().is_absolute()
+    (tmp_path / "config.toml").write_text(BASE)
+    assert default_config_path() == Path("config.toml")
+    assert load_config(None, environ={}).file == Path("config.toml")
+
+
+def test_json_schema_knows_every_table() -> None:
+    """Editors can check the file too."""
+    schema = config_json_schema()
+    assert set(schema["properties"]) == {"version", "server", "log", "providers", "upstreams", "routes"}
+    assert schema["additionalProperties"] is False
