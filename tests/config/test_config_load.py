@@ -167,13 +167,22 @@ AT = LINES + 1
             {},
             f"c.toml:{AT + 2}: providers.p.simulation.script: there is no such file",
         ),
+        (
+            "[providers.p]\nkind = 'simulated'\nbase_url = 'http://127.0.0.1:1'\n",
+            {},
+            f"c.toml:{AT + 2}: providers.p.base_url: a simulated provider has no address of its own",
+        ),
+        (
+            "[providers.p]\nkind = 'azure_openai'\nbase_url = 'https://RESOURCE.openai.azure.com/openai/v1'\n",
+            {},
+            f"c.toml:{AT + 2}: providers.p.base_url: put your own resource in place of RESOURCE",
+        ),
         ("[server]\nlisten = '8700'\n", {}, f'c.toml:{AT + 1}: server.listen: expected "HOST:PORT"'),
         ("[server]\nlisten = 'a:70000'\n", {}, f'c.toml:{AT + 1}: server.listen: expected "HOST:PORT"'),
         (
             "[server]\nlisten = '0.0.0.0:80'\n",
             {},
-            f"c.toml:{AT + 1}: server.listen: listening on 0.0.0.0 lets in everyone who can reach it; add under "
-            + '[server]: api_keys = ["${STREAMROUTE_API_KEY}"] (or listen on 127.0.0.1)',
+            f"c.toml:{AT + 1}: server.listen: listening on 0.0.0.0 lets in every",
         ),
         ("[server]\napi_keys = ['canary']\n", {}, f"c.toml:{AT + 1}: server.api_keys[0]: holds a key in plain text"),
         ("[server]\napi_keys = ['${K}']\n", {"K": ""}, f"c.toml:{AT + 1}: server.api_keys[0]: is empty"),
@@ -300,6 +309,21 @@ def test_deadline_defaults_give_way_to_a_shorter_total(load: Load) -> None:
     assert str(config.sources["routes.chat.deadlines.answer_s"]) == "lowered to total_s"
 
 
+def test_tables_must_be_tables(problems: Problems) -> None:
+    """A value where tables of that kind belong is told once."""
+    found = problems('version = 1\nroutes = 3\n[upstreams]\nx = "m"\n')
+    assert found == [
+        "c.toml:2: routes: expected tables such as [routes.NAME]",
+        "c.toml:4: upstreams.x: expected a table, found a string",
+    ]
+
+
+def test_any_origin_may_be_allowed(load: Load) -> None:
+    """`*` and full origins."""
+    config = load('[server]\ncors_origins = ["*", "http://localhost:3000"]\n')
+    assert config.server.cors_origins == ("*", "http://localhost:3000")
+
+
 @pytest.mark.parametrize(
     ("listen", "host", "port"),
     [("127.0.0.1:0", "127.0.0.1", 0), ("localhost:80", "localhost", 80), ("[::1]:8700", "::1", 8700)],
@@ -308,6 +332,14 @@ def test_loopback_may_be_open(load: Load, listen: str, host: str, port: int) -> 
     """On one's own machine no key is asked for."""
     config = load(f"[server]\nlisten = '{listen}'\n")
     assert (config.server.host, config.server.port) == (host, port)
+
+
+def test_an_open_address_is_refused_with_the_line_that_fixes_it(problems: Problems) -> None:
+    """Copying what the message says is enough; a host name counts as reachable, and so does a typo in a number."""
+    for host in ("0.0.0.0", "[::]", "sidecar.local", "127.0.0"):  # noqa: S104 - that it is refused is the point
+        found = problems(f"[server]\nlisten = '{host}:80'\n")
+        assert len(found) == 1
+        assert 'add under [server]: api_keys = ["${STREAMROUTE_API_KEY}"] (or listen on 127.0.0.1)' in found[0]
 
 
 def test_with_keys_it_may_listen_anywhere(load: Load) -> None:

@@ -59,6 +59,22 @@ def test_keys_may_come_from_the_environment_as_they_are(load: Load) -> None:
     assert config.server.api_keys == ("k1",)
 
 
+def test_a_header_may_be_added(load: Load) -> None:
+    """The one table besides those of names whose keys are free."""
+    config = load("", {"STREAMROUTE__PROVIDERS__LAB__HEADERS__X_TITLE": "mine"})
+    assert [dict(provider.headers) for provider in config.providers.values()] == [{"X-TITLE": "mine"}]
+
+
+def test_an_override_replaces_what_is_not_even_a_table(problems: Problems) -> None:
+    """The file is wrong there anyway; nothing breaks."""
+    assert problems("[providers.p]\nkind = 'vllm'\nquirks = 3\n", {"STREAMROUTE__SEVER__X": "1"})
+    found = problems("[log]\nlevel = []\n", {"STREAMROUTE__PROVIDERS__LAB__QUIRKS__USAGE_ON_STREAM": "sometimes"})
+    assert [problem.split(":")[0] for problem in found] == [
+        "c.toml",
+        "STREAMROUTE__PROVIDERS__LAB__QUIRKS__USAGE_ON_STREAM",
+    ]
+
+
 def test_unknown_names_are_errors(problems: Problems) -> None:
     """A typo in a variable's name is found, with the nearest name; nothing is invented."""
     assert problems("", {"STREAMROUTE__SERVER__LISEN": "1"}) == [

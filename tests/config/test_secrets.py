@@ -52,7 +52,7 @@ def test_neither_repr_nor_explanation_shows_a_secret(load: Load, tmp_path: Path)
         f'[providers.p]\nkind = "openai"\nheaders = {{ Authorization = ["{CANARY}"] }}\n',
         f'[providers.p]\nkind = "openai"\nbase_url = "https://u:{CANARY}@h/v1"\n',
         f'[providers.p]\nkind = "openai"\nbase_url = "https://[{CANARY}"\n',
-        f'[providers]\np = "{CANARY}"\n'.replace("[providers]\n", "") + "x = 1\n",
+        f'p = "{CANARY}"\n',
         f'[server]\napi_keys = ["{CANARY}", 3]\n',
         f'[server]\napi_keys = "{CANARY}"\n',
         f'[server]\nkeepalive_s = "{CANARY}"\n',

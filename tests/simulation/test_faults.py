@@ -1,8 +1,10 @@
 """Every fault on a real socket, streamed and whole, as a raw client sees it."""
 
 import json
+import socket
 from email.utils import parsedate_to_datetime
 
+import anyio
 import pytest
 
 from streamroute import clock
@@ -103,7 +105,7 @@ async def test_reset_before_headers(*, stream: bool) -> None:
 async def test_no_response(after: str, *, stream: bool) -> None:
     """Nothing comes after what `after` names, and the client's leaving is recorded."""
     async with SimulationServer(NoResponse(after=after)) as server:
-        answer = await ask(server, chat(stream=stream), patience_s=0.05)
+        answer = await ask(server, chat(stream=stream), patience_s=0.15)
         assert answer.end == "open"
         assert answer.status == (None if after == "accept" else 200)
         assert len(answer.events) == (1 if stream and after == "role" else 0)
@@ -116,13 +118,13 @@ async def test_no_response(after: str, *, stream: bool) -> None:
 @pytest.mark.parametrize("after", ["role", "accept"])
 async def test_slow_first_token(after: str, *, stream: bool) -> None:
     """The first token is late by `ttft_s`, the answer whole; the role delta comes at once or late too."""
-    async with SimulationServer(SlowFirstToken(ttft_s=0.05, after=after)) as server:
+    async with SimulationServer(SlowFirstToken(ttft_s=0.1, after=after)) as server:
         answer = await ask(server, chat(stream=stream))
         assert is_good(answer, stream=stream)
         record = server.log[0]
-        assert record.first_token_at - record.received_at >= 0.049
+        assert record.first_token_at - record.received_at >= 0.099
         if stream:
-            assert (record.first_byte_at - record.received_at < 0.04) == (after == "role")
+            assert (record.first_byte_at - record.received_at < 0.09) == (after == "role")
 
 
 @both
@@ -134,7 +136,7 @@ async def test_drift(*, stream: bool) -> None:
             assert is_good(await ask(server, chat(stream=stream)), stream=stream)
         ttfts = [record.first_token_at - record.received_at for record in server.log]
         assert all(ttft >= least for ttft, least in zip(ttfts, [0.004, 0.029, 0.054, 0.054], strict=True))
-        assert ttfts[0] < 0.029
+        assert ttfts[0] < ttfts[2]
 
 
 def test_drift_over_time_is_linear_and_ends() -> None:
@@ -147,7 +149,7 @@ def test_drift_over_time_is_linear_and_ends() -> None:
 async def test_stall(*, stream: bool) -> None:
     """After `at_token` tokens nothing comes, the connection stays open."""
     async with SimulationServer(Stall(at_token=3)) as server:
-        answer = await ask(server, chat(stream=stream), patience_s=0.05)
+        answer = await ask(server, chat(stream=stream), patience_s=0.15)
         assert answer.end == "open"
         if stream:
             assert (answer.text, answer.finish_reasons) == (first(3), [])
@@ -161,9 +163,9 @@ async def test_stall_with_signs_of_life() -> None:
         answer = await ask(server, chat(stream=True), until=b": keep-alive\n\n: keep-alive\n\n")
         assert answer.text == first(3)
         server.play(Stall(at_token=2, alive="empty_deltas", every_s=0.005))
-        answer = await ask(server, chat(stream=True), patience_s=0.1)
+        answer = await ask(server, chat(stream=True), until=b'"delta":{"content":""}')
         assert answer.text == first(2)
-        assert len(answer.events) >= 5
+        assert len(answer.events) >= 4
 
 
 @both
@@ -190,6 +192,42 @@ async def test_cut(how: str, end: str, at_token: int, *, stream: bool) -> None:
             assert answer.body
         await server.wait_until(lambda: server.in_flight == 0)
         assert server.log[0].ending == "fault"
+
+
+def test_ends_are_the_same_on_uvloop() -> None:
+    """The loop of production resets and closes as asyncio's does: its transports are of another class."""
+
+    async def ends() -> list[tuple[str, int]]:
+        found = []
+        async with SimulationServer() as server:
+            for fault in (Reset(), Cut(at_token=2), Cut(at_token=2, how="close"), Cut(at_token=2, how="eof")):
+                server.play(fault)
+                # A blocking socket in a thread, so that the server alone is on uvloop.
+                found.append(await anyio.to_thread.run_sync(read_all, server.port, json.dumps(chat(stream=True))))
+        return found
+
+    assert anyio.run(ends, backend_options={"use_uvloop": True}) == [
+        ("reset", 0),
+        ("reset", 2),
+        ("close", 2),
+        ("close", 2),
+    ]
+
+
+def read_all(port: int, body: str) -> tuple[str, int]:
+    """Return how the connection ended, and how many tokens came."""
+    data = b""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        head = (
+            f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        client.sendall((head + body).encode())
+        try:
+            while block := client.recv(65536):
+                data += block
+        except ConnectionResetError:
+            return "reset", data.count(b' "}')
+    return "close", data.count(b' "}')
 
 
 async def test_cut_beyond_the_answer_comes_before_its_finish() -> None:

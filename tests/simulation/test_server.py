@@ -122,7 +122,7 @@ async def test_pace_of_the_profile() -> None:
             assert answer.end == "eof"
         streamed, whole = server.log
         assert 0.026 < streamed.first_token_at - streamed.received_at < 0.2
-        assert streamed.ended_at - streamed.first_token_at > 0.008
+        assert streamed.ended_at - streamed.received_at > 0.035
         assert whole.first_byte_at - whole.received_at > 0.035
 
 

@@ -1,7 +1,7 @@
 """Keys: where they may stand, and what happens where one is missing. Nothing here puts a key into a message."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from streamroute.config.draft import Draft
 from streamroute.config.locate import Path
@@ -22,13 +22,9 @@ _FRAMING_HEADERS = frozenset({"connection", "content-length", "content-type", "t
 class KeyAnswer:
     """What became of a provider's key."""
 
-    value: str | None = None
+    value: str | None = field(default=None, repr=False)
     reason: str | None = None
     """Why the provider cannot be used, and which variable would change that."""
-
-    def __repr__(self) -> str:
-        """Without the key."""
-        return f"KeyAnswer(reason={self.reason!r})"
 
 
 def find_key(draft: Draft, name: str, table: ProviderTable, preset: Preset, environ: Mapping[str, str]) -> KeyAnswer:

@@ -58,7 +58,7 @@ def _resolve(draft: Draft, parts: Sequence[str], source: Source) -> Path | None:
         hits = [name for name in known if _folded(name) == _folded(part)]
         if len(hits) != 1:
             if path and path[-1] == "headers" and not hits:
-                hits = [part]
+                hits = [part.replace("_", "-")]  # a new header; their names hold dashes, not underscores
             else:
                 what = "matches several names" if hits else "no such setting" if known else "nothing can be set"
                 near = suggestion(part.lower(), tuple(hits or known))

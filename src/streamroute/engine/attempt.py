@@ -8,10 +8,9 @@ Rules of the file:
 3. Until `flow_to` is called everything is held back, within `MAX_HELD_BYTES`.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-
-import anyio
 
 from streamroute.clock import now, wall
 from streamroute.core.execution.events import (
@@ -85,7 +84,7 @@ class Attempt:
         self._paused_at: float | None = None
         self._paused_s = 0.0
         self._is_settled = False
-        self.is_over = anyio.Event()
+        self.is_over = asyncio.Event()  # anyio's cannot be made in a plain callback
         """Set when the exchange is over, its connection returned or closed."""
         self.usage: Usage | None = None
         """What the provider has counted, once it said so."""

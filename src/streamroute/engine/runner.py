@@ -3,6 +3,8 @@
 Nothing here decides. Events arrive by plain calls and are fed in the order in which they happened, also when a
 command that is being performed causes the next one. One timer serves all deadlines, and is re-armed only when it
 fires or when a deadline comes earlier: a deadline that moves away with every chunk costs nothing.
+
+The task group is asyncio's: attempts are started by plain callbacks, outside of any task, where anyio's cannot.
 """
 
 import asyncio
@@ -11,7 +13,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import anyio
-from anyio.abc import TaskGroup
 
 from streamroute.clock import now
 from streamroute.core.execution.commands import Abandon, Cancel, Command, Commit, Fail, Finish, Start
@@ -50,7 +51,8 @@ class Runner:
         self._timer: asyncio.TimerHandle | None = None
         self._inbox: deque[Callable[[float], Sequence[Command]]] = deque()
         self._is_feeding = False
-        self._tasks: TaskGroup | None = None
+        self._group: asyncio.TaskGroup | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._attempts: dict[AttemptId, Attempt] = {}
         self._committed: Attempt | None = None
         self._is_paused = False
@@ -70,8 +72,8 @@ class Runner:
     async def run(self) -> None:
         """Perform the plan. Cancelling this task means that the client has gone."""
         self._sink.attach(self)
-        async with anyio.create_task_group() as tasks:
-            self._tasks = tasks
+        async with asyncio.TaskGroup() as group:
+            self._group = group
             try:
                 self._ask_plan(self._plan.start)
                 await self._over
@@ -82,7 +84,8 @@ class Runner:
                 raise
             finally:
                 self._disarm()
-                tasks.cancel_scope.cancel()
+                for task in self._tasks:
+                    task.cancel()
 
     def shut_down(self) -> None:
         """End now: the process must stop."""
@@ -160,9 +163,9 @@ class Runner:
             self.feed(Failed(command.attempt, failure))
             return
         self._attempts[command.attempt] = attempt
-        if self._tasks is None:
+        if self._group is None:
             raise RuntimeError("a plan must be run within `Runner.run`")
-        self._tasks.start_soon(attempt.run)
+        self._tasks.append(self._group.create_task(attempt.run()))
 
     def _commit(self, attempt: Attempt) -> None:
         self._committed = attempt

@@ -7,6 +7,7 @@ call: one block per read from the socket, however many HTTP chunks that held.
 aiohttp internals in use, all behind the contract suite: `TCPConnector._factory` (to supply the protocol class).
 """
 
+import asyncio
 import io
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -80,7 +81,7 @@ class AiohttpTransport:
         """`connector` makes another connector, for event loops that have no real sockets."""
         self._connector = connector() if connector is not None else _Connector(limit=0, keepalive_timeout=KEEPALIVE_S)
         self._connector._factory = partial(  # type: ignore[assignment]
-            _Protocol, loop=self._connector._loop
+            _Protocol, loop=asyncio.get_running_loop()
         )  # noqa: SLF001 - see the module's text
         self._session = aiohttp.ClientSession(
             connector=self._connector,
@@ -108,13 +109,13 @@ class AiohttpExchange:
 
     def __init__(self, session: aiohttp.ClientSession, request: HttpRequest, handler: ExchangeHandler) -> None:
         self._session = session
-        self._loop = session.loop
+        self._loop = asyncio.get_running_loop()
         self._request = request
         self._handler = handler
         self._protocol: _Protocol | None = None
         self._response: aiohttp.ClientResponse | None = None
         self._over = self._loop.create_future()
-        self._scope = anyio.CancelScope()
+        self._scope: anyio.CancelScope | None = None  # made in `run`: exchanges are made by plain callbacks
         self._idle_s: float | None = None
         self._is_over = False
         self._is_pumping = False
@@ -125,7 +126,7 @@ class AiohttpExchange:
             return
         _connecting.set(self)  # the task is ours: nobody else reads its context
         try:
-            with self._scope:
+            with anyio.CancelScope() as self._scope:
                 await self._perform()
         except (aiohttp.ClientError, OSError, ValueError) as error:
             self._fail(error)
@@ -205,10 +206,10 @@ class AiohttpExchange:
         if self._is_over:
             return
         self._end()
-        if self._response is None:
-            self._scope.cancel()
-        else:
+        if self._response is not None:
             self._response.close()
+        elif self._scope is not None:
+            self._scope.cancel()
 
     def _fail(self, error: BaseException) -> None:
         if self._is_over:

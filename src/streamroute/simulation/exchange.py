@@ -247,7 +247,7 @@ class Exchange:
         await self.flush()
         self.record.ending = "fault"
         transport = self.request.transport
-        if not isinstance(transport, asyncio.Transport):
+        if transport is None:
             return None
         for _ in range(_DRAIN_ROUNDS):
             if transport.is_closing() or not transport.get_write_buffer_size():

@@ -20,9 +20,12 @@ _log = structlog.get_logger("streamroute")
 
 def configure_logs(level: LogLevel = "info", format_: LogFormat = "auto") -> None:
     """Set the process's logging up, on stderr: stdout is for data."""
+    # Tracebacks are plain: the pretty ones show local variables, and those hold keys and prompts.
     is_console = sys.stderr.isatty() if format_ == "auto" else format_ == "console"
     renderer: structlog.types.Processor = (
-        structlog.dev.ConsoleRenderer() if is_console else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if is_console
+        else structlog.processors.JSONRenderer()
     )
     processors: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,

@@ -6,7 +6,7 @@ from streamroute.simulation.script import Phase, Script
 
 
 def partial_errors(seed: int, time_scale: float) -> dict[str, Script]:
-    """Return `a` failing about 40 %, `b` 10 % and `c` 5 % of their requests from 3 s to 10 s."""
+    """Return `a` failing about half, `b` 10 % and `c` 5 % of their requests from 3 s to 10 s."""
     from_s, until_s = trouble(time_scale)
     return stage(
         "partial_errors",
