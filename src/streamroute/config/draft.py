@@ -100,7 +100,7 @@ def suggestion(name: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
     near = get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
     if near:
         return f'; did you mean "{folded[near[0]]}"?'
-    if 0 < len(names) <= 12:  # noqa: PLR2004 - what fits a line
+    if 0 < len(names) <= 12:
         return "; known: " + ", ".join(names)
     return ""
 

@@ -42,7 +42,7 @@ def _leaves(path: Path, value: object) -> Iterator[tuple[Path, object]]:
         for field in fields(value):
             item = getattr(value, field.name)
             is_unused = item is None and field.name in ("simulation", "price")
-            if not is_unused and not (len(path) == 2 and field.name in _DERIVED):  # noqa: PLR2004 - a named table
+            if not is_unused and not (len(path) == 2 and field.name in _DERIVED):
                 yield from _leaves((*path, field.name), item)
     elif isinstance(value, Mapping):
         for key, item in value.items():

@@ -66,7 +66,12 @@ class _Protocol(ResponseHandler):
 class _Connector(aiohttp.TCPConnector):
     """A connector that tells the exchange when it has a connection."""
 
-    async def connect(self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout) -> Connection:
+    async def connect(  # aiohttp's signature
+        self,
+        req: ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109
+    ) -> Connection:
         connection = await super().connect(req, traces, timeout)
         exchange, protocol = _connecting.get(), connection.protocol
         if exchange is not None and isinstance(protocol, _Protocol):
@@ -80,9 +85,8 @@ class AiohttpTransport:
     def __init__(self, connector: Callable[[], aiohttp.TCPConnector] | None = None) -> None:
         """`connector` makes another connector, for event loops that have no real sockets."""
         self._connector = connector() if connector is not None else _Connector(limit=0, keepalive_timeout=KEEPALIVE_S)
-        self._connector._factory = partial(  # type: ignore[assignment]
-            _Protocol, loop=asyncio.get_running_loop()
-        )  # noqa: SLF001 - see the module's text
+        factory = partial(_Protocol, loop=asyncio.get_running_loop())
+        self._connector._factory = factory  # type: ignore[assignment]  # noqa: SLF001 - see the module's text
         self._session = aiohttp.ClientSession(
             connector=self._connector,
             cookie_jar=aiohttp.DummyCookieJar(),

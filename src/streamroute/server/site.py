@@ -89,7 +89,7 @@ class Site:
             except RequestError as error:
                 self._bus.publish(RefusalObservation(request_id=id_, http_status=error.status, code=error.code))
                 reply = refusal(error)
-            except Exception:
+            except Exception:  # noqa: BLE001 - the last line of defence: logged, and told as a 500
                 _log.exception("request.broke", path=request.path)
                 reply = error_reply(500, "The sidecar failed; its log says why.", type_="server_error", code="internal")
             reply.headers.update(headers)

@@ -20,7 +20,7 @@ class Fault(Protocol):
 
 def require_error_status(status: int) -> None:
     """Raise ValueError unless `status` is one of HTTP's errors."""
-    if not 400 <= status <= 599:  # noqa: PLR2004  RFC 9110, sections 15.5 and 15.6
+    if not 400 <= status <= 599:
         raise ValueError(f"status must be between 400 and 599, not {status}")
 
 

@@ -174,9 +174,9 @@ class _Client:
         timeout = aiohttp.ClientTimeout(total=None)
         async with self._session.post(self._url, data=orjson.dumps(body), headers=headers, timeout=timeout) as response:
             got.status, got.headers = response.status, {k.lower(): v for k, v in response.headers.items()}
-            if response.status != 200 or not options.stream:  # noqa: PLR2004  HTTP's OK
+            if response.status != 200 or not options.stream:
                 got.take_whole(await response.read())
-                if response.status != 200:  # noqa: PLR2004  HTTP's OK
+                if response.status != 200:
                     got.error = f"HTTP {response.status}: {got.error}"
                 return
             async with aclosing(_events(response)) as events:

@@ -26,5 +26,5 @@ class Bus:
         for listener in self._listeners:
             try:
                 listener(observation)
-            except Exception:
+            except Exception:  # noqa: BLE001 - whatever it is, the other listeners must be told
                 _log.exception("observation.listener_failed", listener=repr(listener))

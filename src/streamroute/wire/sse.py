@@ -17,7 +17,7 @@ _BOM = b"\xef\xbb\xbf"
 class EventSplitter:
     """Cuts received blocks into events. Every way of splitting the same bytes gives the same events."""
 
-    __slots__ = ("_after_cr", "_buffer", "_is_start", "_is_skipping", "oversized_events")
+    __slots__ = ("_after_cr", "_buffer", "_is_skipping", "_is_start", "oversized_events")
 
     def __init__(self) -> None:
         self._buffer = b""

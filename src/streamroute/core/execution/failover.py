@@ -18,7 +18,6 @@ LLM servers send those and then die.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from streamroute.core.execution.commands import Abandon, Cancel, Command, Commit, Fail, Finish, Start, Tried
 from streamroute.core.execution.events import (
@@ -101,7 +100,7 @@ class Failover:
             return self._wait(preferred, (preferred.standing.until or now) + _MARGIN_S)
         return self._next(now, None)
 
-    def handle(self, event: AttemptEvent, now: float) -> Sequence[Command]:
+    def handle(self, event: AttemptEvent, now: float) -> Sequence[Command]:  # noqa: C901, PLR0911, PLR0912 - a case an event
         """React to what happened; see `Plan.handle`."""
         if self._is_over:
             return ()
