@@ -35,7 +35,7 @@ from tests.support.rig import Reply, Rig
 
 @dataclass(frozen=True)
 class Case:
-    """What a client must see. An int is an HTTP status, `whole` an answer, `error event` a stream that says it broke."""
+    """What a client must see: an HTTP status, a `whole` answer, or a stream that says it broke by an `error event`."""
 
     fault: Fault
     stream_alone: int | str

@@ -1,8 +1,8 @@
 """A sidecar in this process, in front of simulated providers, on real sockets; and a client that reads strictly.
 
-    async with Rig.of([Stall()], [None]) as rig:          # one script a provider: "a" stalls, "b" is well
-        reply = await rig.ask(stream=True)
-        assert reply.text == rig.expected_text
+async with Rig.of([Stall()], [None]) as rig:          # one script a provider: "a" stalls, "b" is well
+    reply = await rig.ask(stream=True)
+    assert reply.text == rig.expected_text
 """
 
 import asyncio
@@ -133,7 +133,9 @@ class Rig:
         """How many chat requests each provider has seen."""
         return [len(provider.log) for provider in self.providers]
 
-    async def ask(self, *, stream: bool, model: str = "chat", headers: Mapping[str, str] | None = None, **more: object) -> Reply:
+    async def ask(
+        self, *, stream: bool, model: str = "chat", headers: Mapping[str, str] | None = None, **more: object
+    ) -> Reply:
         """Send one chat request and read the reply to its end."""
         body = {"model": model, "stream": stream, "messages": [{"role": "user", "content": PROMPT}], **more}
         url = f"{self.app.url}/v1/chat/completions"

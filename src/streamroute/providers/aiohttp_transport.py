@@ -18,6 +18,7 @@ import anyio
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import Connection
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.tracing import Trace
 
 from streamroute.errors import TransportError, TransportKind
@@ -54,13 +55,13 @@ class _Protocol(ResponseHandler):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self.exchange is not None:
-            self.exchange.pump()
+            self.exchange.pump(self.exception())
 
     def connection_lost(self, exc: BaseException | None) -> None:
         exchange = self.exchange
         super().connection_lost(exc)
         if exchange is not None:
-            exchange.pump()
+            exchange.pump(self.exception() or aiohttp.ServerDisconnectedError())
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -169,8 +170,11 @@ class AiohttpExchange:
         if not self._is_over:
             self._handler.on_connected()
 
-    def pump(self) -> None:
-        """Pass on what has arrived since the last call. Reading can make more arrive, by a nested call."""
+    def pump(self, broken: BaseException | None = None) -> None:
+        """Pass on what has arrived since the last call; `broken`: no more will, unless the body is complete.
+
+        Reading can make more arrive, by a nested call.
+        """
         response = self._response
         if response is None or self._is_pumping or self._is_over:
             return
@@ -178,14 +182,15 @@ class AiohttpExchange:
         self._is_pumping = True
         try:
             while not self._over.done():
-                error = content.exception()
-                if error is not None:
+                if (error := content.exception()) is not None:
                     self._fail(error)
                 elif data := content.read_nowait(-1):
                     self._handler.on_body(data)
                 elif content.at_eof():
                     self._end()
                     self._handler.on_end()
+                elif broken is not None:
+                    self._fail(broken)
                 else:
                     return
         finally:
@@ -239,14 +244,14 @@ def _translate(error: BaseException, *, is_connected: bool) -> TransportKind:
     """Tell foreign exceptions apart by what had been reached."""
     if not is_connected:
         return "connect_error"
-    if isinstance(error, aiohttp.ClientResponseError | ValueError):
+    if isinstance(error, aiohttp.ClientResponseError | HttpProcessingError | ValueError):
         return "malformed"
     return "reset"
 
 
 def _describe(error: BaseException) -> str:
     """Say what happened in one line, without the request's headers (aiohttp's errors can carry them)."""
-    if isinstance(error, aiohttp.ClientResponseError):
-        return f"the response is not valid HTTP: {error.message}"
+    if isinstance(error, aiohttp.ClientResponseError | HttpProcessingError):
+        return f"the response is not valid HTTP: {error.message.splitlines()[0][:200] if error.message else ''}"
     text = str(error) or type(error).__name__
     return text.splitlines()[0][:300]
