@@ -360,6 +360,31 @@ async def test_end_from_outside(transport: Transport, script: Script, ending: st
 # -- flow control
 
 
+async def test_pause_between_small_blocks(transport: Transport) -> None:
+    """A pause that comes between two reads loses nothing and leaves nothing behind."""
+    go_on = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(CHUNKED + b"1\r\na\r\n")
+        await go_on.wait()
+        writer.write(b"1\r\nb\r\n1\r\nc\r\n1\r\nd\r\n0\r\n\r\n")
+
+    async with raw_server(script) as server, asyncio.timeout(BOUND_S):
+        recorder = prepare(transport, server.port)
+        assert recorder.exchange is not None
+        async with asyncio.TaskGroup() as group:
+            group.create_task(recorder.exchange.run())
+            await recorder.until("body")
+            recorder.exchange.pause()
+            go_on.set()
+            for _ in range(50):
+                await asyncio.sleep(0)
+            assert recorder.body == b"a"
+            recorder.exchange.resume()
+    assert recorder.body == b"abcd"
+    assert recorder.calls == ["connected", "head", "body", "end"]
+
+
 async def test_pause_and_resume(transport: Transport) -> None:
     """While paused hardly anything is read, so the provider must wait; afterwards everything arrives."""
     total = 24 << 20

@@ -81,7 +81,7 @@ class Rig:
         cls,
         *scripts: Script | Fault | None,
         deadlines: Deadlines = QUICK,
-        retry: RetryOptions = RetryOptions(),
+        retry: RetryOptions = RetryOptions(backoff_s=0.01),
         capabilities: Sequence[Capabilities] = (),
         server: ServerOptions | None = None,
         profile: Profile = LIVELY,

@@ -68,7 +68,9 @@ def build_route(draft: Draft, name: str, table: RouteTable) -> Route:
         upstreams=tuple(UpstreamId(upstream) for upstream in table.upstreams),
         plan=table.plan,
         retry=RetryOptions(
-            same_upstream=table.retry.same_upstream, wait_for_preferred_s=table.retry.wait_for_preferred_s
+            same_upstream=table.retry.same_upstream,
+            wait_for_preferred_s=table.retry.wait_for_preferred_s,
+            backoff_s=table.retry.backoff_s,
         ),
         deadlines=_deadlines(draft, name, table.deadlines),
     )

@@ -137,6 +137,7 @@ class RetryTable(Table):
 
     same_upstream: Count = Field(default=_RETRY.same_upstream, ge=0, le=5)
     wait_for_preferred_s: Number = Field(default=_RETRY.wait_for_preferred_s, ge=0, le=60)
+    backoff_s: Number = Field(default=_RETRY.backoff_s, ge=0, le=10)
 
 
 class DeadlinesTable(Table):

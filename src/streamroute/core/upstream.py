@@ -81,6 +81,9 @@ class RetryOptions:
     """Further attempts on an upstream that failed transiently, before the next one is asked; 0..5."""
     wait_for_preferred_s: float = 0.0
     """How long a request may wait for the preferred upstream's `Retry-After` or back-off; 0..60."""
+    backoff_s: float = 0.25
+    """The first wait before the same upstream is asked again; doubles, with jitter of a quarter, up to 2 s; 0..10.
+    Half of the OpenAI SDK's 0.5 s: a person waits for these attempts, and there are two at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,6 +49,7 @@ class Runner:
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
         self._inbox: deque[Callable[[float], Sequence[Command]]] = deque()
         self._is_feeding = False
         self._group: asyncio.TaskGroup | None = None
@@ -188,10 +189,10 @@ class Runner:
         due = None if self._over.done() else self._plan.next_deadline()
         if due is None or due == float("inf"):
             return
-        if self._timer is not None and self._timer.when() <= due:
+        if self._timer is not None and self._timer_due <= due:
             return
         self._disarm()
-        self._timer = self._loop.call_at(due, self._on_timer)
+        self._timer, self._timer_due = self._loop.call_at(due, self._on_timer), due
 
     def _on_timer(self) -> None:
         self._timer = None

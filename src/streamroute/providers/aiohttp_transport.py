@@ -52,6 +52,23 @@ class _Protocol(ResponseHandler):
         if self._reading_paused and not self.is_held:
             super().resume_reading(resume_parser)
 
+    def hold(self) -> None:
+        """Stop reading from the socket; the parser is left alone.
+
+        aiohttp's `pause_reading` called between reads makes its C parser stop at the next block, and keep the rest
+        until more arrives: which may be never.
+        """
+        self.is_held = True
+        self._pause_transport_reading()
+
+    def release(self) -> None:
+        """Read on."""
+        self.is_held = False
+        if self._reading_paused:
+            super().resume_reading()
+        else:
+            self._resume_transport_reading()
+
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self.exchange is not None:
@@ -153,18 +170,12 @@ class AiohttpExchange:
             return
         self._handler.on_head(ResponseHead(status=response.status, headers=response.headers))
         self.pump()
-        await self._rest()
-
-    async def _rest(self) -> None:
-        """Let the connection push the rest of the body; return when it is over."""
-        protocol = self._protocol
-        if protocol is not None and not self._over.done():
-            protocol.exchange = self
-            await self._over
+        await self._over
 
     def connected(self, protocol: _Protocol) -> None:
         """Take note of the connection."""
         self._protocol = protocol
+        protocol.exchange = self
         if protocol.idle_since is not None:
             self._idle_s = self._loop.time() - protocol.idle_since
         if not self._is_over:
@@ -198,17 +209,13 @@ class AiohttpExchange:
 
     def pause(self) -> None:
         """Stop reading."""
-        protocol = self._protocol
-        if protocol is not None and protocol.exchange is self and not protocol.is_held:
-            protocol.is_held = True
-            protocol.pause_reading()
+        if self._protocol is not None and not self._protocol.is_held:
+            self._protocol.hold()
 
     def resume(self) -> None:
         """Read on."""
-        protocol = self._protocol
-        if protocol is not None and protocol.is_held:
-            protocol.is_held = False
-            protocol.resume_reading()
+        if self._protocol is not None and self._protocol.is_held:
+            self._protocol.release()
 
     def abort(self) -> None:
         """Close the connection; `run` returns."""

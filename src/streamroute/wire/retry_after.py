@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 MAX_RETRY_AFTER_S = 3600.0
@@ -28,6 +29,8 @@ def retry_after_s(headers: Mapping[str, str], wall_s: float) -> float | None:
         return seconds
     try:
         moment = parsedate_to_datetime(value)
+        if moment.tzinfo is None:  # "-0000" or no zone at all: HTTP dates are UTC, never the local time of this machine
+            moment = moment.replace(tzinfo=UTC)
         return _clamped(moment.timestamp() - wall_s)
     except (TypeError, ValueError, OverflowError):
         return None

@@ -39,7 +39,7 @@ class EventSplitter:
         end = buffer.rfind(b"\n\n", searched_to)
         if end < 0:
             self._buffer = buffer
-            if len(buffer) > MAX_EVENT_BYTES:
+            if len(buffer) > MAX_EVENT_BYTES and len(buffer.strip(b"\n")) > MAX_EVENT_BYTES:
                 self._buffer = buffer[-1:]
                 self._is_skipping = True
             return []
@@ -51,7 +51,7 @@ class EventSplitter:
             del events[0]
         if b"\n\n\n" in buffer or buffer[:1] == b"\n":
             events = [event for event in (event.strip(b"\n") for event in events) if event]
-        return events
+        return self._within_limit(events) if len(buffer) > MAX_EVENT_BYTES else events
 
     def close(self) -> list[bytes]:
         """Return the event that the end of the stream left without its empty line, if there is one."""
@@ -61,6 +61,11 @@ class EventSplitter:
             self.oversized_events += 1
             return []
         return [event] if event else []
+
+    def _within_limit(self, events: list[bytes]) -> list[bytes]:
+        kept = [event for event in events if len(event) <= MAX_EVENT_BYTES]
+        self.oversized_events += len(events) - len(kept)
+        return kept
 
     def _normalised(self, block: bytes) -> bytes:
         """Turn CRLF and CR into LF; a CR at the end of a block counts at once, its LF may follow in the next."""

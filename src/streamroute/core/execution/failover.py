@@ -42,9 +42,8 @@ from streamroute.core.upstream import Deadlines, RetryOptions, Upstream, Upstrea
 
 LONE_RETRIES = 2
 """Further attempts where a route has one upstream: what the OpenAI and Anthropic SDKs do by default."""
-BACKOFF_S = 0.5
-MAX_BACKOFF_S = 8.0
-"""First and longest back-off, doubling: the OpenAI SDK's."""
+MAX_BACKOFF_S = 2.0
+"""The longest back-off between attempts that a person is waiting for."""
 _MARGIN_S = 0.005
 """A timer may fire a little early, and a credential must not be used before its time."""
 STALE_RETRIES = 2
@@ -171,26 +170,27 @@ class Failover:
     def _failed(self, current: _Try, failure: Failure, now: float) -> Sequence[Command]:
         upstream = current.candidate.upstream
         self._current = None
-        if failure.kind != "stale_connection":
+        if failure.kind != "stale_connection" or self._stale.get(upstream.id, 0) >= STALE_RETRIES:
             self._tried.append(Tried(upstream=upstream.id, failure=failure))
             self._failed_domains.add(upstream.failure_domain)
         meaning = disposition(failure.kind)
         if self._is_committed or meaning.next_step in {"return", "stop"}:
             return self._give_up(failure)
+        if self._attempts >= self._options.max_attempts:
+            return self._give_up(failure)
         if meaning.next_step == "larger_context":
             self._keep_larger(upstream)
             return self._next(now, failure)
-        if self._attempts >= self._options.max_attempts:
-            return self._give_up(failure)
-        return self._again(current, failure, now) or self._next(now, failure)
+        again = self._again(current, failure, now)
+        return self._next(now, failure) if again is None else again
 
-    def _again(self, current: _Try, failure: Failure, now: float) -> Sequence[Command]:
-        """Ask the same upstream once more, now or later; nothing where another should be asked."""
+    def _again(self, current: _Try, failure: Failure, now: float) -> Sequence[Command] | None:
+        """Ask the same upstream once more, now or later; None where another should be asked."""
         candidate, upstream = current.candidate, current.candidate.upstream.id
         meaning = disposition(failure.kind)
         if failure.kind == "stale_connection":
             stale = self._stale[upstream] = self._stale.get(upstream, 0) + 1
-            return self._ask(candidate, now, is_last_resort=current.is_last_resort) if stale <= STALE_RETRIES else ()
+            return self._ask(candidate, now, is_last_resort=current.is_last_resort) if stale <= STALE_RETRIES else None
         asked_again = self._asked_again.get(upstream, 0)
         may_ask_again = meaning.is_transient and asked_again < self._options.retry.same_upstream
         is_lone = len(self._options.candidates) == 1 and not current.is_last_resort
@@ -203,7 +203,7 @@ class Failover:
         if is_preferred and (meaning.is_transient or failure.kind == "rate_limited"):
             may_ask_again |= self._can_wait(now + backoff_s, now)
         if not may_ask_again or now + backoff_s >= self._total_at:
-            return ()
+            return None
         self._asked_again[upstream] = asked_again + 1
         self._backoffs += 1
         return self._wait(candidate, now + backoff_s)
@@ -258,7 +258,7 @@ class Failover:
 
     def _backoff_s(self) -> float:
         jitter = self._options.jitter[self._backoffs % len(self._options.jitter)]
-        return min(MAX_BACKOFF_S, BACKOFF_S * 2.0**self._backoffs) * (0.75 + 0.5 * jitter)
+        return min(MAX_BACKOFF_S, self._options.retry.backoff_s * 2.0**self._backoffs) * (0.75 + 0.5 * jitter)
 
     def _commit(self, current: _Try) -> Sequence[Command]:
         if self._is_committed:

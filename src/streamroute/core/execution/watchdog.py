@@ -15,12 +15,13 @@ _Phase = Literal["connecting", "waiting_head", "waiting_token", "flowing"]
 class Watchdog:
     """Follows one attempt. All times are monotonic seconds."""
 
-    __slots__ = ("_deadlines", "_due", "_phase", "_since", "_started", "_stream", "_verdict")
+    __slots__ = ("_deadlines", "_due", "_is_paused", "_phase", "_since", "_started", "_stream", "_verdict")
 
     def __init__(self, deadlines: Deadlines, *, stream: bool, now: float) -> None:
         self._deadlines = deadlines
         self._stream = stream
         self._started = now
+        self._is_paused = False
         self._enter("connecting", now)
 
     @property
@@ -50,10 +51,12 @@ class Watchdog:
 
     def paused(self) -> None:
         """Stop judging: silence is now the client's doing."""
+        self._is_paused = True
         self._due = float("inf")
 
     def resumed(self, now: float) -> None:
         """Judge again, from here."""
+        self._is_paused = False
         self._enter(self._phase, now)
 
     def _enter(self, phase: _Phase, now: float) -> None:
@@ -71,3 +74,5 @@ class Watchdog:
         else:
             candidates.append((self._started + limits.answer_s, "answer_timeout"))
         self._due, self._verdict = min(candidates)
+        if self._is_paused:
+            self._due = float("inf")

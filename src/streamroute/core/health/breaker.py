@@ -25,6 +25,8 @@ JITTER = 0.2
 TABLE: dict[tuple[BreakerState, BreakerEvent], BreakerState] = {
     ("closed", "success"): "closed",
     ("closed", "failure"): "open",  # the FAILURES_TO_OPEN-th in a row
+    ("open", "success"): "closed",  # of a last resort: as good as a probe
+    ("open", "failure"): "open",  # of a last resort: tells nothing new
     ("open", "timer"): "half_open",
     ("half_open", "success"): "closed",
     ("half_open", "failure"): "open",

@@ -19,6 +19,7 @@ _BY_STATUS: dict[int, FailureKind] = {
     401: "auth_failed",
     402: "quota_exhausted",
     403: "auth_failed",
+    404: "model_not_found",  # model and address are ours; vLLM and Ollama say so in words of their own
     408: "server_error",  # the provider gave up waiting, for us or for itself: worth another upstream
     425: "server_error",
     429: "rate_limited",
@@ -51,7 +52,8 @@ _CONTEXT_MESSAGE = re.compile(
 )
 # Keys that providers echo in their complaints: "Incorrect API key provided: sk-...abcd".
 _SECRET = re.compile(
-    r"\b(?:sk|pk|gsk|xai|key|r8|hf|nvapi|csk|fw|pplx)[-_][A-Za-z0-9*_\-.]{6,}|Bearer\s+\S+", re.IGNORECASE
+    r"\b(?:sk|pk|gsk|xai|key|r8|hf|nvapi|csk|fw|pplx)[-_][A-Za-z0-9*_\-.]{6,}|AIza[A-Za-z0-9*_\-]{6,}|Bearer\s+\S+",
+    re.IGNORECASE,
 )
 
 
@@ -70,7 +72,7 @@ def read_error_response(status: int, body: bytes, *, retry_after_s: float | None
         message=redact(message)[:_MAX_MESSAGE_CHARS],
         http_status=status,
         retry_after_s=retry_after_s,
-        error_body=orjson.dumps({"error": _four_keys(fields, message)}) if is_clients else None,
+        error_body=_error_body(fields, message) if is_clients else None,
     )
 
 
@@ -136,6 +138,13 @@ def _error_fields(payload: object) -> Mapping[str, object]:
     if isinstance(error, Mapping):
         return error
     return {"message": error, "code": payload.get("code"), "type": payload.get("type")}
+
+
+def _error_body(fields: Mapping[str, object], message: str) -> bytes:
+    try:
+        return orjson.dumps({"error": _four_keys(fields, message)})
+    except orjson.JSONEncodeError:  # nested more deeply than orjson writes
+        return encode_error(redact(message), type_="invalid_request_error")
 
 
 def _four_keys(fields: Mapping[str, object], message: str) -> dict[str, object]:

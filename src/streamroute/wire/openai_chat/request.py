@@ -13,6 +13,8 @@ from streamroute.errors import RequestError
 
 MAX_CHOICES = 128
 """OpenAI's own limit for `n`."""
+_MAX_DEPTH = 250
+"""Of nested arrays and objects: orjson reads 1024 levels, but writes no more than 254."""
 
 
 def decode_request(body: bytes) -> ChatRequest:
@@ -23,6 +25,8 @@ def decode_request(body: bytes) -> ChatRequest:
         raise RequestError(f"The request body is not valid JSON: {error}.", code="invalid_json") from None
     if not isinstance(payload, dict):
         _refuse(None, "The request body must be a JSON object", payload)
+    if body.count(b"{") + body.count(b"[") > _MAX_DEPTH and not _is_writable(payload):
+        raise RequestError("The request body is nested too deeply.", code="invalid_json")
     model = payload.get("model")
     if not isinstance(model, str) or not model:
         _refuse("model", "`model` must be a string that names a route, an upstream or `provider/model`", model)
@@ -64,6 +68,14 @@ def encode_request(request: ChatRequest, *, model: str, ask_usage: bool) -> byte
         else:
             payload.pop("stream_options", None)
     return orjson.dumps(payload)
+
+
+def _is_writable(payload: Mapping[str, object]) -> bool:
+    try:
+        orjson.dumps({"room": [payload]})
+    except orjson.JSONEncodeError:
+        return False
+    return True
 
 
 def _flag(payload: Mapping[str, object], name: str) -> bool:

@@ -147,7 +147,7 @@ class ChatStreamDecoder:
                 makes_progress = True
             reason = choice.get("finish_reason")
             if reason == "error":
-                self.error = read_error_event(chunk)
+                self.error = read_error_event(choice if choice.get("error") else chunk)
             elif isinstance(reason, str) and reason:
                 index = choice.get("index")
                 self._finished[index if isinstance(index, int) else 0] = reason
@@ -164,7 +164,10 @@ class ChatStreamDecoder:
             return event
         if not choices:
             return None
-        return b"data: " + orjson.dumps({**chunk, "usage": None})
+        try:
+            return b"data: " + orjson.dumps({**chunk, "usage": None})
+        except orjson.JSONEncodeError:  # nested more deeply than orjson writes: usage too many beats text too little
+            return event
 
     def _learn(self, chunk: Mapping[str, object], choices: list[dict[str, object]], event: bytes) -> None:
         """Remember the envelope of a plain content chunk."""

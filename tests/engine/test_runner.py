@@ -1,0 +1,192 @@
+"""The runner around a plan: cancellation anywhere, shutdown, health that steers, on real sockets."""
+
+import asyncio
+
+import pytest
+
+from streamroute.clock import now
+from streamroute.core.execution.commands import Fail
+from streamroute.core.health.breaker import FAILURES_TO_OPEN
+from streamroute.core.upstream import Deadlines, RetryOptions
+from streamroute.engine.dispatcher import Call
+from streamroute.engine.sink import AnswerHead, FlowControl
+from streamroute.simulation.fault import Fault
+from streamroute.simulation.faults import Cut, ErrorStatus, NoResponse, RateLimit, Reset, Stall
+from streamroute.simulation.profile import Profile
+from streamroute.simulation.script import Phase, Script
+from streamroute.wire.openai_chat.request import decode_request
+from tests.support.rig import LIVELY, PROMPT, QUICK, Rig
+
+INSTANT = Profile(tokens=12)
+MAX_STEPS = 400
+"""More rounds of the event loop than a request of this size takes."""
+
+
+class Collector:
+    """An `AnswerSink` that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.head: AnswerHead | None = None
+        self.data = b""
+        self.fail_: Fail | None = None
+        self.is_finished = False
+        self.flow: FlowControl | None = None
+        self.written = asyncio.Event()
+
+    def attach(self, flow: FlowControl) -> None:
+        self.flow = flow
+
+    def begin(self, head: AnswerHead) -> None:
+        assert self.head is None, "an answer begins once"
+        self.head = head
+
+    def write(self, data: bytes) -> None:
+        assert not self.is_finished
+        assert self.fail_ is None
+        self.data += data
+        self.written.set()
+
+    def finish(self) -> None:
+        assert self.fail_ is None
+        self.is_finished = True
+
+    def fail(self, fail: Fail) -> None:
+        assert not self.is_finished
+        self.fail_ = fail
+
+
+def call_of(*, stream: bool = True) -> Call:
+    body = b'{"model":"chat","stream":%b,"messages":[{"role":"user","content":"%b"}]}'
+    chat = decode_request(body % (b"true" if stream else b"false", PROMPT.encode()))
+    return Call(request_id="req_test", chat=chat, arrived_at=now())
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
+@pytest.mark.parametrize("fault", [None, ErrorStatus(), Reset(), Cut(at_token=0, how="eof")], ids=str)
+async def test_cancel_at_every_step(fault: Fault | None, stream: bool) -> None:
+    """Wherever the client leaves, permits, connections and tasks are back where they started."""
+    async with Rig.of(fault, None, profile=INSTANT) as rig:
+        before = asyncio.all_tasks()
+        was_cancelled = was_finished = False
+        for steps in range(MAX_STEPS):
+            sink = Collector()
+            async with asyncio.TaskGroup() as group:
+                task = group.create_task(rig.app.dispatcher.dispatch(call_of(stream=stream), sink))
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                task.cancel()
+            was_cancelled |= task.cancelled()
+            was_finished |= sink.is_finished
+            assert rig.app.dispatcher.in_flight == 0
+            assert rig.in_flight() == [0, 0]
+            assert asyncio.all_tasks() - before <= {
+                each for each in asyncio.all_tasks() if "RequestHandler" in repr(each)
+            }
+            if not task.cancelled() and sink.is_finished:
+                break
+        assert was_cancelled
+        assert was_finished
+        await rig.settled()
+
+
+async def test_shut_down_ends_a_stream_with_an_error_event() -> None:
+    """What cannot finish is ended honestly."""
+    async with Rig.of(Stall(at_token=4), deadlines=Deadlines()) as rig:
+        sink = Collector()
+        async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+            group.create_task(rig.app.dispatcher.dispatch(call_of(), sink))
+            await sink.written.wait()
+            rig.app.dispatcher.shut_down()
+        assert sink.fail_ is not None
+        assert sink.fail_.failure.kind == "shutting_down"
+        await rig.settled()
+
+
+async def test_pause_stops_the_upstream_and_its_deadlines() -> None:
+    """While the client is slow the upstream is not read, and its silence is not a stall."""
+    async with Rig.of(None, profile=LIVELY, deadlines=Deadlines(stall_s=0.05)) as rig:
+        sink = Collector()
+        async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+            group.create_task(rig.app.dispatcher.dispatch(call_of(), sink))
+            await sink.written.wait()
+            assert sink.flow is not None
+            sink.flow.pause()
+            before, until = sink.data, now() + 0.2
+            while now() < until:
+                await asyncio.sleep(0)  # noqa: ASYNC110 - real sockets have no event for what does not come
+            assert sink.data == before
+            assert sink.fail_ is None
+            sink.flow.resume()
+        assert sink.is_finished, sink.fail_
+        await rig.settled()
+
+
+# -- what was learned steers the next request
+
+
+async def test_an_open_breaker_is_not_asked() -> None:
+    """After a few failures in a row the upstream rests, and requests go to the backup at once."""
+    async with Rig.of(ErrorStatus(), None) as rig:
+        for _ in range(FAILURES_TO_OPEN):
+            assert (await rig.ask(stream=True)).headers["x-streamroute-attempts"] == "2"
+        reply = await rig.ask(stream=True)
+        assert reply.headers["x-streamroute-attempts"] == "1"
+        assert reply.text == rig.expected_text
+        assert rig.requests[0] == FAILURES_TO_OPEN
+
+
+async def test_a_lone_upstream_is_asked_though_its_breaker_is_open() -> None:
+    """Nobody else is left: an upstream that is probably down beats none, and is not hammered."""
+    async with Rig.of(Reset()) as rig:
+        first = await rig.ask(stream=True)
+        assert first.headers["x-streamroute-attempts"] == "3"
+        second = await rig.ask(stream=True)
+        assert second.headers["x-streamroute-attempts"] == "1"
+        rig.providers[0].play(None)
+        assert (await rig.ask(stream=True)).text == rig.expected_text
+        assert (await rig.ask(stream=True)).headers["x-streamroute-attempts"] == "1"
+
+
+async def test_retry_after_holds_the_next_request_back() -> None:
+    """A credential that must wait is not used before its time; with nobody else the client is told when."""
+    async with Rig.of(RateLimit(retry_after_s=30)) as rig:
+        for _ in range(2):
+            reply = await rig.ask(stream=False)
+            assert reply.status == 429
+            assert 25 <= int(reply.headers["retry-after"]) <= 30
+        assert rig.requests == [1]
+        assert "x-should-retry" not in reply.headers, "nobody was asked, so the client may come back"
+
+
+async def test_a_route_may_wait_for_its_preferred_upstream() -> None:
+    """`wait_for_preferred_s`: a short Retry-After is waited for instead of asking the backup."""
+    script = Script(profile=LIVELY, phases=(Phase(fault=RateLimit(retry_after_s=0.05, form="ms"), until_request=1),))
+    async with Rig.of(script, None, retry=RetryOptions(wait_for_preferred_s=2.0, backoff_s=0.01)) as rig:
+        reply = await rig.ask(stream=True)
+        assert reply.text == rig.expected_text
+        assert (reply.headers["x-streamroute-upstream"], rig.requests) == ("a", [2, 0])
+
+
+async def test_a_route_may_ask_the_same_upstream_again() -> None:
+    """`same_upstream`: a transient failure is retried there before the backup is asked."""
+    script = Script(profile=LIVELY, phases=(Phase(fault=ErrorStatus(), until_request=1),))
+    async with Rig.of(script, None, retry=RetryOptions(same_upstream=1, backoff_s=0.01)) as rig:
+        assert (await rig.ask(stream=True)).headers["x-streamroute-upstream"] == "a"
+        assert rig.requests == [2, 0]
+
+
+async def test_total_deadline_covers_all_attempts() -> None:
+    """However many upstreams hang, the client hears by `total_s`."""
+    deadlines = Deadlines(headers_s=0.2, first_token_s=0.2, total_s=0.3)
+    async with Rig.of(NoResponse(), NoResponse(), NoResponse(), deadlines=deadlines) as rig:
+        reply = await rig.ask(stream=True)
+        assert (reply.status, reply.error and reply.error["code"]) == (503, "total_timeout")
+        assert rig.requests == [1, 1, 0]
+        await rig.settled()
+
+
+async def test_client_timeout_header_shortens_the_total() -> None:
+    """`x-streamroute-timeout` is the client's own limit."""
+    async with Rig.of(NoResponse(), deadlines=QUICK) as rig:
+        reply = await rig.ask(stream=True, headers={"x-streamroute-timeout": "0.05"})
+        assert (reply.status, reply.error and reply.error["code"]) == (503, "total_timeout")
