@@ -112,8 +112,8 @@ async def test_pause_stops_the_upstream_and_its_deadlines() -> None:
             assert sink.flow is not None
             sink.flow.pause()
             before, until = sink.data, now() + 0.2
-            while now() < until:
-                await asyncio.sleep(0)  # noqa: ASYNC110 - real sockets have no event for what does not come
+            while now() < until:  # noqa: ASYNC110 - there is no event for what does not come
+                await asyncio.sleep(0)
             assert sink.data == before
             assert sink.fail_ is None
             sink.flow.resume()

@@ -56,7 +56,7 @@ class EventSplitter:
     def close(self) -> list[bytes]:
         """Return the event that the end of the stream left without its empty line, if there is one."""
         event, self._buffer = self._buffer.strip(b"\n"), b""
-        if self._is_skipping:
+        if self._is_skipping or len(event) > MAX_EVENT_BYTES:
             self._is_skipping = False
             self.oversized_events += 1
             return []
