@@ -25,6 +25,7 @@ SETTLE_S = 0.05
 """Between the last answer and the reading of the CPU clocks: the books of the last request are part of its cost."""
 _MAX_REPORTED_FAILURES = 5
 _TEXT = re.compile(rb'"content":"(\d{5}):(\d{20}) "')
+_LAST_CHUNK = b"0\r\n\r\n"
 _HEAD = (
     "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     "Accept: */*\r\nAuthorization: Bearer sk-bench\r\nUser-Agent: bench\r\nContent-Length: {}\r\n\r\n"
@@ -77,7 +78,7 @@ class Connection(asyncio.Protocol):
         self._free = free
         self._buffer = b""
         self._body_bytes: int | None = None
-        self._has_head = self._is_finished = False
+        self._has_head = self._has_finish_reason = self._is_done = False
         self._seen = 0
         self._sent_ns = 0
         self.is_busy = False
@@ -96,7 +97,7 @@ class Connection(asyncio.Protocol):
     def send(self) -> None:
         """Send the request."""
         self.is_busy = True
-        self._has_head = self._is_finished = False
+        self._has_head = self._has_finish_reason = self._is_done = False
         self._seen = 0
         self._buffer = b""
         self._sent_ns = time.monotonic_ns()
@@ -139,29 +140,34 @@ class Connection(asyncio.Protocol):
     def _read_stream(self, buffer: bytes, at_ns: int) -> None:
         """Read the whole events in the buffer; keep what follows the last one."""
         cut = buffer.rfind(b"\n\n") + 2
-        if cut < 2:
-            self._buffer = buffer
-            return
+        if cut >= 2:
+            failure = self._read_events(buffer, cut, at_ns)
+            if failure is not None:
+                self._end(failure)
+                return
+            buffer = buffer[cut:]
+        self._buffer = b"" if buffer == b"\r\n" else buffer
+        if buffer.endswith(_LAST_CHUNK):
+            is_whole = self._is_done and self._has_finish_reason and self._seen == self._load.chunks
+            what = f"done {self._is_done}, finish reason {self._has_finish_reason}, {self._seen} chunks"
+            self._end(None if is_whole else f"the stream ended: {what}")
+
+    def _read_events(self, buffer: bytes, cut: int, at_ns: int) -> str | None:
+        """Follow the whole events before `cut`; return what is wrong with them."""
         chunk_ns, seen = self._tally.chunk_ns, self._seen
         for match in _TEXT.finditer(buffer, 0, cut):
             place, written_ns = match.groups()
             if int(place) != seen:
-                self._end(f"chunk {int(place)} where {seen} was to come")
-                return
+                return f"chunk {int(place)} where {seen} was to come"
             if seen == 0:
                 self._tally.first_ns.append(at_ns - self._sent_ns)
             seen += 1
             chunk_ns.append(at_ns - int(written_ns))
         self._seen = seen
-        rest = buffer[cut:]
-        self._buffer = b"" if rest == b"\r\n" else rest
         if seen >= self._load.chunks:
-            self._is_finished |= buffer.find(b'"finish_reason":"stop"', 0, cut) >= 0
-            if buffer.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n"):
-                self._end(None if self._is_finished and seen == self._load.chunks else f"ended after {seen} chunks")
-                return
-        if rest.endswith(b"0\r\n\r\n"):
-            self._end(f"ended without [DONE] after {seen} chunks: {buffer[-300:]!r}")
+            self._has_finish_reason |= buffer.find(b'"finish_reason":"stop"', 0, cut) >= 0
+            self._is_done |= buffer.find(b"data: [DONE]\n\n", 0, cut) >= 0
+        return None
 
     def _end(self, failure: str | None) -> None:
         self.is_busy = False

@@ -50,7 +50,8 @@ class Collector:
         assert self.fail_ is None
         self.is_finished = True
 
-    def fail(self, fail: Fail) -> None:
+    def fail(self, fail: Fail, attempts: int) -> None:
+        del attempts
         assert not self.is_finished
         self.fail_ = fail
 

@@ -152,7 +152,7 @@ class Runner:
                 self.summary.fail = command
                 if self._committed is not None:
                     self.summary.usage = self._committed.usage
-                self._sink.fail(command)
+                self._sink.fail(command, len(self._attempts))
                 self._end()
             case Abandon():
                 self._end()

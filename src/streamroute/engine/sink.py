@@ -48,8 +48,8 @@ class AnswerSink(Protocol):
     def finish(self) -> None:
         """The answer is whole."""
 
-    def fail(self, fail: Fail) -> None:
-        """There is no whole answer; after `begin` of a stream the client has part of one."""
+    def fail(self, fail: Fail, attempts: int) -> None:
+        """There is no whole answer, after so many calls; after `begin` of a stream the client has part of one."""
 
 
 @dataclass(slots=True, kw_only=True)

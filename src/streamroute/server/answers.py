@@ -131,9 +131,9 @@ class StreamAnswer:
         """See `AnswerSink`."""
         self._last(DONE_EVENT)
 
-    def fail(self, fail: Fail) -> None:
+    def fail(self, fail: Fail, attempts: int) -> None:
         """See `AnswerSink`."""
-        failure = failure_reply(fail, model=self._model)
+        failure = failure_reply(fail, attempts=attempts, model=self._model)
         if self._is_started:
             self._last(encode_error_event(failure.body))
         else:
@@ -200,6 +200,6 @@ class WholeAnswer:
     def finish(self) -> None:
         """See `AnswerSink`."""
 
-    def fail(self, fail: Fail) -> None:
+    def fail(self, fail: Fail, attempts: int) -> None:
         """See `AnswerSink`."""
-        self.failure = failure_reply(fail, model=self._model)
+        self.failure = failure_reply(fail, attempts=attempts, model=self._model)

@@ -35,15 +35,15 @@ class FailureReply:
     headers: dict[str, str]
 
 
-def failure_reply(fail: Fail, *, model: str) -> FailureReply:
-    """Put a plan's `Fail` into words; `model` is the name that the client used."""
+def failure_reply(fail: Fail, *, attempts: int, model: str) -> FailureReply:
+    """Put a plan's `Fail` into words; `attempts` were made for the `model` that the client named."""
     failure = fail.failure
-    headers = {"x-streamroute-attempts": str(len(fail.tried))}
+    headers = {"x-streamroute-attempts": str(attempts)}
     if failure.kind in CLIENTS_FAULT:
         body = failure.error_body or encode_error(failure.message, type_="invalid_request_error", code=failure.kind)
         return FailureReply(status=failure.http_status or 400, body=body, headers=headers)
     status, type_, code = _classify(fail)
-    if fail.tried:
+    if attempts:
         headers["x-should-retry"] = "false"
     wait_s = _retry_after_s(fail) if status in {429, 503} else None
     if wait_s is not None:

@@ -32,6 +32,9 @@ from streamroute.telemetry.metrics.registry import Metrics
 
 _log = structlog.get_logger(__name__)
 
+_PROBE_PATHS = frozenset({"/livez", "/readyz", "/healthz"})
+"""Orchestrators ask these without credentials, and they tell nothing about anyone."""
+
 Handler = Callable[[web.BaseRequest, str, dict[str, str]], Awaitable[web.StreamResponse]]
 
 
@@ -93,6 +96,8 @@ class Site:
                 _log.exception("request.broke", path=request.path)
                 reply = error_reply(500, "The sidecar failed; its log says why.", type_="server_error", code="internal")
             reply.headers.update(headers)
+            if self.is_draining:
+                reply.force_close()
             return reply
 
     async def _route(self, request: web.BaseRequest, id_: str, headers: dict[str, str]) -> web.StreamResponse:
@@ -103,6 +108,8 @@ class Site:
         if operator is not None:
             if request.method not in {"GET", "HEAD"}:
                 raise _wrong_method(request, "GET")
+            if path not in _PROBE_PATHS:
+                self._keys.check(request)
             return await operator(request, id_, headers)
         path = path.removeprefix("/v1")
         handler = self._client_paths.get((request.method, path))

@@ -17,6 +17,9 @@ from streamroute.core.upstream import CredentialId, Upstream, UpstreamId
 DEFAULT_RATE_LIMIT_S = 1.0
 """How long a credential rests after a 429 that names no time: the shortest wait that providers ask for."""
 
+MAX_TRACKED = 1000
+"""Upstreams and credentials that are remembered: clients can name any `provider/model`, and memory stays bounded."""
+
 StandingKind = Literal["ready", "open", "rate_limited"]
 
 
@@ -52,7 +55,7 @@ class HealthBoard:
         """Give leave for one call, or None; a given permit comes back through `observe`."""
         if self.standing(upstream, now).kind == "rate_limited":
             return None
-        health = self._of(upstream.id, now)
+        health = self._upstreams[upstream.id] = self._upstreams.pop(upstream.id, None) or self._of(upstream.id, now)
         permit = health.breaker.admit(now, is_last_resort=is_last_resort)
         if permit is not None:
             health.started()
@@ -66,6 +69,8 @@ class HealthBoard:
         if failure is not None and failure.kind == "rate_limited":
             wait_s = DEFAULT_RATE_LIMIT_S if failure.retry_after_s is None else failure.retry_after_s
             until = max(now + wait_s, self._rate_limited_until.get(observation.credential, 0.0))
+            if len(self._rate_limited_until) >= MAX_TRACKED:
+                self._rate_limited_until = {each: at for each, at in self._rate_limited_until.items() if at > now}
             self._rate_limited_until[observation.credential] = until
 
     def health(self, upstream: UpstreamId, now: float) -> UpstreamHealth:
@@ -80,5 +85,14 @@ class HealthBoard:
     def _of(self, upstream: UpstreamId, now: float) -> UpstreamHealth:
         health = self._upstreams.get(upstream)
         if health is None:
+            if len(self._upstreams) >= MAX_TRACKED:
+                self._forget_one()
             health = self._upstreams[upstream] = UpstreamHealth(self._uniform, now)
         return health
+
+    def _forget_one(self) -> None:
+        """Forget the upstream that was used longest ago among those that nothing is known against."""
+        for upstream, health in self._upstreams.items():
+            if health.is_forgettable:
+                del self._upstreams[upstream]
+                return

@@ -60,6 +60,11 @@ class UpstreamHealth:
         self._errors: deque[RecentError] = deque(maxlen=RECENT_ERRORS)
         self._last_success_at: float | None = None
 
+    @property
+    def is_forgettable(self) -> bool:
+        """Nothing is in flight and the breaker is closed."""
+        return self._in_flight == 0 and self.breaker.state == "closed"
+
     def started(self) -> None:
         """Count an attempt in flight; `ended` must follow."""
         self._in_flight += 1
