@@ -55,7 +55,8 @@ class HealthBoard:
         """Give leave for one call, or None; a given permit comes back through `observe`."""
         if self.standing(upstream, now).kind == "rate_limited":
             return None
-        health = self._upstreams[upstream.id] = self._upstreams.pop(upstream.id, None) or self._of(upstream.id, now)
+        health = self._of(upstream.id, now)
+        self._upstreams[upstream.id] = self._upstreams.pop(upstream.id)  # the latest used stands last
         permit = health.breaker.admit(now, is_last_resort=is_last_resort)
         if permit is not None:
             health.started()
