@@ -1,6 +1,6 @@
 """The load client: raw `asyncio.Protocol` connections that send one fixed request and judge every answer.
 
-    python -m harness.load_client        in bench/: reads a `Load` a line on stdin, writes a `LoadResult` a line on stdout
+    python -m harness.load_client        in bench/: reads a `Load` a line, writes a `LoadResult` a line
 
 A process of its own, so that what it costs can be told from what is measured. Every content chunk is looked at: its
 place in the stream must be the next one, and the moment it carries gives the time it was under way.
@@ -16,10 +16,9 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import cast
 
-from streamroute.cli.event_loop import run_on_fast_loop
-
-from harness.cpu_clock import cpu_s
 from harness.load import ANSWER, Load, LoadResult, percentile
+from harness.vitals import cpu_s
+from streamroute.cli.event_loop import run_on_fast_loop
 
 SETTLE_S = 0.05
 """Between the last answer and the reading of the CPU clocks: the books of the last request are part of its cost."""

@@ -8,9 +8,9 @@ request asks for, by fields that a sidecar must forward:
     max_tokens        how many content chunks a stream has
     bench_delay_us    microseconds between them; 0 writes them at once, which the kernel hands on in lumps
 
-Each chunk is one write. Its text is its place in the stream and the moment it was written, `00042:00001234567890123456 `
-(nanoseconds of the monotonic clock, which all processes of a machine share), so that a client can tell a whole answer
-from any other and how long every chunk was under way.
+Each chunk is one write. Its text, `00042:00001234567890123456 `, is its place in the stream and the moment it was
+written (nanoseconds of the monotonic clock, which all processes of a machine share), so that a client can tell a whole
+answer from any other, and how long every chunk was under way.
 
     GET /bench/state            {"connections", "streams"} in use, this one excluded
     POST /bench/close-idle      closes every connection that serves nothing; their number as {"closed"}

@@ -31,7 +31,9 @@ def recorded_chats() -> tuple[Recorded, ...]:
     default = Path(__file__).resolve().parents[2].parent / "shared" / "data"
     path = Path(os.environ.get("STREAMROUTE_SHARED_DATA", default)) / "wire" / "openai_chat.jsonl.gz"
     if not path.is_file():
-        pytest.skip("no recorded exchanges: set STREAMROUTE_SHARED_DATA to the folder that has wire/openai_chat.jsonl.gz")
+        pytest.skip(
+            "no recorded exchanges: set STREAMROUTE_SHARED_DATA to the folder that has wire/openai_chat.jsonl.gz"
+        )
     with gzip.open(path, "rb") as lines:
         rows = [orjson.loads(line) for line in lines]
     return tuple(

@@ -62,8 +62,20 @@ def test_rules_name_the_field(fields: dict[str, object], param: str) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"null", b"[]", b'"text"', b"1", b"\x00", b'{"model": "a\x00b"}', b"\xff\xfe{}", b'{"a": NaN}']
-    + [b"[" * 5000, b'{"a":' * 2000],
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b'"text"',
+        b"1",
+        b"\x00",
+        b'{"model": "a\x00b"}',
+        b"\xff\xfe{}",
+        b'{"a": NaN}',
+        b"[" * 5000,
+        b'{"a":' * 2000,
+    ],
 )
 def test_bodies_that_are_no_object(body: bytes) -> None:
     """What is not a JSON object is refused as such, in words."""
@@ -78,13 +90,11 @@ def test_deeply_nested_bodies(depth: int) -> None:
     """A body is refused when it is read, never when it is written for a provider: that would be an error of ours."""
     nested = b"[" * depth + b"]" * depth
     body = b'{"model":"chat","stream":true,"messages":[{"role":"user"}],"x":' + nested + b"}"
-    try:
-        request = decode_request(body)
-    except RequestError as error:
-        assert depth > 200
-        assert "nested too deeply" in error.message
+    if depth <= 251:
+        assert b'"x":' + nested in encode_request(decode_request(body), model="small-1", ask_usage=True)
     else:
-        assert b'"x":' + nested in encode_request(request, model="small-1", ask_usage=True)
+        with pytest.raises(RequestError, match="nested too deeply"):
+            decode_request(body)
 
 
 def test_defaults() -> None:
@@ -170,8 +180,19 @@ json_values = st.recursive(
     max_leaves=12,
 )
 field_names = st.sampled_from(
-    ["model", "messages", "stream", "stream_options", "n", "tools", "functions", "response_format", "max_tokens"]
-    + ["max_completion_tokens", "other"]
+    [
+        "model",
+        "messages",
+        "stream",
+        "stream_options",
+        "n",
+        "tools",
+        "functions",
+        "response_format",
+        "max_tokens",
+        "max_completion_tokens",
+        "other",
+    ]
 )
 
 

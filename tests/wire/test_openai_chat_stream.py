@@ -87,13 +87,17 @@ def test_usage_in_a_chunk_that_is_nested_too_deeply_to_write() -> None:
         (b'event: error\ndata: {"type": "error", "error": {"type": "overloaded_error", "message": "x"}}', "overloaded"),
         (b'event: error\ndata: {"message": "boom"}', "server_error"),
         (
-            b'data: {"error": {"code": 502, "message": "boom"}, "choices": [{"index": 0, "delta": {"content": ""},'
-            b' "finish_reason": "error"}]}',
+            (
+                b'data: {"error": {"code": 502, "message": "boom"}, "choices": [{"index": 0, "delta": {"content": ""},'
+                b' "finish_reason": "error"}]}'
+            ),
             "server_error",
         ),
         (
-            b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "error",'
-            b' "error": {"code": 429, "message": "boom"}}]}',
+            (
+                b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "error",'
+                b' "error": {"code": 429, "message": "boom"}}]}'
+            ),
             "rate_limited",
         ),
         (b'data: {"choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "error"}]}', "server_error"),

@@ -10,8 +10,25 @@ from tests.support.chat_streams import DONE, USAGE, Reference, chunk, event, loa
 from tests.support.chunking import blocks, cuts, single_bytes
 
 words = st.sampled_from(
-    ["Hello", " ", ", world", "", "\n", '"quoted"', "back\\slash", "grüße", "🦊", "{}", '":"', "content", "a" * 40, "\x7f"]
-    + ['"content":"x', "data: ", "\u2028"]
+    [
+        "Hello",
+        " ",
+        ", world",
+        "",
+        "\n",
+        '"quoted"',
+        "back\\slash",
+        "grüße",
+        "🦊",
+        "{}",
+        '":"',
+        "content",
+        "a" * 40,
+        "\x7f",
+        '"content":"x',
+        "data: ",
+        "\u2028",
+    ]
 )
 texts = words | st.text(max_size=12)
 payloads = st.one_of(
@@ -31,14 +48,31 @@ payloads = st.one_of(
     st.just({"usage": USAGE}),
 )
 streams = st.builds(
-    lambda parts, is_compact, is_done: [event(part, is_compact=is_compact) for part in parts]
-    + ([event(DONE)] if is_done else []),
+    lambda parts, is_compact, is_done: (
+        [event(part, is_compact=is_compact) for part in parts] + ([event(DONE)] if is_done else [])
+    ),
     st.lists(payloads, max_size=14),
     st.booleans(),
     st.booleans(),
 )
 scars = st.binary(max_size=3) | st.sampled_from(
-    [b'"', b"\\", b"\n", b"\r", b"\x00", b"\x1f", b"\x7f", b"\xff", b"\xc3", b"}", b"{", b",", b" ", b"\\u12", b"\\ud800"]
+    [
+        b'"',
+        b"\\",
+        b"\n",
+        b"\r",
+        b"\x00",
+        b"\x1f",
+        b"\x7f",
+        b"\xff",
+        b"\xc3",
+        b"}",
+        b"{",
+        b",",
+        b" ",
+        b"\\u12",
+        b"\\ud800",
+    ]
 )
 damages = st.lists(
     st.tuples(st.integers(0, 1 << 16), st.integers(0, 1 << 16), st.integers(0, 3), scars),
@@ -101,7 +135,9 @@ def test_as_good_as_decoding_every_event(
     where=st.integers(0, 400),
     width=st.integers(0, 2),
 )
-def test_damage_after_the_envelope_is_known(contents: list[str], scar: bytes, which: int, where: int, width: int) -> None:
+def test_damage_after_the_envelope_is_known(
+    contents: list[str], scar: bytes, which: int, where: int, width: int
+) -> None:
     """Plain text, damaged once at any byte after two good chunks: decided as full decoding decides."""
     events = [event(text(content)) for content in contents]
     data = damaged(events, [(which, where, width, scar)])

@@ -12,8 +12,23 @@ from tests.support.chunking import blocks, cuts, single_bytes
 
 pieces = st.lists(
     st.sampled_from(
-        [b"data: a", b"data:{}", b"event: x", b": ping", b"\n", b"\r", b"\r\n", b"\n\n", b"\r\n\r\n", b"\r\r"]
-        + ["data: grüße 🦊".encode(), b"\xef\xbb\xbf", b"\xff", b"", b"data"]
+        [
+            b"data: a",
+            b"data:{}",
+            b"event: x",
+            b": ping",
+            b"\n",
+            b"\r",
+            b"\r\n",
+            b"\n\n",
+            b"\r\n\r\n",
+            b"\r\r",
+            "data: grüße 🦊".encode(),
+            b"\xef\xbb\xbf",
+            b"\xff",
+            b"",
+            b"data",
+        ]
     ),
     max_size=24,
 ).map(b"".join)

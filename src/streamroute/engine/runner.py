@@ -78,8 +78,7 @@ class Runner:
             try:
                 self._ask_plan(self._plan.start)
                 await self._over
-                with anyio.move_on_after(LINGER_S):
-                    await self._ended()
+                await self._linger()
             except asyncio.CancelledError:
                 self.feed(ClientGone())
                 raise
@@ -211,7 +210,9 @@ class Runner:
         if not self._over.done():
             self._over.set_result(None)
 
-    async def _ended(self) -> None:
-        """Wait until the answering attempt's exchange is over."""
-        if self._committed is not None and self.summary.is_finished:
-            await self._committed.is_over.wait()
+    async def _linger(self) -> None:
+        """Let the answering attempt's exchange reach its end, so that its connection can be used again."""
+        answering = self._committed
+        if answering is not None and self.summary.is_finished and not answering.is_over.is_set():
+            with anyio.move_on_after(LINGER_S):
+                await answering.is_over.wait()

@@ -125,7 +125,8 @@ class AiohttpExchange:
     """One request and its response; see `providers.transport` for what is promised."""
 
     __slots__ = (
-        "_handler", "_idle_s", "_is_over", "_is_pumping", "_loop", "_over", "_protocol", "_request", "_response",
+        "_handler",
+        "_has_more", "_idle_s", "_is_over", "_is_pumping", "_loop", "_over", "_protocol", "_request", "_response",
         "_scope", "_session",
     )  # fmt: skip
 
@@ -141,6 +142,7 @@ class AiohttpExchange:
         self._idle_s: float | None = None
         self._is_over = False
         self._is_pumping = False
+        self._has_more = False
 
     async def run(self) -> None:
         """Send the request, wait for the head, then for the end; blocks of the body arrive by `pump`."""
@@ -187,25 +189,32 @@ class AiohttpExchange:
         Reading can make more arrive, by a nested call.
         """
         response = self._response
-        if response is None or self._is_pumping or self._is_over:
+        if response is None or self._is_over:
+            return
+        if self._is_pumping:
+            self._has_more = True
             return
         content = response.content
-        self._is_pumping = True
+        self._is_pumping = self._has_more = True
         try:
-            while not self._over.done():
+            while self._has_more and not self._over.done():
+                self._has_more = False
                 if (error := content.exception()) is not None:
                     self._fail(error)
-                elif data := content.read_nowait(-1):
+                    return
+                if data := content.read_nowait(-1):
                     self._handler.on_body(data)
-                elif content.at_eof():
-                    self._end()
-                    self._handler.on_end()
+                if content.at_eof():
+                    self._complete()
                 elif broken is not None:
                     self._fail(broken)
-                else:
-                    return
         finally:
             self._is_pumping = False
+
+    def _complete(self) -> None:
+        if not self._over.done():  # else the handler has aborted
+            self._end()
+            self._handler.on_end()
 
     def pause(self) -> None:
         """Stop reading."""

@@ -34,6 +34,8 @@ async def read_body(request: web.BaseRequest, options: ServerOptions) -> bytes:
     if request.headers.get("expect", "").lower() == "100-continue" and request.transport is not None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     try:
+        if request.content.is_eof():
+            return await request.read()
         with anyio.fail_after(options.body_timeout_s):
             return await request.read()
     except TimeoutError:

@@ -16,10 +16,14 @@ LogFormat = Literal["auto", "json", "console"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 _log = structlog.get_logger("streamroute")
+_is_debugging = False
+"""Spares the data path the making of lines that nobody will see."""
 
 
 def configure_logs(level: LogLevel = "info", format_: LogFormat = "auto") -> None:
     """Set the process's logging up, on stderr: stdout is for data."""
+    global _is_debugging  # noqa: PLW0603 - logging is the process's, like structlog's own configuration
+    _is_debugging = level == "debug"
     # Tracebacks are plain: the pretty ones show local variables, and those hold keys and prompts.
     is_console = sys.stderr.isatty() if format_ == "auto" else format_ == "console"
     renderer: structlog.types.Processor = (
@@ -54,6 +58,9 @@ def log_observation(observation: Observation) -> None:
 
 
 def _log_attempt(observation: AttemptObservation) -> None:
+    failure = observation.failure
+    if failure is None and not observation.malformed_events and not _is_debugging:
+        return
     facts = {
         "request_id": observation.request_id,
         "attempt": observation.attempt,
@@ -62,7 +69,6 @@ def _log_attempt(observation: AttemptObservation) -> None:
         "duration_s": round(observation.duration_s, 4),
         "ttft_s": None if observation.ttft_s is None else round(observation.ttft_s, 4),
     }
-    failure = observation.failure
     if failure is None:
         _log.debug(f"attempt.{observation.outcome}", **facts, reason=observation.cancel_reason)
     else:
@@ -74,6 +80,8 @@ def _log_attempt(observation: AttemptObservation) -> None:
 
 
 def _log_request(observation: RequestObservation) -> None:
+    if observation.failure is None and not observation.failovers and not _is_debugging:
+        return
     facts = {
         "request_id": observation.request_id,
         "route": observation.route,

@@ -28,6 +28,8 @@ class EventSplitter:
 
     def feed(self, block: bytes) -> list[bytes]:
         """Return the events that `block` completes: raw lines joined by LF, without the empty line, never empty."""
+        if not (self._buffer or self._is_start or self._after_cr) and _is_plain(block):
+            return block[:-2].split(b"\n\n")  # whole events and nothing else: what most blocks are
         if self._after_cr or b"\r" in block:
             block = self._normalised(block)
         if self._is_start:
@@ -86,6 +88,10 @@ class EventSplitter:
             return b""
         self._is_start = False
         return head.removeprefix(_BOM)
+
+
+def _is_plain(block: bytes) -> bool:
+    return block.endswith(b"\n\n") and not block.startswith(b"\n") and b"\n\n\n" not in block and b"\r" not in block
 
 
 def read_event(raw: bytes) -> tuple[bytes, bytes | None]:

@@ -199,7 +199,7 @@ class Failover:
         backoff_s = self._backoff_s()
         if failure.retry_after_s is not None:
             backoff_s = max(backoff_s, failure.retry_after_s + _MARGIN_S)
-            may_ask_again &= backoff_s <= MAX_BACKOFF_S
+            may_ask_again &= failure.retry_after_s <= MAX_BACKOFF_S
         if is_preferred and (meaning.is_transient or failure.kind == "rate_limited"):
             may_ask_again |= self._can_wait(now + backoff_s, now)
         if not may_ask_again or now + backoff_s >= self._total_at:

@@ -6,6 +6,7 @@ Names and buckets: OpenTelemetry semantic conventions for generative AI, `gen_ai
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from streamroute.core.observation import AttemptObservation
+from streamroute.telemetry.metrics.children import child
 
 MAX_UPSTREAM_LABELS = 200
 _DURATION_BUCKETS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
@@ -63,17 +64,17 @@ class AttemptMetrics:
         """Count one attempt."""
         who = (observation.provider, self._label(observation.upstream))
         kind = observation.failure.kind if observation.failure is not None else ""
-        self._attempts.labels(*who, observation.outcome, kind).inc()
-        self._duration.labels(*who, observation.outcome).observe(observation.duration_s)
+        child(self._attempts, *who, observation.outcome, kind).inc()
+        child(self._duration, *who, observation.outcome).observe(observation.duration_s)
         if observation.ttft_s is not None:
-            self._ttft.labels(*who).observe(observation.ttft_s)
+            child(self._ttft, *who).observe(observation.ttft_s)
         if observation.connect_s is not None:
-            self._connect.labels(*who).observe(observation.connect_s)
+            child(self._connect, *who).observe(observation.connect_s)
         if observation.usage is not None:
-            self._tokens.labels(*who, "input").observe(observation.usage.input_tokens)
-            self._tokens.labels(*who, "output").observe(observation.usage.output_tokens)
+            child(self._tokens, *who, "input").observe(observation.usage.input_tokens)
+            child(self._tokens, *who, "output").observe(observation.usage.output_tokens)
         if observation.malformed_events:
-            self._malformed.labels(*who).inc(observation.malformed_events)
+            child(self._malformed, *who).inc(observation.malformed_events)
 
     def _label(self, upstream: str) -> str:
         if upstream not in self._upstreams:

@@ -3,6 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from streamroute.core.observation import RefusalObservation, RequestObservation
+from streamroute.telemetry.metrics.children import child
 
 _DURATION_BUCKETS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 _TTFT_BUCKETS = (
@@ -61,17 +62,17 @@ class RequestMetrics:
         """Count one request."""
         route = self._label(observation.route)
         kind = observation.failure.kind if observation.failure is not None else ""
-        self._requests.labels(route, observation.outcome, kind).inc()
-        self._duration.labels(route, observation.outcome).observe(observation.duration_s)
-        self._overhead.labels(route).observe(observation.route_s)
+        child(self._requests, route, observation.outcome, kind).inc()
+        child(self._duration, route, observation.outcome).observe(observation.duration_s)
+        child(self._overhead, route).observe(observation.route_s)
         if observation.ttft_s is not None and observation.stream:
-            self._ttft.labels(route).observe(observation.ttft_s)
+            child(self._ttft, route).observe(observation.ttft_s)
         if observation.failovers:
-            self._failovers.labels(route, "before_first_token").inc(observation.failovers)
+            child(self._failovers, route, "before_first_token").inc(observation.failovers)
 
     def refused(self, observation: RefusalObservation) -> None:
         """Count one refusal."""
-        self._refused.labels(str(observation.http_status)).inc()
+        child(self._refused, str(observation.http_status)).inc()
 
     def _label(self, route: str) -> str:
         if route not in self._routes:
