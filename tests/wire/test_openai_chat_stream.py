@@ -216,6 +216,11 @@ def test_empty_answers(payloads: tuple[object, ...], is_empty: bool) -> None:
         event(text("Hi")).strip() + b"}",
         event(text("Hi")).strip().replace(b"Hi", b'H"i'),
         event(text("Hi")).strip().replace(b"Hi", b"Hi\\"),
+        event(text("Hi")).strip().replace(b"Hi", b"H\x01"),
+        event(text("Hi")).strip().replace(b"Hi", b"H\x1f"),
+        event(text("Hi")).strip().replace(b"Hi", b"H\t"),
+        event(text("Hi")).strip().replace(b"Hi", b"H\xff"),
+        event(text("Hi")).strip().replace(b"Hi", b"H\xc3"),
     ],
 )
 def test_malformed_events_are_dropped_and_counted(raw: bytes) -> None:

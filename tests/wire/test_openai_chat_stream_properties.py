@@ -81,6 +81,10 @@ damages = st.lists(
 """Which event, where in it, how many bytes go, and what comes instead."""
 
 
+TEXT_AT = event(text("?")).index(b"?")
+"""Where the text of a plain chunk begins: damage is most telling near it."""
+
+
 def damaged(events: list[bytes], wounds: list[tuple[int, int, int, bytes]]) -> bytes:
     hurt = list(events)
     for which, where, width, scar in wounds:
@@ -132,7 +136,7 @@ def test_as_good_as_decoding_every_event(
     contents=st.lists(st.text("abc xyz", min_size=1, max_size=5), min_size=6, max_size=6),
     scar=scars,
     which=st.integers(2, 5),
-    where=st.integers(0, 400),
+    where=st.integers(0, 400) | st.integers(TEXT_AT - 3, TEXT_AT + 4) | st.integers(TEXT_AT, TEXT_AT + 1),
     width=st.integers(0, 2),
 )
 def test_damage_after_the_envelope_is_known(
