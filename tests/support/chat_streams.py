@@ -101,7 +101,7 @@ class Reference:
         if not isinstance(payload, dict):
             self.malformed_events += 1
         elif payload.get("error") or names[-1:] == [b"error"]:
-            self.has_error = True
+            self.has_error = len(self.finished) < self.choices  # nothing is missing after the last finish reason
         elif "choices" not in payload and isinstance(payload.get("usage"), dict) and payload["usage"]:
             self.has_usage = True
         elif not well_formed(payload.get("choices")):
@@ -143,21 +143,12 @@ def well_formed(choices: object) -> bool:
 
 
 def loads(data: bytes) -> object:
-    """Read JSON strictly: valid UTF-8, no NaN, no lone surrogate, no number that overflows; None where it is broken."""
+    """Read JSON as browsers do: valid UTF-8, no NaN; half an emoji and huge numbers are fine. None: it is broken."""
     try:
-        value = json.loads(data.decode("utf-8"), parse_constant=_refuse, parse_float=_finite)
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
+        return json.loads(data.decode("utf-8"), parse_constant=_refuse)
     except (ValueError, RecursionError):
         return None
-    return value
 
 
 def _refuse(name: str) -> object:
     raise ValueError(name)
-
-
-def _finite(digits: str) -> float:
-    value = float(digits)
-    if value in {float("inf"), float("-inf")}:
-        raise ValueError(digits)
-    return value

@@ -263,3 +263,24 @@ def test_oversized_events_are_counted_as_malformed(monkeypatch: pytest.MonkeyPat
     out, facts = run(ChatStreamDecoder(), [stream(text("a"), text("x" * 2000), *HELLO)])
     assert out == stream(text("a"), *HELLO)
     assert facts["malformed_events"] == 1
+
+
+def test_half_an_emoji_is_text() -> None:
+    """A surrogate pair split between two chunks is JSON, and dropping a half would lose text."""
+    halves = [
+        rb'data: {"choices":[{"index":0,"delta":{"content":"\ud83d"}}]}',
+        rb'data: {"choices":[{"index":0,"delta":{"content":"\ude00"}}]}',
+    ]
+    decoder = ChatStreamDecoder()
+    out = decoder.feed(b"\n\n".join(halves) + b"\n\n")
+    assert out == b"\n\n".join(halves) + b"\n\n"
+    assert (decoder.content_events, decoder.malformed_events) == (2, 0)
+
+
+def test_an_error_after_the_finish_reason_takes_nothing_away() -> None:
+    """OpenRouter sends `finish_reason: length`, then an error that explains it: the answer is whole."""
+    decoder = ChatStreamDecoder()
+    decoder.feed(b'data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"length"}]}\n\n')
+    assert decoder.feed(b'data: {"error":{"code":400,"message":"Token limit reached"},"choices":[]}\n\n') == b""
+    assert decoder.error is None
+    assert decoder.is_whole

@@ -10,6 +10,7 @@ import typer
 
 from streamroute import __version__
 from streamroute.cli.check import check
+from streamroute.cli.demo import demo
 from streamroute.cli.serve import serve
 from streamroute.cli.simulate import simulate
 
@@ -20,7 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,  # locals can hold keys
 )
-for command in (serve, check, simulate):
+for command in (demo, serve, check, simulate):
     app.command()(command)
 
 

@@ -48,6 +48,22 @@ class Failure:
     error_body: bytes | None = None
     """The provider's error in its own wire format, for failures that are the client's; bounded."""
 
+    def without_quotes(self) -> "Failure":
+        """Return what may be logged and shown to operators: complaints about a request can quote its text."""
+        if self.kind not in _ABOUT_THE_REQUEST:
+            return self
+        return Failure(
+            kind=self.kind,
+            message="the provider's words can quote the request: they were told to the client only",
+            http_status=self.http_status,
+            retry_after_s=self.retry_after_s,
+        )
+
+
+_ABOUT_THE_REQUEST: frozenset[FailureKind] = frozenset(
+    {"client_error", "context_length_exceeded", "content_filtered", "model_not_found"}
+)
+
 
 OutcomeKind = Literal["succeeded", "failed", "cancelled"]
 CancelReason = Literal["client_gone", "lost", "shutting_down", "aborted"]

@@ -318,7 +318,7 @@ class Attempt:
                 model=options.upstream.model,
                 stream=options.chat.stream,
                 outcome=outcome,
-                failure=failure,
+                failure=None if failure is None else failure.without_quotes(),
                 cancel_reason=cancel_reason,
                 http_status=None if self._head is None else self._head.status,
                 ended_at=ended_at,

@@ -139,7 +139,7 @@ class Dispatcher:
                 route=decision.route.name,
                 stream=call.chat.stream,
                 outcome=outcome,
-                failure=summary.fail.failure if summary.fail is not None else None,
+                failure=summary.fail.failure.without_quotes() if summary.fail is not None else None,
                 attempts=runner.attempts,
                 failovers=max(0, (head.attempts if head is not None else runner.attempts) - 1),
                 upstream=None if head is None else head.upstream,

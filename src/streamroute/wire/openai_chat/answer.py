@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import orjson
-
 from streamroute.core.outcome import Failure
 from streamroute.core.usage import Usage
+from streamroute.wire.json_text import read_json
 from streamroute.wire.openai_chat.errors import read_error_event
 from streamroute.wire.openai_chat.usage import read_usage
 
@@ -24,8 +23,8 @@ def read_answer(body: bytes) -> Answer | Failure:
     if not body.strip():
         return Failure(kind="empty", message="HTTP 200 with an empty body", http_status=200)
     try:
-        payload = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        payload = read_json(body)
+    except ValueError as error:
         return Failure(kind="malformed", message=f"the answer is not valid JSON: {error}", http_status=200)
     if not isinstance(payload, dict):
         return Failure(kind="malformed", message="the answer is not a JSON object", http_status=200)
@@ -44,7 +43,7 @@ def read_answer(body: bytes) -> Answer | Failure:
 
 def _is_empty(choice: Mapping[str, object]) -> bool:
     """No content though the model stopped by itself; `length` with hidden reasoning only is an answer."""
-    if choice.get("finish_reason") not in {"stop", None}:
+    if choice.get("finish_reason") not in {"stop", "", None}:
         return False
     message = choice["message"]
     return isinstance(message, dict) and not any(value for key, value in message.items() if key != "role")

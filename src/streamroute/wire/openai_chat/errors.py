@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import orjson
 
 from streamroute.core.outcome import Failure, FailureKind
+from streamroute.wire.json_text import read_json
 
 MAX_ERROR_BYTES = 64 * 1024
 """What is kept of an error body; larger ones are pages of HTML."""
@@ -160,8 +161,8 @@ def _four_keys(fields: Mapping[str, object], message: str) -> dict[str, object]:
 
 def _loads(body: bytes) -> object:
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
+        return read_json(body)
+    except ValueError:
         return None
 
 

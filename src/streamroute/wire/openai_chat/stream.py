@@ -18,6 +18,7 @@ import orjson
 
 from streamroute.core.outcome import Failure
 from streamroute.core.usage import Usage
+from streamroute.wire.json_text import read_json
 from streamroute.wire.openai_chat.errors import read_error_event
 from streamroute.wire.openai_chat.usage import read_usage
 from streamroute.wire.sse import EventSplitter, read_event
@@ -116,14 +117,16 @@ class ChatStreamDecoder:
             self.is_done = True
             return None
         try:
-            chunk = orjson.loads(data)
-        except orjson.JSONDecodeError:
+            chunk = read_json(data)
+        except ValueError:
             chunk = None
         if not isinstance(chunk, dict):
             self.malformed_events += 1
             return None
         if name == b"error" or chunk.get("error"):
-            self.error = read_error_event(chunk)
+            # After the last finish reason nothing of the answer can be missing: OpenRouter tells the cause of a
+            # `length` that way.
+            self.error = None if self.is_whole else read_error_event(chunk)
             return None
         choices = chunk.get("choices")
         if choices is None and (usage := read_usage(chunk.get("usage"))) is not None:
@@ -179,7 +182,7 @@ class ChatStreamDecoder:
         contents = [(key, value) for key, value in delta.items() if _is_content(key, value)]
         if len(contents) != 1 or contents[0][0] not in _TEXT_KEYS or not isinstance(contents[0][1], str):
             return
-        text = contents[0][1].encode()
+        text = contents[0][1].encode(errors="surrogatepass")
         if text.translate(None, _PLAIN):
             return
         self._envelope_misses += 1
