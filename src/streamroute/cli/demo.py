@@ -7,13 +7,13 @@ to be had, 130 interrupted.
 
 import signal
 import sys
-import time
 from typing import Annotated
 
 import anyio
 import typer
 from rich.console import Console
 
+from streamroute import clock
 from streamroute.cli.demo_plan import PREFERRED, DemoPlan, make_plan
 from streamroute.cli.demo_report import DemoReport, broken_invariants, make_report
 from streamroute.cli.demo_stage import Stage, open_stage
@@ -49,7 +49,7 @@ def demo(
 
 async def _run(plan: DemoPlan, as_json: bool, keep_serving: bool) -> int:
     """Perform, report, and serve on if wanted; return the exit code."""
-    began_at = time.monotonic()
+    began_at = clock.now()
     async with open_stage(plan) as stage:
         typer.echo(
             f"Three simulated providers ({', '.join(plan.scripts)}), the sidecar and its clients, on real sockets. "
@@ -59,7 +59,7 @@ async def _run(plan: DemoPlan, as_json: bool, keep_serving: bool) -> int:
         with open_view() as view:
             performance = await stage.perform(view)
         report = make_report(plan, performance)
-        _print(report, as_json=as_json, wall_s=time.monotonic() - began_at, is_last=not keep_serving)
+        _print(report, as_json=as_json, wall_s=clock.now() - began_at, is_last=not keep_serving)
         exit_code = EXIT_BROKEN if broken_invariants(report) else 0
         if keep_serving:
             stopped_by = await _serve(stage)

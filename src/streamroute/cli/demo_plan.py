@@ -1,7 +1,7 @@
 """What happens in the demo: five phases, three providers, a load and a control group. The seed decides all of it.
 
-Breakers rest for at least 5 s once they open, so the phases are timed for what can be seen in 15 s: `a` trips over its
-drift, is let in again during the storm, trips over its outage, and is back before the end. The fast plan is the same
+An open breaker rests for 5 to 6 s, so the phases are timed for what can be seen in 15 s: `a` trips over its drift, is
+let in again near the end of the storm, trips over its outage, and is back before the end. The fast plan is the same
 story in a tenth of the time, but for the breakers: there `a` stays out.
 
 No answer is cut in the middle: such an answer ends in an error event, and nothing in a demo should fail by design.
@@ -18,7 +18,7 @@ ROUTE = "chat"
 PREFERRED = "a"
 """The provider that the route asks first, and that the control group asks alone."""
 FAST_SCALE = 0.1
-"""1.54 s of load: with the start of Python and the last answers, the command stays below 3 s."""
+"""1.56 s of load: with the start of Python and the last answers, the command stays below 3 s."""
 
 _RATE = 20.0
 """Requests a second: some 300 in all, and a fifth of a core for both ends, the sidecar and the clients."""
@@ -92,11 +92,11 @@ def make_plan(seed: int, *, is_fast: bool) -> DemoPlan:
 
 def _phases(scale: float) -> tuple[DemoPhase, ...]:
     ends = (
-        ("healthy", 1.4, "all three providers are well"),
-        ("drift", 3.4, "a gets slower and slower, far beyond the deadline"),
-        ("429 storm", 8.6, "a and b refuse most requests: rate limits"),
-        ("outage", 10.6, "a is down, and b fails every fifth request"),
-        ("recovery", 15.4, "all are well again, and a is let in again"),
+        ("healthy", 1.2, "all three providers are well"),
+        ("drift", 3.0, "a slows down, far beyond the deadline"),
+        ("429 storm", 8.7, "a and b refuse most requests, then only b"),
+        ("outage", 10.6, "a is down, b fails now and then"),
+        ("recovery", 15.6, "all are well; a has to prove it first"),
     )
     starts = (0.0, *(until_s for _, until_s, _ in ends))
     return tuple(
@@ -112,13 +112,13 @@ def _troubles(phases: tuple[DemoPhase, ...], scale: float, first_token_s: float)
     return {
         "a": (
             Phase(from_s=drift.from_s, until_s=drift.until_s, fault=Drift(factor=factor, over_s=0.5 * scale)),
-            Phase(from_s=storm.from_s, until_s=storm.until_s, fault=limit, probability=0.6),
+            Phase(from_s=storm.from_s, until_s=storm.from_s + 4.0 * scale, fault=limit, probability=0.6),
             Phase(from_s=outage.from_s, until_s=outage.until_s, fault=Reset(), probability=0.4),
             Phase(from_s=outage.from_s, until_s=outage.until_s, fault=ErrorStatus(status=503)),
         ),
         "b": (
             Phase(from_s=storm.from_s, until_s=storm.until_s, fault=limit, probability=0.6),
-            Phase(from_s=outage.from_s, until_s=outage.until_s, fault=ErrorStatus(status=529), probability=0.2),
+            Phase(from_s=outage.from_s, until_s=outage.until_s, fault=ErrorStatus(status=529), probability=0.15),
         ),
     }
 

@@ -137,7 +137,7 @@ class Stage:
             await self.app.dispatcher.idle()
         for provider in self.providers.values():
             with contextlib.suppress(TimeoutError):
-                await provider.wait_until(lambda provider=provider: provider.in_flight == 0, _SETTLE_S)
+                await _until_idle(provider)
         board, at = self.app.dispatcher.board, clock.now()
         attempts = sum(board.health(upstream, at).figures().in_flight for upstream in self.app.config.upstreams)
         exchanges = sum(provider.in_flight for provider in self.providers.values())
@@ -153,6 +153,10 @@ class Stage:
                 if sample.name == "streamroute_attempts_total" and sample.labels["outcome"] == "failed":
                     failures[sample.labels["kind"]] += round(sample.value)
         return dict(failures.most_common())
+
+
+async def _until_idle(provider: SimulationServer) -> None:
+    await provider.wait_until(lambda: provider.in_flight == 0, _SETTLE_S)
 
 
 @asynccontextmanager

@@ -82,18 +82,19 @@ def summary_json(report: DemoReport, *, wall_s: float) -> str:
 
 
 def _phases(report: DemoReport) -> Iterator[Text]:
-    yield Text(f"{'':55} through streamroute     straight to {PREFERRED}", "dim")
-    yield Text(f"{'phase':10} {'what happens':50} requests saved errors  errors", "dim")
+    yield Text(f"{'':52}  {'through streamroute':^29}  {f'straight to {PREFERRED}':^14}", "dim")
+    yield Text(f"{'phase':9} {'what happens':42}  requests  saved  errors  ttft  errors  ttft", "dim")
     for phase in report.phases:
         yield _phase(phase)
 
 
 def _phase(phase: PhaseReport) -> Text:
     through, straight = phase.through, phase.straight
-    line = Text(f"{phase.name:10} {phase.what:50} {through.requests:8} {through.answers_saved:5} ")
-    line.append(f"{_unanswered(through):6}", "red" if _unanswered(through) else "green")
-    of = f"{_unanswered(straight)} of {straight.requests}"
-    return line.append(f"  {of}", "red" if _unanswered(straight) else "")
+    line = Text(f"{phase.name:9} {phase.what:42}  {through.requests:8}  {through.answers_saved:5}")
+    line.append(f"  {_broken(through):>6}", "red" if _unanswered(through) else "green").append(f"  {_p50(through)}")
+    return line.append(f"  {_broken(straight):>6}", "red" if _unanswered(straight) else "").append(
+        f"  {_p50(straight)}"
+    )
 
 
 def _comparison(through: Tally, straight: Tally) -> Iterator[Text]:
@@ -106,6 +107,14 @@ def _comparison(through: Tally, straight: Tally) -> Iterator[Text]:
     )
     for name, ours, theirs in rows:
         yield Text(f"{name:24} {ours:>19}  {theirs:>26}")
+
+
+def _broken(tally: Tally) -> str:
+    return f"{_unanswered(tally) / tally.requests:.0%}" if tally.requests else "-"
+
+
+def _p50(tally: Tally) -> str:
+    return "   -" if tally.ttft_p50_s is None else f"{tally.ttft_p50_s:.2f}"
 
 
 def _unanswered(tally: Tally) -> int:

@@ -45,7 +45,8 @@ async def read_body(request: web.BaseRequest, options: ServerOptions) -> bytes:
     except web.HTTPRequestEntityTooLarge:
         raise _too_large(options) from None
     except (web.RequestPayloadError, ValueError) as error:
-        raise RequestError(f"The request body could not be read: {error}.", code="invalid_body") from None
+        reason = " ".join(str(error).split())
+        raise RequestError(f"The request body could not be read: {reason}.", code="invalid_body") from None
 
 
 def decode_call(request: web.BaseRequest, body: bytes, *, id_: str, arrived_at: float) -> Call:

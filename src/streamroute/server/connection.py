@@ -9,10 +9,13 @@
 import asyncio
 from typing import Any, Protocol, cast
 
+import structlog
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from streamroute.server.replies import error_reply
+
+_log = structlog.get_logger(__name__)
 
 KEEPALIVE_TIMEOUT_S = 75.0
 """How long an idle connection is kept: nginx's `keepalive_timeout`."""
@@ -88,6 +91,10 @@ class Connection(RequestHandler):
         )
         reply.force_close()
         return reply
+
+    def log_exception(self, *args: Any, **kwargs: Any) -> None:
+        """Log what broke outside of our handler, such as a body that cannot be decoded: it is the client's doing."""
+        _log.debug("connection.broke", problem=str(args[0]) if args else "", exc_info=True)
 
     def _headers_late(self) -> None:
         self._header_timer = None

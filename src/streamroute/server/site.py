@@ -10,7 +10,7 @@ logged with its traceback, and never reaches the client in words.
 from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
-from aiohttp import web
+from aiohttp import HttpVersion10, HttpVersion11, web
 from structlog.contextvars import bound_contextvars
 
 from streamroute.clock import wall
@@ -32,6 +32,7 @@ from streamroute.telemetry.metrics.registry import Metrics
 
 _log = structlog.get_logger(__name__)
 
+_VERSIONS = frozenset({HttpVersion10, HttpVersion11})
 _PROBE_PATHS = frozenset({"/livez", "/readyz", "/healthz"})
 """Orchestrators ask these without credentials, and they tell nothing about anyone."""
 
@@ -96,11 +97,13 @@ class Site:
                 _log.exception("request.broke", path=request.path)
                 reply = error_reply(500, "The sidecar failed; its log says why.", type_="server_error", code="internal")
             reply.headers.update(headers)
-            if self.is_draining:
+            if self.is_draining or request.version not in _VERSIONS:
                 reply.force_close()
             return reply
 
     async def _route(self, request: web.BaseRequest, id_: str, headers: dict[str, str]) -> web.StreamResponse:
+        if request.version not in _VERSIONS:
+            raise _wrong_version(request)
         path = request.path.rstrip("/") or "/"
         if request.method == "OPTIONS":
             return self._cors.preflight(request)
@@ -151,6 +154,11 @@ class Site:
     async def _show_metrics(self, request: web.BaseRequest, id_: str, headers: dict[str, str]) -> web.Response:
         body, content_type = await self._metrics.render()
         return web.Response(body=body, headers={**headers, "Content-Type": content_type})
+
+
+def _wrong_version(request: web.BaseRequest) -> RequestError:
+    version = f"{request.version.major}.{request.version.minor}"
+    return RequestError(f"HTTP/{version} is not spoken here; use HTTP/1.1.", code="http_version")
 
 
 def _wrong_method(request: web.BaseRequest, *allowed: str) -> RequestError:
