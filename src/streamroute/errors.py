@@ -66,7 +66,7 @@ class ConfigError(StreamrouteError):
         self.problems = tuple(problems)
 
 
-TransportKind = Literal["connect_error", "reset", "stale_connection", "malformed"]
+TransportKind = Literal["connect_error", "local_limit", "reset", "stale_connection", "malformed"]
 
 
 class TransportError(StreamrouteError):

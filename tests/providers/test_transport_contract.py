@@ -1,9 +1,12 @@
 """What every `Transport` promises, against a server that writes raw bytes. A new transport is a row in `TRANSPORTS`."""
 
 import asyncio
+import errno
+import gc
 import gzip
 import socket
 import struct
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -302,6 +305,30 @@ async def test_connections_are_reused(transport: Transport) -> None:
             assert recorder.exchange is not None
             await recorder.exchange.run()
         assert server.connections == 2
+
+
+async def test_a_pooled_connection_keeps_nothing_alive(transport: Transport) -> None:
+    """What is over can be freed: a connection that waits in the pool holds no request, prompt or answer."""
+    async with raw_server(sends(OK + b"Content-Length: 2\r\n\r\nok")) as server:
+        recorder = await perform(transport, server.port)
+        remains = weakref.ref(recorder)
+        del recorder
+        gc.collect()
+        assert remains() is None
+
+
+async def test_out_of_file_descriptors(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our own shortage is told apart from a provider that cannot be reached."""
+
+    def refuse(*args: object, **kwargs: object) -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    async with raw_server(silence) as server:
+        with monkeypatch.context() as patch:
+            patch.setattr(socket, "socket", refuse)
+            recorder = await perform(transport, server.port)
+    assert recorder.error is not None
+    assert recorder.error.failure == "local_limit"
 
 
 # -- ending early

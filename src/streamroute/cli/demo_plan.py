@@ -32,6 +32,10 @@ _FAST_FIRST_TOKEN_S = 0.3
 """Not scaled: a busy machine must not look like a slow provider."""
 _DRIFT_BEYOND = 2.2
 """The drifting provider ends at this multiple of the deadline: too late even when jitter is kind."""
+_NOW_AND_THEN = 0.1
+"""Share of `b`'s calls that fail during the outage: seldom three in a row, which would open its breaker."""
+_FAST_NOW_AND_THEN = 0.3
+"""Among so few requests a tenth would often be none."""
 _CONCURRENCY = 200
 """Clients at once, at most; some 20 are usual."""
 
@@ -118,7 +122,12 @@ def _troubles(phases: tuple[DemoPhase, ...], scale: float, first_token_s: float)
         ),
         "b": (
             Phase(from_s=storm.from_s, until_s=storm.until_s, fault=limit, probability=0.6),
-            Phase(from_s=outage.from_s, until_s=outage.until_s, fault=ErrorStatus(status=529), probability=0.15),
+            Phase(
+                from_s=outage.from_s,
+                until_s=outage.until_s,
+                fault=ErrorStatus(status=529),
+                probability=_FAST_NOW_AND_THEN if scale < 1 else _NOW_AND_THEN,
+            ),
         ),
     }
 

@@ -82,7 +82,7 @@ def summary_json(report: DemoReport, *, wall_s: float) -> str:
 
 
 def _phases(report: DemoReport) -> Iterator[Text]:
-    yield Text(f"{'':52}  {'through streamroute':^29}  {f'straight to {PREFERRED}':^14}", "dim")
+    yield Text(f"{'':52}  {'through streamroute':^29}  straight to {PREFERRED}", "dim")
     yield Text(f"{'phase':9} {'what happens':42}  requests  saved  errors  ttft  errors  ttft", "dim")
     for phase in report.phases:
         yield _phase(phase)

@@ -4,6 +4,7 @@ SIGTERM and SIGINT drain (a second one stops at once), SIGHUP reloads the config
 draining, 69 (EX_UNAVAILABLE) the address is not to be had, 78 (EX_CONFIG) the configuration is wrong, 130 interrupted.
 """
 
+import contextlib
 import gc
 import os
 import signal
@@ -26,6 +27,9 @@ EXIT_UNAVAILABLE = 69
 EXIT_CONFIG = 78
 EXIT_INTERRUPTED = 130
 
+if sys.platform != "win32":
+    import resource
+
 _log = structlog.get_logger("streamroute")
 
 
@@ -42,6 +46,7 @@ def serve(
         _print_problems(error)
         raise typer.Exit(EXIT_CONFIG) from None
     configure_logs(loaded.log.level, loaded.log.format)
+    _raise_file_limit()
     try:
         stopped_by = run_on_fast_loop(_serve, loaded, config, listen)
     except ConfigError as error:
@@ -56,6 +61,15 @@ def serve(
         raise typer.Exit(EXIT_UNAVAILABLE) from None
     if stopped_by == signal.SIGINT:
         raise typer.Exit(EXIT_INTERRUPTED)
+
+
+def _raise_file_limit() -> None:
+    """Use all the file descriptors that the system grants: each stream takes two, and the usual soft limit is 1024."""
+    if sys.platform != "win32":
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft != hard:
+            with contextlib.suppress(OSError, ValueError):  # macOS refuses "unlimited"
+                resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _serve(config: Config, file: Path | None, listen: str | None) -> int:

@@ -8,6 +8,7 @@ FailureKind = Literal[
     "connect_error",        # refused, unreachable, DNS, TLS: nothing was processed
     "stale_connection",     # a pooled connection that the provider had closed while it was idle: nothing was processed
     "reset",                # the connection broke after the request was sent
+    "local_limit",          # no socket left for this process: our shortage, not the upstream's
     # our deadlines
     "connect_timeout",
     "headers_timeout",

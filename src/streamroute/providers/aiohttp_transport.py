@@ -8,7 +8,9 @@ aiohttp internals in use, all behind the contract suite: `TCPConnector._factory`
 """
 
 import asyncio
+import errno
 import io
+import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import partial
@@ -32,9 +34,13 @@ STALE_AFTER_S = 1.0
 provider while idle: the shortest keep-alive limit of common servers is 2 s (gunicorn)."""
 _LARGE_BODY_BYTES = 1 << 20
 """aiohttp writes larger bodies in pieces only when they come as a file."""
+_LOCAL = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EADDRNOTAVAIL})
+"""This machine has no file descriptor, buffer or port left: no provider is to blame."""
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 
-_connecting: ContextVar["AiohttpExchange | None"] = ContextVar("connecting", default=None)
+_connecting: ContextVar["weakref.ref[AiohttpExchange] | None"] = ContextVar("connecting", default=None)
+"""The exchange that a task is getting a connection for. Weak: a connection keeps a copy of the context in which it was
+made for as long as it lives, and must not keep a request alive with it."""
 
 
 class _Protocol(ResponseHandler):
@@ -91,7 +97,8 @@ class _Connector(aiohttp.TCPConnector):
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109
     ) -> Connection:
         connection = await super().connect(req, traces, timeout)
-        exchange, protocol = _connecting.get(), connection.protocol
+        waiting, protocol = _connecting.get(), connection.protocol
+        exchange = waiting() if waiting is not None else None
         if exchange is not None and isinstance(protocol, _Protocol):
             exchange.connected(protocol)
         return connection
@@ -125,7 +132,7 @@ class AiohttpExchange:
     """One request and its response; see `providers.transport` for what is promised."""
 
     __slots__ = (
-        "_handler",
+        "__weakref__", "_handler",
         "_has_more", "_idle_s", "_is_over", "_is_pumping", "_loop", "_over", "_protocol", "_request", "_response",
         "_scope", "_session",
     )  # fmt: skip
@@ -148,7 +155,7 @@ class AiohttpExchange:
         """Send the request, wait for the head, then for the end; blocks of the body arrive by `pump`."""
         if self._is_over:
             return
-        _connecting.set(self)  # the task is ours: nobody else reads its context
+        _connecting.set(weakref.ref(self))  # the task is ours: nobody else reads its context
         try:
             with anyio.CancelScope() as self._scope:
                 await self._perform()
@@ -259,7 +266,7 @@ class AiohttpExchange:
 def _translate(error: BaseException, *, is_connected: bool) -> TransportKind:
     """Tell foreign exceptions apart by what had been reached."""
     if not is_connected:
-        return "connect_error"
+        return "local_limit" if getattr(error, "errno", None) in _LOCAL else "connect_error"
     if isinstance(error, aiohttp.ClientResponseError | HttpProcessingError | ValueError):
         return "malformed"
     return "reset"

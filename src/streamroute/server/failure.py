@@ -18,7 +18,8 @@ CLIENTS_FAULT: frozenset[FailureKind] = frozenset(
 _UNAVAILABLE: frozenset[FailureKind] = frozenset(
     {
         "connect_error", "stale_connection", "connect_timeout", "headers_timeout", "first_token_timeout",
-        "answer_timeout", "stall", "total_timeout", "overloaded", "rate_limited", "quota_exhausted", "blocked",
+        "answer_timeout", "stall",
+        "local_limit", "total_timeout", "overloaded", "rate_limited", "quota_exhausted", "blocked",
         "shutting_down",
     }
 )  # fmt: skip

@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 from aiohttp import HttpVersion10, HttpVersion11, web
-from structlog.contextvars import bound_contextvars
 
 from streamroute.clock import wall
 from streamroute.core.observation import RefusalObservation
@@ -87,19 +86,18 @@ class Site:
             request.protocol.headers_complete()
         id_ = request_id(request)
         headers = {"x-request-id": id_, **self._cors.headers(request)}
-        with bound_contextvars(request_id=id_):
-            try:
-                return await self._route(request, id_, headers)
-            except RequestError as error:
-                self._bus.publish(RefusalObservation(request_id=id_, http_status=error.status, code=error.code))
-                reply = refusal(error)
-            except Exception:  # noqa: BLE001 - the last line of defence: logged, and told as a 500
-                _log.exception("request.broke", path=request.path)
-                reply = error_reply(500, "The sidecar failed; its log says why.", type_="server_error", code="internal")
-            reply.headers.update(headers)
-            if self.is_draining or request.version not in _VERSIONS:
-                reply.force_close()
-            return reply
+        try:
+            return await self._route(request, id_, headers)
+        except RequestError as error:
+            self._bus.publish(RefusalObservation(request_id=id_, http_status=error.status, code=error.code))
+            reply = refusal(error)
+        except Exception:  # noqa: BLE001 - the last line of defence: logged, and told as a 500
+            _log.exception("request.broke", request_id=id_, path=request.path)
+            reply = error_reply(500, "The sidecar failed; its log says why.", type_="server_error", code="internal")
+        reply.headers.update(headers)
+        if self.is_draining or request.version not in _VERSIONS:
+            reply.force_close()
+        return reply
 
     async def _route(self, request: web.BaseRequest, id_: str, headers: dict[str, str]) -> web.StreamResponse:
         if request.version not in _VERSIONS:

@@ -26,9 +26,14 @@ class EventSplitter:
         self._is_skipping = False
         self.oversized_events = 0
 
+    @property
+    def is_between_events(self) -> bool:
+        """Nothing is held: the next block begins an event."""
+        return not (self._buffer or self._after_cr or self._is_start)
+
     def feed(self, block: bytes) -> list[bytes]:
         """Return the events that `block` completes: raw lines joined by LF, without the empty line, never empty."""
-        if not (self._buffer or self._is_start or self._after_cr) and _is_plain(block):
+        if self.is_between_events and _is_plain(block):
             return block[:-2].split(b"\n\n")  # whole events and nothing else: what most blocks are
         if self._after_cr or b"\r" in block:
             block = self._normalised(block)

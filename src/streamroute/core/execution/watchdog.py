@@ -22,6 +22,7 @@ class Watchdog:
         self._stream = stream
         self._started = now
         self._is_paused = False
+        self._verdict: FailureKind
         self._enter("connecting", now)
 
     @property
@@ -62,17 +63,19 @@ class Watchdog:
     def _enter(self, phase: _Phase, now: float) -> None:
         self._phase, self._since = phase, now
         limits = self._deadlines
-        candidates: list[tuple[float, FailureKind]] = []
-        if phase == "connecting":
-            candidates.append((now + limits.connect_s, "connect_timeout"))
         if phase == "flowing":
-            candidates.append((now + limits.stall_s, "stall"))
+            self._due, self._verdict = now + limits.stall_s, "stall"
         elif self._stream:
-            candidates.append((self._started + limits.first_token_s, "first_token_timeout"))
-            if phase == "waiting_head":
-                candidates.append((now + limits.headers_s, "headers_timeout"))
+            self._due, self._verdict = self._started + limits.first_token_s, "first_token_timeout"
         else:
-            candidates.append((self._started + limits.answer_s, "answer_timeout"))
-        self._due, self._verdict = min(candidates)
+            self._due, self._verdict = self._started + limits.answer_s, "answer_timeout"
+        if phase == "connecting":
+            self._sooner(now + limits.connect_s, "connect_timeout")
+        elif phase == "waiting_head" and self._stream:
+            self._sooner(now + limits.headers_s, "headers_timeout")
         if self._is_paused:
             self._due = float("inf")
+
+    def _sooner(self, due: float, verdict: FailureKind) -> None:
+        if due <= self._due:
+            self._due, self._verdict = due, verdict

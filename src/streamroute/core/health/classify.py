@@ -38,6 +38,7 @@ _RECHECK_S = 300.0
 DISPOSITIONS: dict[FailureKind, Disposition] = {
     "connect_error": Disposition(next_step="another", counts=True, is_transient=True, is_unprocessed=True),
     "stale_connection": Disposition(next_step="another", is_transient=True, is_unprocessed=True),
+    "local_limit": Disposition(next_step="stop"),
     "reset": Disposition(next_step="another", counts=True, is_transient=True),
     "connect_timeout": Disposition(next_step="another", counts=True, is_transient=True, is_unprocessed=True),
     "headers_timeout": Disposition(next_step="another", counts=True),

@@ -39,7 +39,8 @@ class ChatStreamDecoder:
     """
 
     __slots__ = (
-        "_choices", "_envelope_misses", "_finish_reason_optional", "_finished", "_prefix", "_splitter", "_suffix",
+        "_choices",
+        "_ending", "_envelope_misses", "_finish_reason_optional", "_finished", "_prefix", "_splitter", "_suffix",
         "_wants_usage", "content_events", "error", "is_done", "malformed_events", "model", "usage",
     )  # fmt: skip
 
@@ -51,6 +52,7 @@ class ChatStreamDecoder:
         self._finished: dict[int, str] = {}
         self._prefix: bytes | None = None
         self._suffix = b""
+        self._ending = b""
         self._envelope_misses = 0
         self.content_events = 0
         """Chunks that made progress."""
@@ -74,6 +76,18 @@ class ChatStreamDecoder:
 
     def feed(self, block: bytes) -> bytes:
         """Take a received block of any size; return the events to forward, whole ones, possibly none."""
+        prefix = self._prefix
+        if (
+            prefix is not None
+            and block.startswith(prefix)
+            and block.endswith(self._ending)
+            and self._splitter.is_between_events
+            and not self._has_ended()
+        ):  # one plain content chunk and nothing else: what most blocks of a stream are
+            text = block[len(prefix) : -len(self._ending)]
+            if text and not text.translate(None, _PLAIN):
+                self.content_events += 1
+                return block
         return self._forward(self._splitter.feed(block))
 
     def close(self) -> bytes:
@@ -193,6 +207,7 @@ class ChatStreamDecoder:
             if start >= len(needle) and event[start:end] == text and event[end : end + 1] == b'"':
                 if event.find(needle, end) < 0:
                     self._prefix, self._suffix = event[:start], event[end:]
+                    self._ending = self._suffix + b"\n\n"
                 return
 
 
