@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from streamroute import clock
-from streamroute.cli.demo_plan import PREFERRED, DemoPlan, make_plan
+from streamroute.cli.demo_plan import DEFAULT_SEED, PREFERRED, DemoPlan, make_plan
 from streamroute.cli.demo_report import DemoReport, broken_invariants, make_report
 from streamroute.cli.demo_stage import Stage, open_stage
 from streamroute.cli.demo_summary import curl_line, next_lines, summary_json, summary_lines
@@ -30,7 +30,7 @@ EXIT_INTERRUPTED = 130
 def demo(
     fast: Annotated[bool, typer.Option("--fast", help="The same story in under 3 s.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
-    seed: Annotated[int, typer.Option("--seed", help="The same seed: the same prompts and troubles.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed: the same prompts and troubles.")] = DEFAULT_SEED,
     keep_serving: Annotated[
         bool, typer.Option("--serve", help="Go on afterwards, with the troubles in turn, for a client of yours.")
     ] = False,
@@ -60,11 +60,16 @@ async def _run(plan: DemoPlan, as_json: bool, keep_serving: bool) -> int:
             performance = await stage.perform(view)
         report = make_report(plan, performance)
         _print(report, as_json=as_json, wall_s=clock.now() - began_at, is_last=not keep_serving)
-        exit_code = EXIT_BROKEN if broken_invariants(report) else 0
+        exit_code = exit_code_of(report)
         if keep_serving:
             stopped_by = await _serve(stage)
             exit_code = exit_code or (EXIT_INTERRUPTED if stopped_by == signal.SIGINT else 0)
     return exit_code
+
+
+def exit_code_of(report: DemoReport) -> int:
+    """Return 1 where something happened that must never happen, else 0."""
+    return EXIT_BROKEN if broken_invariants(report) else 0
 
 
 def _print(report: DemoReport, *, as_json: bool, wall_s: float, is_last: bool) -> None:

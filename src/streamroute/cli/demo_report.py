@@ -114,11 +114,11 @@ def broken_invariants(report: DemoReport) -> tuple[str, ...]:
     through = report.through
     found = (
         (through.requests == 0, "no request was made"),
-        (through.errors > 0, f"{through.errors} clients saw an error"),
-        (through.passed_off > 0, f"{through.passed_off} answers looked complete and were not"),
-        (through.tokens_lost > 0, f"{through.tokens_lost} tokens were lost"),
-        (through.tokens_repeated > 0, f"{through.tokens_repeated} tokens were repeated"),
-        (report.leaked > 0, f"{report.leaked} requests are still counted as in flight"),
+        (through.errors > 0, f"clients that saw an error: {through.errors}"),
+        (through.passed_off > 0, f"answers that looked complete and were not: {through.passed_off}"),
+        (through.tokens_lost > 0, f"tokens lost: {through.tokens_lost}"),
+        (through.tokens_repeated > 0, f"tokens repeated: {through.tokens_repeated}"),
+        (report.leaked > 0, f"still counted as in flight when all had gone: {report.leaked}"),
     )
     return tuple(words for is_broken, words in found if is_broken)
 

@@ -82,15 +82,15 @@ def summary_json(report: DemoReport, *, wall_s: float) -> str:
 
 
 def _phases(report: DemoReport) -> Iterator[Text]:
-    yield Text(f"{'':52}  {'through streamroute':^29}  straight to {PREFERRED}", "dim")
-    yield Text(f"{'phase':9} {'what happens':42}  requests  saved  errors  ttft  errors  ttft", "dim")
+    yield Text(f"{'':53}  {'through streamroute':^29}  straight to {PREFERRED}", "dim")
+    yield Text(f"{'phase':10} {'what happens':42}  requests  saved  errors  ttft  errors  ttft", "dim")
     for phase in report.phases:
         yield _phase(phase)
 
 
 def _phase(phase: PhaseReport) -> Text:
     through, straight = phase.through, phase.straight
-    line = Text(f"{phase.name:9} {phase.what:42}  {through.requests:8}  {through.answers_saved:5}")
+    line = Text(f"{phase.name:10} {phase.what:42}  {through.requests:8}  {through.answers_saved:5}")
     line.append(f"  {_broken(through):>6}", "red" if _unanswered(through) else "green").append(f"  {_p50(through)}")
     return line.append(f"  {_broken(straight):>6}", "red" if _unanswered(straight) else "").append(
         f"  {_p50(straight)}"
