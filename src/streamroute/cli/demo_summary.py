@@ -30,8 +30,7 @@ def summary_lines(report: DemoReport) -> Iterator[Text]:
         "bold green" if not broken_invariants(report) else "bold red",
     )
     yield Text(
-        f"{through.answers_routed_around} more went straight to a backup, "
-        f"because {PREFERRED} was known to be in trouble."
+        f"{through.answers_routed_around} more went straight to a backup, because {PREFERRED} had just failed others."
     )
     yield Text()
     yield from _phases(report)

@@ -14,11 +14,9 @@ All other events are decoded in full. Rules:
 
 from collections.abc import Mapping
 
-import orjson
-
 from streamroute.core.outcome import Failure
 from streamroute.core.usage import Usage
-from streamroute.wire.json_text import read_json
+from streamroute.wire.json_text import read_json, write_json
 from streamroute.wire.openai_chat.errors import read_error_event
 from streamroute.wire.openai_chat.usage import read_usage
 from streamroute.wire.sse import EventSplitter, read_event
@@ -182,8 +180,8 @@ class ChatStreamDecoder:
         if not choices:
             return None
         try:
-            return b"data: " + orjson.dumps({**chunk, "usage": None})
-        except orjson.JSONEncodeError:  # nested more deeply than orjson writes: usage too many beats text too little
+            return b"data: " + write_json({**chunk, "usage": None})
+        except ValueError:  # nested too deeply to be written again: usage too many beats text too little
             return event
 
     def _learn(self, chunk: Mapping[str, object], choices: list[dict[str, object]], event: bytes) -> None:
