@@ -83,7 +83,7 @@ async def test_metrics_are_fed() -> None:
     assert samples["streamroute_attempts_total", "a", "a", "failed", "server_error"] == 1
     assert samples["streamroute_attempts_total", "", "b", "b", "succeeded"] == 1
     assert samples["streamroute_requests_total", "", "chat", "succeeded"] == 1
-    assert samples["streamroute_failovers_total", "before_first_token", "chat"] == 1
+    assert samples["streamroute_failovers_total", "before_first_token", "chat", "server_error"] == 1
     assert samples["streamroute_refused_requests_total", "404"] == 1
     assert samples["gen_ai_server_time_to_first_token_seconds_count", "chat"] == 1
 

@@ -54,7 +54,7 @@ def request(**more: Any) -> RequestObservation:
         "stream": True,
         "outcome": "succeeded",
         "attempts": 1,
-        "failovers": 0,
+        "failovers": (),
         "upstream": UpstreamId("a"),
         "provider": ProviderName("lab"),
         "route_s": 0.001,

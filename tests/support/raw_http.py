@@ -70,7 +70,8 @@ class RawClient:
                 if int(status) >= 200:
                     break
         except asyncio.IncompleteReadError as error:
-            assert error.partial == b"", error.partial
+            if error.partial:
+                raise
             return None
         except ConnectionError:
             return None

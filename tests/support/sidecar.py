@@ -153,6 +153,10 @@ class ServeProcess:
         """Ask it to drain."""
         self._process.send_signal(signal.SIGTERM)
 
+    def interrupt(self) -> None:
+        """Do as Ctrl-C does."""
+        self._process.send_signal(signal.SIGINT)
+
     def reload(self) -> None:
         """Ask it to read its configuration again."""
         self._process.send_signal(signal.SIGHUP)

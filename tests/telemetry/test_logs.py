@@ -36,7 +36,7 @@ def _all_levels() -> None:
         (failed_attempt("stall"), [("warning", "attempt.failed")]),
         (attempt(malformed_events=2), [("debug", "attempt.succeeded"), ("warning", "attempt.sent_malformed_events")]),
         (request(), [("debug", "request.succeeded")]),
-        (request(failovers=1), [("info", "request.succeeded")]),
+        (request(failovers=("reset",)), [("info", "request.succeeded")]),
         (request(outcome="failed", failure=FAILURE), [("warning", "request.failed")]),
         (request(outcome="cancelled"), [("debug", "request.cancelled")]),
         (REFUSED, [("debug", "request.refused")]),
@@ -111,7 +111,7 @@ def test_tracebacks_show_no_variables(format_: str, capsys: pytest.CaptureFixtur
 def test_levels(level: LogLevel, count: int, capsys: pytest.CaptureFixture[str]) -> None:
     """Lines below the level are not written; those above are JSON, with time and level, on stderr."""
     configure_logs(level, "json")
-    for observation in (request(), request(failovers=1), request(outcome="failed", failure=FAILURE)):
+    for observation in (request(), request(failovers=("reset",)), request(outcome="failed", failure=FAILURE)):
         log_observation(observation)
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert len(lines) == count

@@ -27,7 +27,7 @@ EVERYTHING: list[Observation] = [
     ),
     failed_attempt("stall"),
     attempt(outcome="cancelled", cancel_reason="client_gone"),
-    request(failovers=2),
+    request(failovers=("reset", "reset")),
     request(outcome="failed", failure=Failure(kind="stall", message="x"), ttft_s=None),
     RefusalObservation(request_id="r1", http_status=404, code="model_not_found"),
 ]
@@ -98,7 +98,7 @@ async def test_requests() -> None:
     _, values = await exposed(fed(*EVERYTHING, request(stream=False)))
     assert values[of("streamroute_requests_total", route="chat", outcome="succeeded", kind="")] == 2
     assert values[of("streamroute_requests_total", route="chat", outcome="failed", kind="stall")] == 1
-    assert values[of("streamroute_failovers_total", route="chat", phase="before_first_token")] == 2
+    assert values[of("streamroute_failovers_total", route="chat", phase="before_first_token", reason="reset")] == 2
     assert values[of("streamroute_refused_requests_total", http_status="404")] == 1
     assert values[of("gen_ai_server_request_duration_seconds_count", route="chat", outcome="succeeded")] == 2
     assert values[of("gen_ai_server_time_to_first_token_seconds_count", route="chat")] == 1

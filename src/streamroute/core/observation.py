@@ -6,7 +6,7 @@ Durations are seconds; None where the phase was not reached.
 
 from dataclasses import dataclass
 
-from streamroute.core.outcome import CancelReason, Failure, OutcomeKind
+from streamroute.core.outcome import CancelReason, Failure, FailureKind, OutcomeKind
 from streamroute.core.upstream import CredentialId, ProviderName, UpstreamId
 from streamroute.core.usage import Usage
 
@@ -53,8 +53,8 @@ class RequestObservation:
     outcome: OutcomeKind
     failure: Failure | None = None
     attempts: int
-    failovers: int
-    """Attempts that were replaced by another upstream's before the client noticed."""
+    failovers: tuple[FailureKind, ...]
+    """Why attempts failed that were replaced by another before the client noticed, in order."""
     upstream: UpstreamId | None
     """Who answered, if anyone."""
     provider: ProviderName | None

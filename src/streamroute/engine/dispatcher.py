@@ -12,7 +12,7 @@ from streamroute.core.execution.events import AttemptEvent
 from streamroute.core.execution.failover import Failover, FailoverOptions
 from streamroute.core.health.board import HealthBoard
 from streamroute.core.observation import AttemptObservation, RequestObservation
-from streamroute.core.outcome import OutcomeKind
+from streamroute.core.outcome import FailureKind, OutcomeKind
 from streamroute.core.request import ChatRequest
 from streamroute.core.routing.decision import Decision
 from streamroute.core.routing.route import Catalog, Unknown, decide, find_route
@@ -100,8 +100,10 @@ class Dispatcher:
         if call.max_attempts is not None:
             options = replace(options, max_attempts=min(call.max_attempts, options.max_attempts))
 
+        failed: list[FailureKind] = []
+
         def open_attempt(start: Start, notify: Callable[[AttemptEvent], None]) -> Attempt | None:
-            return self._open(call, decision.route.name, directory.providers, start, notify)
+            return self._open(call, decision.route.name, directory.providers, start, notify, failed)
 
         runner = Runner(Failover(options), sink, open_attempt, arrived_at=call.arrived_at)
         self._running.add(runner)
@@ -111,7 +113,7 @@ class Dispatcher:
             self._running.discard(runner)
             if not self._running:
                 self._idle.set()
-            self._publish(call, decision, runner)
+            self._publish(call, decision, runner, failed)
 
     def _decide(self, call: Call, catalog: Catalog) -> Decision:
         found = find_route(call.chat.model, catalog)
@@ -129,7 +131,7 @@ class Dispatcher:
             )
         return decision
 
-    def _publish(self, call: Call, decision: Decision, runner: Runner) -> None:
+    def _publish(self, call: Call, decision: Decision, runner: Runner, failed: list[FailureKind]) -> None:
         summary = runner.summary
         outcome: OutcomeKind = "succeeded" if summary.is_finished else "failed" if summary.fail else "cancelled"
         head = summary.head
@@ -141,7 +143,7 @@ class Dispatcher:
                 outcome=outcome,
                 failure=summary.fail.failure.without_quotes() if summary.fail is not None else None,
                 attempts=runner.attempts,
-                failovers=max(0, (head.attempts if head is not None else runner.attempts) - 1),
+                failovers=tuple(failed if summary.is_finished else failed[:-1]),
                 upstream=None if head is None else head.upstream,
                 provider=None if head is None else head.provider,
                 route_s=runner.route_s,
@@ -158,13 +160,19 @@ class Dispatcher:
         providers: Mapping[ProviderName, OpenAICompatible],
         start: Start,
         notify: Callable[[AttemptEvent], None],
+        failed: list[FailureKind],
     ) -> Attempt | None:
-        """Take a permit and make the attempt that returns it; None where the upstream must not be called."""
+        """Take a permit and make the attempt that returns it; None where the upstream must not be called.
+
+        The kind of its failure, if it fails, is added to `failed`.
+        """
         permit = self.board.admit(start.upstream, now(), is_last_resort=start.is_last_resort)
         if permit is None:
             return None
 
         def settled(observation: AttemptObservation) -> None:
+            if observation.failure is not None:
+                failed.append(observation.failure.kind)
             self.board.observe(permit, observation)
             self._bus.publish(observation)
 

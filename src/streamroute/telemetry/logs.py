@@ -92,6 +92,6 @@ def _log_request(observation: RequestObservation) -> None:
     if observation.failure is not None:
         _log.warning("request.failed", **facts, kind=observation.failure.kind)
     elif observation.failovers:
-        _log.info(f"request.{observation.outcome}", **facts, failovers=observation.failovers)
+        _log.info(f"request.{observation.outcome}", **facts, failovers=list(observation.failovers))
     else:
         _log.debug(f"request.{observation.outcome}", **facts)

@@ -1,4 +1,4 @@
-"""Scenario `afternoon`: what the demo shows, one trouble after another in 15 seconds."""
+"""Scenario `afternoon`: one trouble after another in 15 seconds."""
 
 from streamroute.simulation.faults import Drift, ErrorStatus, RateLimit, Reset
 from streamroute.simulation.scenarios.cast import stage

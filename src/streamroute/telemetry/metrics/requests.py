@@ -33,7 +33,7 @@ class RequestMetrics:
         self._failovers = Counter(
             "streamroute_failovers",
             "Attempts replaced by another before the client noticed.",
-            ("route", "phase"),
+            ("route", "phase", "reason"),
             registry=registry,
         )
         self._duration = Histogram(
@@ -67,8 +67,8 @@ class RequestMetrics:
         child(self._overhead, route).observe(observation.route_s)
         if observation.ttft_s is not None and observation.stream:
             child(self._ttft, route).observe(observation.ttft_s)
-        if observation.failovers:
-            child(self._failovers, route, "before_first_token").inc(observation.failovers)
+        for reason in observation.failovers:
+            child(self._failovers, route, "before_first_token", reason).inc()
 
     def refused(self, observation: RefusalObservation) -> None:
         """Count one refusal."""
