@@ -190,6 +190,7 @@ class App:
         if self._server is not None:
             self._server.close()
             self.stop_requests()
+            self._protocols.pre_shutdown()  # ends idle keep-alive connections, which shutdown() would wait for
             await self._protocols.shutdown(CLOSE_TIMEOUT_S)
             await self._server.wait_closed()
 

@@ -62,8 +62,17 @@ async def test_start(tmp_path: Path, session: aiohttp.ClientSession, record_prop
         record_property("ready_s", round(ready_s, 3))
         assert ready_s < 5
         assert not serve.url.endswith(":0")
+
+
+async def test_idle_connections_do_not_delay_the_end(tmp_path: Path, session: aiohttp.ClientSession) -> None:
+    """Keep-alive connections that wait for another request are closed, not waited for."""
+    loop = asyncio.get_running_loop()
+    async with SimulationServer() as well, ServeProcess.start(write_config(tmp_path, {"a": well})) as serve:
+        assert (await get(session, f"{serve.url}/readyz"))[0] == 200
+        stopped_at = loop.time()
         serve.terminate()
         assert await serve.exit_code() == 0
+        assert loop.time() - stopped_at < 1.5, "CLOSE_TIMEOUT_S is 2"
 
 
 async def test_serves_the_shipped_configuration_without_keys(tmp_path: Path, session: aiohttp.ClientSession) -> None:
@@ -138,11 +147,11 @@ async def test_second_sigterm_stops_at_once(tmp_path: Path, session: aiohttp.Cli
 async def test_killed_process_never_looks_like_the_end(tmp_path: Path, session: aiohttp.ClientSession) -> None:
     """SIGKILL leaves a stream that HTTP itself calls incomplete, and the provider is let go."""
     async with SimulationServer(profile=ENDLESS) as endless:
-        async with ServeProcess.start(write_config(tmp_path, {"a": endless})) as serve:
-            async with live_stream(session, serve.url) as stream:
-                serve.kill()
-                with pytest.raises(aiohttp.ClientPayloadError):
-                    await stream.read()
+        config = write_config(tmp_path, {"a": endless})
+        async with ServeProcess.start(config) as serve, live_stream(session, serve.url) as stream:
+            serve.kill()
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await stream.read()
         await endless.wait_until(lambda: endless.in_flight == 0)
 
 
