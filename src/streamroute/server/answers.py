@@ -113,6 +113,8 @@ class StreamAnswer:
         """See `AnswerSink`."""
         if not self._is_started:
             self._start(answer_headers(head))
+        if isinstance(self._connection, Connection) and self._connection.writing_paused:
+            self.on_client_slow()  # it has yet to read an earlier answer on this connection
 
     def write(self, data: bytes) -> None:
         """See `AnswerSink`. This is the data path."""
