@@ -90,7 +90,7 @@ async def test_it_is_ready_soon_on_a_port_that_it_names(
     with ServeProcess(_config(provider)) as serve:
         async with session.get(f"{serve.url}/readyz") as response:
             assert response.status == 200
-        print(f"ready after {serve.ready_s:.2f} s")
+        print(f"ready after {serve.ready_s:.2f} s")  # noqa: T201 - the figure, for whoever asks with -rP
         assert serve.ready_s < READY_S
         assert int(serve.url.rpartition(":")[2]) > 0
 
@@ -105,6 +105,8 @@ async def test_sigterm_lets_live_streams_finish(provider: SimulationServer, sess
             await _says(serve, "drain.started")
             async with session.get(f"{serve.url}/readyz") as response:
                 assert response.status == 503
+            async with session.get(f"{serve.url}/livez") as response:
+                assert response.status == 200
             async with session.post(f"{serve.url}/v1/chat/completions", json={}) as response:
                 assert response.status == 503
             assert not stream.done()
@@ -136,7 +138,7 @@ async def test_a_second_sigterm_stops_at_once(provider: SimulationServer, sessio
             again_at = clock.now()
             serve.signal(signal.SIGTERM)
             code = await asyncio.to_thread(serve.wait, EXIT_S)
-        print(f"ended {clock.now() - again_at:.2f} s after the second signal")
+        print(f"ended {clock.now() - again_at:.2f} s after the second signal")  # noqa: T201 - see above
         assert code == 0
         _assert_ended_with_an_error(stream.result())
 
@@ -172,6 +174,9 @@ async def test_a_bad_file_keeps_the_old_configuration(
         await _says(serve, r"config\.reload_refused")
         assert f"{serve.config_file}:" in serve.stderr
         assert "deadlnes" in serve.stderr
+        serve.config_file.unlink()
+        serve.signal(signal.SIGHUP)
+        await _says(serve, "cannot be read")
         _assert_whole(await _stream(serve, session))
 
 

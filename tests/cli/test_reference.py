@@ -45,7 +45,7 @@ def reference() -> str:
     with ThreadPoolExecutor(2) as pool:
         helps = list(pool.map(_help, COMMANDS))
     sections = [
-        f"## {' '.join(('streamroute', command)).strip()}\n\n```text\n{text}\n```\n"
+        f"## {f'streamroute {command}'.strip()}\n\n```text\n{text}\n```\n"
         for command, text in zip(COMMANDS, helps, strict=True)
     ]
     return "\n".join((_HEAD, *sections))

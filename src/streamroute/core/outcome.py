@@ -1,6 +1,7 @@
 """How an attempt ended, and the closed list of ways it can fail."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Literal
 
 FailureKind = Literal[
@@ -42,28 +43,32 @@ class Failure:
 
     kind: FailureKind
     message: str
-    """For people; carries no secret and no prompt text."""
+    """For people, without secrets. The client may read it whoever wrote it; logs and `/status` get `without_quotes`."""
     http_status: int | None = None
     retry_after_s: float | None = None
     """What the provider asked us to wait, in seconds from when it was received; capped by who parsed it."""
     error_body: bytes | None = None
     """The provider's error in its own wire format, for failures that are the client's; bounded."""
+    is_quote: bool = False
+    """`message` is the provider's wording, which can quote the request."""
+    provider_code: str | None = None
+    """The provider's word for what happened, such as `server_error`: one word, never a sentence."""
 
     def without_quotes(self) -> "Failure":
-        """Return what may be logged and shown to operators: complaints about a request can quote its text."""
-        if self.kind not in _ABOUT_THE_REQUEST:
+        """Return what may be logged and shown to operators: no wording that can contain a prompt or an answer."""
+        if not self.is_quote:
             return self
-        return Failure(
-            kind=self.kind,
-            message="the provider's words can quote the request: they were told to the client only",
-            http_status=self.http_status,
-            retry_after_s=self.retry_after_s,
-        )
+        said = f"the provider said {self.provider_code!r}" if self.provider_code else "the provider gave no code"
+        return replace(self, message=f"{said}; its wording went to the client only", error_body=None, is_quote=False)
 
-
-_ABOUT_THE_REQUEST: frozenset[FailureKind] = frozenset(
-    {"client_error", "context_length_exceeded", "content_filtered", "model_not_found"}
-)
+    def scrubbed(self, secrets: Collection[str]) -> "Failure":
+        """Return the failure without any of `secrets`, wherever they were repeated."""
+        message, body, code = self.message, self.error_body, self.provider_code
+        for secret in secrets:
+            code = None if code and secret in code else code
+            message = message.replace(secret, "[redacted]")
+            body = body.replace(secret.encode(), b"[redacted]") if body is not None else None
+        return replace(self, message=message, error_body=body, provider_code=code)
 
 
 OutcomeKind = Literal["succeeded", "failed", "cancelled"]

@@ -289,6 +289,7 @@ class Attempt:
 
     def _fail(self, failure: Failure) -> None:
         if not self._is_settled:
+            failure = failure.scrubbed(self._options.provider.secrets)
             self._settle("failed", failure=failure)
             self._notify(Failed(self._id, failure))
 

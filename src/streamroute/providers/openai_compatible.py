@@ -1,6 +1,6 @@
 """A provider that speaks OpenAI Chat Completions, which is most of them: options in, HTTP requests out."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from streamroute import __version__
 from streamroute.core.request import ChatRequest
@@ -13,6 +13,8 @@ from streamroute.wire.openai_chat.stream import ChatStreamDecoder
 FORWARDED_HEADERS = frozenset({"openai-beta", "anthropic-beta", "traceparent", "tracestate"})
 """Client headers that providers may see, in lower case. Everything else stays here, credentials above all."""
 
+_SHORTEST_SECRET = 8
+"""Characters. Shorter values are placeholders (`none`, `local`) or no secrets, and would blank ordinary words."""
 _KEY_HEADERS = {"bearer": "Authorization", "api-key": "api-key", "x-api-key": "x-api-key"}
 
 
@@ -28,9 +30,16 @@ class OpenAICompatible:
             "User-Agent": f"streamroute/{__version__}",
             **options.headers,
         }
+        candidates = [options.api_key or "", *options.headers.values()]
+        self._secrets = tuple(each for each in candidates if len(each) >= _SHORTEST_SECRET)
         if options.api_key is not None and options.auth != "none":
             prefix = "Bearer " if options.auth == "bearer" else ""
             self._headers[_KEY_HEADERS[options.auth]] = prefix + options.api_key
+
+    @property
+    def secrets(self) -> Collection[str]:
+        """What providers must not get to repeat: the key, and the values of configured headers."""
+        return self._secrets
 
     def request(self, chat: ChatRequest, upstream: Upstream, forwarded: Mapping[str, str]) -> HttpRequest:
         """Write the HTTP request for one attempt; `forwarded` are client headers, already allow-listed."""

@@ -56,7 +56,7 @@ def decode_call(request: web.BaseRequest, body: bytes, *, id_: str, arrived_at: 
         request_id=id_,
         chat=decode_request(body),
         arrived_at=arrived_at,
-        forwarded={name: headers[name] for name in FORWARDED_HEADERS if name in headers},
+        forwarded={name: _forwardable(name, headers[name]) for name in FORWARDED_HEADERS if name in headers},
         timeout_s=_seconds(request, _TIMEOUT),
         first_token_timeout_s=_seconds(request, _TTFT_TIMEOUT),
         max_attempts=_attempts(request),
@@ -80,12 +80,19 @@ def _seconds(request: web.BaseRequest, names: tuple[str, ...]) -> float | None:
     return None
 
 
+def _forwardable(name: str, value: str) -> str:
+    """Return a header's value as it may be sent on; sending other bytes would fail, and count as a fault of the upstream."""
+    if not value.isascii():
+        raise RequestError(f"The header `{name}` must be ASCII.", code="invalid_header")
+    return value
+
+
 def _attempts(request: web.BaseRequest) -> int | None:
     value = request.headers.get(_MAX_ATTEMPTS)
     if value is None:
         return None
-    if not value.isdecimal() or not 1 <= int(value) <= 100:
-        raise RequestError(f"The header `{_MAX_ATTEMPTS}` must be an integer from 1 to 100; found {value!r}.")
+    if not value.isdecimal() or len(value) > 3 or not 1 <= int(value) <= 100:  # int() refuses thousands of digits
+        raise RequestError(f"The header `{_MAX_ATTEMPTS}` must be an integer from 1 to 100; found {value[:40]!r}.")
     return int(value)
 
 

@@ -89,6 +89,7 @@ class Connection(RequestHandler):
             f"{text}: {reason[0][:200]}" if reason else f"{text}.",
             type_="invalid_request_error" if status < 500 else "server_error",
         )
+        reply.headers["server"] = "streamroute"
         reply.force_close()
         return reply
 

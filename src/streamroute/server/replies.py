@@ -29,6 +29,8 @@ def error_reply(
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
     """Return an error object with all of OpenAI's four keys."""
+    # A message may quote bytes that are no UTF-8: aiohttp's parser written in Python lets them into paths and headers.
+    message = message.encode("utf-8", "backslashreplace").decode()
     body = encode_error(message, type_=type_, code=code, param=param)
     return web.Response(body=body, status=status, headers=headers, content_type="application/json")
 

@@ -85,7 +85,7 @@ class Site:
         if isinstance(request.protocol, Connection):
             request.protocol.headers_complete()
         id_ = request_id(request)
-        headers = {"x-request-id": id_, **self._cors.headers(request)}
+        headers = {"x-request-id": id_, "server": "streamroute", **self._cors.headers(request)}
         try:
             return await self._route(request, id_, headers)
         except RequestError as error:

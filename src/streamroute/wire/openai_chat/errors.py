@@ -51,6 +51,7 @@ _CONTEXT_MESSAGE = re.compile(
     r"|input (?:is|length).{0,40}(?:too long|exceed)|exceeds? the (?:model's )?(?:available )?context",
     re.IGNORECASE,
 )
+_WORD = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 # Keys that providers echo in their complaints: "Incorrect API key provided: sk-...abcd".
 _SECRET = re.compile(
     r"\b(?:sk|pk|gsk|xai|key|r8|hf|nvapi|csk|fw|pplx)[-_][A-Za-z0-9*_\-.]{6,}|AIza[A-Za-z0-9*_\-]{6,}|Bearer\s+\S+",
@@ -74,6 +75,8 @@ def read_error_response(status: int, body: bytes, *, retry_after_s: float | None
         http_status=status,
         retry_after_s=retry_after_s,
         error_body=_error_body(fields, message) if is_clients else None,
+        is_quote=True,
+        provider_code=_code_word(fields),
     )
 
 
@@ -88,7 +91,13 @@ def read_error_event(payload: Mapping[str, object]) -> Failure:
     message = _text(fields.get("message")) or "an error event without a message"
     if kind is None or kind == "client_error":
         kind = "context_length_exceeded" if _CONTEXT_MESSAGE.search(message) else "server_error"
-    return Failure(kind=kind, message=redact(message)[:_MAX_MESSAGE_CHARS], http_status=status)
+    return Failure(
+        kind=kind,
+        message=redact(message)[:_MAX_MESSAGE_CHARS],
+        http_status=status,
+        is_quote=True,
+        provider_code=_code_word(fields),
+    )
 
 
 def encode_error(
@@ -121,6 +130,15 @@ def _client_error_kind(fields: Mapping[str, object]) -> FailureKind:
     if kind in {"context_length_exceeded", "content_filtered", "quota_exhausted", "auth_failed", "model_not_found"}:
         return kind
     return "context_length_exceeded" if _CONTEXT_MESSAGE.search(_text(fields.get("message"))) else "client_error"
+
+
+def _code_word(fields: Mapping[str, object]) -> str | None:
+    """Return the error's code, or its type: one word, so that it cannot quote anything."""
+    for key in ("code", "type", "status"):
+        word = str(fields.get(key) or "")
+        if _WORD.fullmatch(word):
+            return redact(word)
+    return None
 
 
 def _word_kind(fields: Mapping[str, object]) -> FailureKind | None:
