@@ -121,10 +121,13 @@ class Reference:
             return
         has_usage = isinstance(payload.get("usage"), dict) and bool(payload["usage"])
         self.has_usage |= has_usage
-        if not has_usage or self.wants_usage:
-            self.forwarded.append((raw, payload))
-        elif payload["choices"]:
-            self.forwarded.append((b"", {**payload, "usage": None}))
+        if self.wants_usage:
+            self.forwarded.append((raw if b"\n" not in raw and raw.startswith(b"data:") else b"", payload))
+        elif payload["choices"] or not has_usage:
+            says_nothing = has_usage or payload.get("usage") is None
+            self.forwarded.append(
+                (b"", {key: each for key, each in payload.items() if key != "usage" or not says_nothing})
+            )
 
 
 def has_content(choice: dict[str, Any]) -> bool:

@@ -12,6 +12,7 @@ the wire. Three rules:
 
 import asyncio
 from collections.abc import Mapping
+from urllib.parse import quote
 
 from aiohttp import HttpVersion11, web
 
@@ -37,11 +38,16 @@ def answer_headers(head: AnswerHead) -> dict[str, str]:
         timing.append(f"connect;dur={head.connect_s * 1000:.2f}")
     timing.append(f"ttft;dur={head.ttft_s * 1000:.2f}")
     return {
-        "x-streamroute-upstream": head.upstream,
+        "x-streamroute-upstream": _header_value(head.upstream),
         "x-streamroute-provider": head.provider,
         "x-streamroute-attempts": str(head.attempts),
         "server-timing": ", ".join(timing),
     }
+
+
+def _header_value(text: str) -> str:
+    """Escape what would end a header or cannot be in one: `provider/model` is in the client's words."""
+    return text if text.isascii() and text.isprintable() else quote(text, safe="/:@")
 
 
 class Written(web.StreamResponse):

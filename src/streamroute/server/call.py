@@ -81,7 +81,7 @@ def _seconds(request: web.BaseRequest, names: tuple[str, ...]) -> float | None:
 
 
 def _forwardable(name: str, value: str) -> str:
-    """Return a header's value as it may be sent on; sending other bytes would fail, and count as a fault of the upstream."""
+    """Return a header value that may be sent on; other bytes would fail in sending, and count against the upstream."""
     if not value.isascii():
         raise RequestError(f"The header `{name}` must be ASCII.", code="invalid_header")
     return value

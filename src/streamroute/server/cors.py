@@ -28,6 +28,7 @@ class Cors:
         headers = self.headers(request)
         if headers:
             headers["access-control-allow-methods"] = "GET, POST, OPTIONS"
-            headers["access-control-allow-headers"] = request.headers.get("access-control-request-headers", "*")
+            asked = request.headers.get("access-control-request-headers", "*")
+            headers["access-control-allow-headers"] = asked if asked.isascii() else "*"
             headers["access-control-max-age"] = str(_MAX_AGE_S)
         return web.Response(status=204, headers=headers)

@@ -7,7 +7,7 @@ quote, backslash or control character, decodes too, and differs in its text only
 All other events are decoded in full. Rules:
 
 1. Only whole events leave; comments and `[DONE]` do not (the server writes its own), error events neither.
-2. Usage is read from wherever it stands; for clients that did not ask, it is taken out.
+2. Usage is read from wherever it stands; for clients that did not ask, it is taken out, `usage: null` included.
 3. A chunk makes progress when a delta carries something besides a role: text, reasoning, a tool call, a refusal.
 4. The stream is whole when each choice had a finish reason (or `[DONE]` came, for providers that send none).
 """
@@ -38,7 +38,10 @@ class ChatStreamDecoder:
 
     __slots__ = (
         "_choices",
-        "_ending", "_envelope_misses", "_finish_reason_optional", "_finished", "_prefix", "_splitter", "_suffix",
+        "_ending", "_envelope_misses", "_finish_reason_optional", "_finished",
+        "_is_verbatim",
+        "_out_ending",
+        "_out_prefix", "_prefix", "_splitter", "_suffix",
         "_wants_usage", "content_events", "error", "is_done", "malformed_events", "model", "usage",
     )  # fmt: skip
 
@@ -51,6 +54,8 @@ class ChatStreamDecoder:
         self._prefix: bytes | None = None
         self._suffix = b""
         self._ending = b""
+        self._out_prefix = self._out_ending = b""
+        self._is_verbatim = True
         self._envelope_misses = 0
         self.content_events = 0
         """Chunks that made progress."""
@@ -85,7 +90,7 @@ class ChatStreamDecoder:
             text = block[len(prefix) : -len(self._ending)]
             if text and not text.translate(None, _PLAIN):
                 self.content_events += 1
-                return block
+                return block if self._is_verbatim else b"%b%b%b" % (self._out_prefix, text, self._out_ending)
         return self._forward(self._splitter.feed(block))
 
     def close(self) -> bytes:
@@ -104,7 +109,7 @@ class ChatStreamDecoder:
                 text = event[len(prefix) : -len(suffix)]
                 if text and not text.translate(None, _PLAIN):
                     self.content_events += 1
-                    kept.append(event)
+                    kept.append(event if self._is_verbatim else self._without_null_usage(event))
                     continue
             checked = self._check(event)
             if checked is not None:
@@ -147,6 +152,9 @@ class ChatStreamDecoder:
         if not isinstance(choices, list) or not all(_is_choice(choice) for choice in choices):
             self.malformed_events += 1
             return None
+        if b"\n" in event or not event.startswith(b"data:"):
+            # Names, ids and whatever else stands around the data: clients need none of it, and some cannot read it.
+            event = b"data: " + data.replace(b"\n", b" ")
         self._read(chunk, choices, event)
         if self.error is not None:
             return None
@@ -173,16 +181,20 @@ class ChatStreamDecoder:
     def _without_usage(self, chunk: dict[str, object], choices: list[dict[str, object]], event: bytes) -> bytes | None:
         usage = read_usage(chunk.get("usage"))
         if usage is None:
-            return event
+            return event if self._wants_usage else self._without_null_usage(event)
         self.usage = usage
         if self._wants_usage:
             return event
         if not choices:
             return None
         try:
-            return b"data: " + write_json({**chunk, "usage": None})
+            return b"data: " + write_json({key: value for key, value in chunk.items() if key != "usage"})
         except ValueError:  # nested too deeply to be written again: usage too many beats text too little
             return event
+
+    def _without_null_usage(self, event: bytes) -> bytes:
+        """Take out the `usage: null` that OpenAI adds where usage is asked for. Within text the quotes are escaped."""
+        return event.replace(b',"usage":null', b"").replace(b', "usage": null', b"")
 
     def _learn(self, chunk: Mapping[str, object], choices: list[dict[str, object]], event: bytes) -> None:
         """Remember the envelope of a plain content chunk."""
@@ -206,6 +218,9 @@ class ChatStreamDecoder:
                 if event.find(needle, end) < 0:
                     self._prefix, self._suffix = event[:start], event[end:]
                     self._ending = self._suffix + b"\n\n"
+                    self._out_prefix = self._without_null_usage(self._prefix)
+                    self._out_ending = self._without_null_usage(self._ending)
+                    self._is_verbatim = self._wants_usage or event == self._without_null_usage(event)
                 return
 
 
