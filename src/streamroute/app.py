@@ -53,7 +53,7 @@ class App:
         self._rng = rng or random.Random()  # noqa: S311 - jitter, not secrets
         self._simulations: dict[ProviderName, tuple[SimulationOptions, SimulationServer]] = {}
         self._server: asyncio.Server | None = None
-        self._drained = False
+        self._listens_on = (config.server.host, config.server.port)
 
     async def __aenter__(self) -> Self:
         config = self.config
@@ -108,10 +108,10 @@ class App:
 
     async def reload(self, config: Config) -> None:
         """Take over a new configuration at once; what was learned of upstreams stays, running requests go on."""
-        if (config.server.host, config.server.port) != (self.config.server.host, self.config.server.port):
+        if (config.server.host, config.server.port) != self._listens_on:
             _log.warning("config.listen_needs_restart", listen=f"{config.server.host}:{config.server.port}")
         self.dispatcher.directory = await self._directory(config)
-        self.site.apply(replace(config.server, host=self.config.server.host, port=self.config.server.port))
+        self.site.apply(config.server)
         self.site.config_facts = _config_facts(config)
         self.config = config
         _log.info("config.reloaded", file=str(config.file), routes=list(config.routes))

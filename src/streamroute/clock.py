@@ -11,8 +11,13 @@ from datetime import UTC, datetime
 
 
 def now() -> float:
-    """Return monotonic seconds of the running event loop; raises RuntimeError outside of one."""
-    return asyncio.get_running_loop().time()
+    """Return monotonic seconds of the running event loop; raises RuntimeError outside of one.
+
+    uvloop's own clock is the system's monotonic one, but cut to milliseconds and read once a loop round: too coarse
+    for what takes microseconds, so there the system's is read.
+    """
+    loop = asyncio.get_running_loop()
+    return time.monotonic() if type(loop).__module__.startswith("uvloop") else loop.time()
 
 
 def wall() -> float:

@@ -30,6 +30,7 @@ class RequestError(StreamrouteError):
         code: str | None = None,
         param: str | None = None,
         type_: str = "invalid_request_error",
+        is_final: bool = False,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -37,6 +38,8 @@ class RequestError(StreamrouteError):
         self.code = code
         self.param = param
         self.type = type_
+        self.is_final = is_final
+        """Trying again cannot help, though the status says that it might."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

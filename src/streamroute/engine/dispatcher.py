@@ -1,7 +1,7 @@
 """One request, from what the client asked to the end of its answer: resolve, decide, plan, run, report."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import anyio
@@ -26,6 +26,7 @@ from streamroute.providers.transport import Transport
 from streamroute.telemetry.bus import Bus
 
 _JITTER_DRAWS = 4
+_NAMES_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +119,7 @@ class Dispatcher:
     def _decide(self, call: Call, catalog: Catalog) -> Decision:
         found = find_route(call.chat.model, catalog)
         if isinstance(found, Unknown):
-            raise _not_found(found)
+            raise _not_found(found, catalog.names())
         at = now()
         decision = decide(call.chat, *found, lambda upstream: self.board.standing(upstream, at))
         if not decision.candidates:
@@ -202,7 +203,7 @@ def _deadlines(route: Route, call: Call) -> Deadlines:
     return deadlines
 
 
-def _not_found(unknown: Unknown) -> RequestError:
+def _not_found(unknown: Unknown, names: Sequence[str]) -> RequestError:
     if unknown.disabled_because is not None:
         return RequestError(
             f"The model {unknown.name!r} is configured but disabled: {unknown.disabled_because}.",
@@ -210,11 +211,13 @@ def _not_found(unknown: Unknown) -> RequestError:
             code="model_disabled",
             param="model",
             type_="server_error",
+            is_final=True,
         )
     hint = f"Did you mean {unknown.nearest!r}? " if unknown.nearest is not None else ""
     return RequestError(
         f"The model {unknown.name!r} does not exist: it is no route, no upstream and no `provider/model`. "
-        f"{hint}`GET /v1/models` lists what there is.",
+        f"{hint}There are {', '.join(names[:_NAMES_SHOWN])}{', ...' if len(names) > _NAMES_SHOWN else ''}; "
+        "`GET /v1/models` lists them all.",
         status=404,
         code="model_not_found",
         param="model",

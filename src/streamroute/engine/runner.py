@@ -172,6 +172,7 @@ class Runner:
         head = AnswerHead(
             upstream=attempt.upstream.id,
             provider=attempt.upstream.provider,
+            is_simulated=attempt.upstream.is_simulated,
             attempts=len(self._attempts),
             route_s=self._route_s,
             connect_s=attempt.connect_s,

@@ -14,6 +14,8 @@ class AnswerHead:
 
     upstream: UpstreamId
     provider: ProviderName
+    is_simulated: bool
+    """The answer is made up."""
     attempts: int
     route_s: float
     """Deciding whom to ask."""

@@ -276,5 +276,11 @@ def _describe(error: BaseException) -> str:
     """Say what happened in one line, without the request's headers (aiohttp's errors can carry them)."""
     if isinstance(error, aiohttp.ClientResponseError | HttpProcessingError):
         return f"the response is not valid HTTP: {error.message.splitlines()[0][:200] if error.message else ''}"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"cannot connect to {error.host}:{error.port}: {error.os_error.strerror or error.os_error}"
+    if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
+        return "the provider closed the connection"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     text = str(error) or type(error).__name__
     return text.splitlines()[0][:300]

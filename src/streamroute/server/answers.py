@@ -37,7 +37,9 @@ def answer_headers(head: AnswerHead) -> dict[str, str]:
     if head.connect_s is not None:
         timing.append(f"connect;dur={head.connect_s * 1000:.2f}")
     timing.append(f"ttft;dur={head.ttft_s * 1000:.2f}")
+    made_up = {"x-streamroute-simulated": "true"} if head.is_simulated else {}
     return {
+        **made_up,
         "x-streamroute-upstream": _header_value(head.upstream),
         "x-streamroute-provider": head.provider,
         "x-streamroute-attempts": str(head.attempts),

@@ -16,7 +16,7 @@ from streamroute.server.options import ServerOptions
 from streamroute.wire.openai_chat.request import decode_request
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
-_TIMEOUT = ("x-streamroute-timeout", "x-litellm-timeout", "x-stainless-read-timeout")
+_TIMEOUT = ("x-streamroute-timeout", "x-litellm-timeout")
 _TTFT_TIMEOUT = ("x-streamroute-ttft-timeout", "x-litellm-stream-timeout")
 _MAX_ATTEMPTS = "x-streamroute-max-attempts"
 
@@ -73,8 +73,6 @@ def _seconds(request: web.BaseRequest, names: tuple[str, ...]) -> float | None:
         except ValueError:
             seconds = float("nan")
         if not 0 < seconds < float("inf"):
-            if name.startswith("x-stainless"):
-                continue  # the SDK's own note, not a wish of the client's
             raise RequestError(f"The header `{name}` must be a number of seconds above 0; found {value!r}.")
         return seconds
     return None

@@ -1,8 +1,8 @@
 """What a client is told when there is no whole answer: status, error object, and whether to try again.
 
 OpenAI's SDKs retry 408, 409, 429 and 5xx twice, honour `retry-after`, and obey `x-should-retry`. Once we have used
-up our own attempts we say `x-should-retry: false`, or attempts would multiply; a client that was refused before
-anyone was asked may come back after `retry-after`.
+up our own attempts we say `x-should-retry: false`, or attempts would multiply; a client may come back after
+`retry-after` where nobody could be asked, or somebody not yet.
 """
 
 import math
@@ -44,13 +44,18 @@ def failure_reply(fail: Fail, *, attempts: int, model: str) -> FailureReply:
         body = failure.error_body or encode_error(failure.message, type_="invalid_request_error", code=failure.kind)
         return FailureReply(status=failure.http_status or 400, body=body, headers=headers)
     status, type_, code = _classify(fail)
-    if attempts:
+    if attempts and not fail.skipped:
         headers["x-should-retry"] = "false"
     wait_s = _retry_after_s(fail) if status in {429, 503} else None
     if wait_s is not None:
         headers["retry-after"] = str(math.ceil(wait_s))
         headers["retry-after-ms"] = str(math.ceil(wait_s * 1000))
-    body = encode_error(_message(fail, model), type_=type_, code=code, details=[_detail(tried) for tried in fail.tried])
+    body = encode_error(
+        _message(fail, model),
+        type_=type_,
+        code=code,
+        details=[_detail(tried) for tried in (*fail.tried, *fail.skipped)],
+    )
     return FailureReply(status=status, body=body, headers=headers)
 
 
@@ -71,13 +76,19 @@ def _retry_after_s(fail: Fail) -> float | None:
 
 
 def _failures(fail: Fail) -> list[Failure]:
-    return [fail.failure, *(tried.failure for tried in fail.tried)]
+    return [fail.failure, *(tried.failure for tried in (*fail.tried, *fail.skipped))]
 
 
 def _message(fail: Fail, model: str) -> str:
+    if fail.failure.kind == "shutting_down":
+        return "The sidecar is shutting down; the answer is not whole." if fail.is_committed else "Shutting down."
+    if fail.is_committed:
+        last = fail.tried[-1] if fail.tried else None
+        cause = f"{last.upstream}: {_words(last.failure)}" if last is not None else fail.failure.message
+        return f"The answer broke off after its first token ({cause}). One that has begun is not moved elsewhere."
+    told = "; ".join(f"{each.upstream}: {_words(each.failure)}" for each in (*fail.tried, *fail.skipped))
     if not fail.tried:
-        return f"No upstream of {model!r} could be asked: {fail.failure.message}."
-    told = "; ".join(f"{tried.upstream}: {_words(tried.failure)}" for tried in fail.tried)
+        return f"No upstream of {model!r} could be asked: {told or fail.failure.message}."
     return f"No upstream of {model!r} gave a whole answer. Tried {len(fail.tried)}: {told}."
 
 

@@ -37,4 +37,7 @@ def error_reply(
 
 def refusal(error: RequestError) -> web.Response:
     """Return what a `RequestError` says."""
-    return error_reply(error.status, error.message, type_=error.type, code=error.code, param=error.param)
+    headers = {"x-should-retry": "false"} if error.is_final else None
+    return error_reply(
+        error.status, error.message, type_=error.type, code=error.code, param=error.param, headers=headers
+    )

@@ -47,6 +47,8 @@ def load_script(path: Path) -> Script:
         raise ConfigError([Problem(path="", message=message, file=str(path), line=error.lineno)]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError([Problem(path="", message=f"is not TOML: {error}", file=str(path))]) from error
+    if isinstance(decoded, dict):
+        decoded.setdefault("name", path.stem)
     return read_script(decoded, file=str(path))
 
 

@@ -42,7 +42,7 @@ class Finish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """One attempt that failed, for the error that a client reads."""
+    """One upstream that gave no whole answer, for the error that a client reads."""
 
     upstream: UpstreamId
     failure: Failure
@@ -54,6 +54,10 @@ class Fail:
 
     failure: Failure
     tried: tuple[Tried, ...] = ()
+    skipped: tuple[Tried, ...] = ()
+    """Upstreams that could not be asked yet, and why."""
+    is_committed: bool = False
+    """The client has part of an answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ class Failover:
                 return self._end(Abandon(), "client_gone")
             case ShutDown():
                 failure = Failure(kind="shutting_down", message="the sidecar is shutting down")
-                return self._end(Fail(failure=failure, tried=tuple(self._tried)), "shutting_down")
+                return self._end(self._fail(failure, now), "shutting_down")
             case ClientPaused():
                 if self._current is not None:
                     self._current.watchdog.paused()
@@ -175,9 +175,9 @@ class Failover:
             self._failed_domains.add(upstream.failure_domain)
         meaning = disposition(failure.kind)
         if self._is_committed or meaning.next_step in {"return", "stop"}:
-            return self._give_up(failure)
+            return self._give_up(failure, now)
         if self._attempts >= self._options.max_attempts:
-            return self._give_up(failure)
+            return self._give_up(failure, now)
         if meaning.next_step == "larger_context":
             self._keep_larger(upstream)
             return self._next(now, failure)
@@ -216,15 +216,13 @@ class Failover:
         for pool in (elsewhere, ready, askable):
             if pool:
                 return self._ask(pool[0], now, is_last_resort=not pool[0].is_ready)
-        return self._give_up(failure or self._blocked(now))
+        return self._give_up(failure or self._blocked(now), now)
 
     def _blocked(self, now: float) -> Failure:
-        waits_s = [each.standing.until - now for each in self._options.candidates if each.standing.until is not None]
-        return Failure(
-            kind="rate_limited" if self._options.candidates else "blocked",
-            message="every upstream must wait for its rate limit",
-            retry_after_s=min(waits_s, default=None),
-        )
+        if not self._options.candidates:
+            return Failure(kind="blocked", message="there is no upstream to ask")
+        soonest = min(self._untried, key=lambda each: each.standing.until or now)
+        return _must_wait(soonest, now)
 
     def _keep_larger(self, failed: Upstream) -> None:
         """Forget upstreams whose context is known to be no larger than the one that was too small."""
@@ -292,14 +290,29 @@ class Failover:
             self._tried.append(Tried(upstream=self._current.candidate.upstream.id, failure=failure))
             cancels.append(Cancel(self._current.attempt, "lost", failure))
             self._current = None
-        return [*cancels, *self._give_up(failure)]
+        return [*cancels, *self._give_up(failure, now)]
 
-    def _give_up(self, failure: Failure) -> Sequence[Command]:
+    def _give_up(self, failure: Failure, now: float) -> Sequence[Command]:
         self._is_over = True
-        return [Fail(failure=failure, tried=tuple(self._tried))]
+        return [self._fail(failure, now)]
+
+    def _fail(self, failure: Failure, now: float) -> Fail:
+        waiting = [each for each in self._untried if each.standing.kind == "rate_limited"]
+        return Fail(
+            failure=failure,
+            tried=tuple(self._tried),
+            skipped=tuple(Tried(upstream=each.upstream.id, failure=_must_wait(each, now)) for each in waiting),
+            is_committed=self._is_committed,
+        )
 
     def _end(self, last: Fail | Abandon, reason: CancelReason) -> Sequence[Command]:
         self._is_over = True
         if self._current is None:
             return [last]
         return [Cancel(self._current.attempt, reason), last]
+
+
+def _must_wait(candidate: Candidate, now: float) -> Failure:
+    wait_s = max(0.0, (candidate.standing.until or now) - now)
+    message = f"not asked: its rate limit ends in {wait_s:.1f} s"
+    return Failure(kind="rate_limited", message=message, retry_after_s=wait_s)

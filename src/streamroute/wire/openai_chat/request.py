@@ -99,7 +99,7 @@ def _has_image(messages: Sequence[Mapping[str, object]]) -> bool:
     for message in messages:
         content = message.get("content")
         if isinstance(content, list) and any(
-            isinstance(part, dict) and part.get("type") in {"image_url", "input_image", "image"} for part in content
+            isinstance(part, dict) and part.get("type") in ("image_url", "input_image", "image") for part in content
         ):
             return True
     return False
