@@ -1,4 +1,4 @@
-"""The ends of `streamroute serve` that are not in the manual: nothing configured, idle clients, a kill, a lost file."""
+"""`streamroute serve` under less usual circumstances: no keys, idle clients, kills, lost files, signals in a row."""
 
 import asyncio
 import os
@@ -91,3 +91,83 @@ async def test_a_lost_file_keeps_the_old_configuration(session: aiohttp.ClientSe
             await asyncio.to_thread(serve.wait_for_stderr, "config.reloaded")
             assert (await ask(session, serve)).status == 404
             assert (await ask(session, serve, model="talk")).is_done
+
+
+async def test_reloads_in_a_row_cost_no_answer(session: aiohttp.ClientSession) -> None:
+    """However often the file changes under load, also to rubbish and back, every answer is whole."""
+    async with SimulationServer(profile=Profile(tokens=8, tpot_s=0.002)) as provider:
+        good = config(provider)
+        with ServeProcess(good) as serve:
+
+            async def load() -> None:
+                for _ in range(12):
+                    assert (await ask(session, serve)).is_done
+
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(10):
+                    tasks.create_task(load())
+                for count in range(12):
+                    file = good.replace('model = "model-a"', f'model = "model-{count}"')
+                    serve.config_file.write_text(file if count % 3 else "version = [")
+                    serve.signal(signal.SIGHUP)
+                    pattern = "(?s)" + ".*".join([r"config\.reload"] * (count + 1))
+                    await asyncio.to_thread(serve.wait_for_stderr, pattern)
+        assert len(provider.log) == 120
+        assert len({record.model for record in provider.log}) > 1
+
+
+async def test_keys_can_be_asked_for_later(session: aiohttp.ClientSession) -> None:
+    """A reload that adds keys holds for the next request, also on connections that are open."""
+    async with SimulationServer(profile=Profile(tokens=3)) as provider:
+        with ServeProcess(config(provider), env={"CLIENT_KEY": "a-key-for-clients"}) as serve:
+            assert (await ask(session, serve)).status == 200
+            serve.config_file.write_text(config(provider) + '[server]\napi_keys = ["${CLIENT_KEY}"]\n')
+            serve.signal(signal.SIGHUP)
+            await asyncio.to_thread(serve.wait_for_stderr, "config.reloaded")
+            assert (await ask(session, serve)).status == 401
+            session.headers["authorization"] = "Bearer a-key-for-clients"
+            assert (await ask(session, serve)).status == 200
+
+
+@pytest.mark.parametrize(("timeout_s", "status"), [(30, 200), (0.05, 503)])
+async def test_whole_answers_and_the_drain(session: aiohttp.ClientSession, timeout_s: float, status: int) -> None:
+    """An answer that does not stream may finish too; one that takes too long is a 503, not a broken connection."""
+    async with SimulationServer(profile=Profile(tokens=30, tpot_s=0.01)) as provider:
+        with ServeProcess(f"{config(provider)}[server]\ndrain_timeout_s = {timeout_s}\n") as serve:
+            async with asyncio.TaskGroup() as tasks:
+                url = f"{serve.url}/v1/chat/completions"
+                asking = tasks.create_task(_whole(session, url))
+                await provider.wait_until(lambda: provider.in_flight == 1)
+                serve.signal(signal.SIGTERM)
+            answer = asking.result()
+            assert answer[0] == status
+            assert answer[1] == (None if status == 200 else "shutting_down")
+            assert await asyncio.to_thread(serve.wait, 5) == 0
+
+
+async def _whole(session: aiohttp.ClientSession, url: str) -> tuple[int, str | None]:
+    async with session.post(url, json={**ASK, "stream": False}) as response:
+        body = await response.json()
+    return response.status, body["error"]["code"] if "error" in body else None
+
+
+async def test_drain_delay(session: aiohttp.ClientSession) -> None:
+    """While load balancers take notice, `/readyz` says no and requests are still served."""
+    async with SimulationServer(profile=Profile(tokens=3)) as provider:
+        with ServeProcess(f"{config(provider)}[server]\ndrain_delay_s = 0.5\n") as serve:
+            serve.signal(signal.SIGTERM)
+            await asyncio.to_thread(serve.wait_for_stderr, "drain.started")
+            async with session.get(f"{serve.url}/readyz") as response:
+                assert response.status == 503
+            assert (await ask(session, serve)).is_done
+            assert await asyncio.to_thread(serve.wait, 5) == 0
+
+
+async def test_many_signals_at_once() -> None:
+    """Signals of every kind, none of them waited for, end in one clean exit."""
+    async with SimulationServer() as provider:
+        with ServeProcess(config(provider)) as serve:
+            for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+                serve.signal(number)
+            assert await asyncio.to_thread(serve.wait, 5) in {0, 130}
+            assert "Traceback" not in serve.stderr

@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import Annotated
 
 import anyio
+import orjson
 import structlog
 import typer
 
 from streamroute.app import App
 from streamroute.cli.event_loop import run_on_fast_loop
+from streamroute.clock import wall_iso
 from streamroute.config.load import load_config
 from streamroute.config.model import Config
 from streamroute.errors import ConfigError
-from streamroute.telemetry.logs import configure_logs
+from streamroute.telemetry.logs import configure_logs, is_console
 
 EXIT_UNAVAILABLE = 69
 EXIT_CONFIG = 78
@@ -115,24 +117,48 @@ def _load(file: Path | None, listen: str | None) -> Config:
 
 
 def _announce(app: App) -> None:
-    """Say where to point clients, and loudly where answers are made up."""
-    typer.echo(f"streamroute listens on {app.url}  (clients: {app.url}/v1, operators: {app.url}/status)", err=True)
-    config = app.config
+    """Say where to point clients, loudly where answers are made up, and what is missing; whatever the log level."""
+    config, url = app.config, app.url
+    _say(
+        config,
+        "serve.started",
+        f"streamroute listens on {url} (clients: {url}/v1, operators: {url}/status; configuration: {config.file})",
+        url=url,
+        config_file=str(config.file),
+    )
     made_up = [name for name, upstream in config.upstreams.items() if upstream.is_simulated]
     routes = [name for name, route in config.routes.items() if set(route.upstreams) & set(made_up)]
     if routes:
-        plural = "s are" if len(routes) > 1 else " is"
-        typer.secho(
-            f"SIMULATED: the route{plural} served by embedded simulated providers: {', '.join(routes)}. "
-            "Every answer is made up. Set a provider's key (such as OPENAI_API_KEY) to get real ones.",
-            err=True,
-            bold=True,
-            fg=typer.colors.YELLOW,
+        _say(
+            config,
+            "serve.simulated",
+            f"SIMULATED: answers of {', '.join(routes)} are made up, by embedded simulated providers. "
+            "Set a provider's key (such as OPENAI_API_KEY) to get real ones.",
+            routes=routes,
         )
+    for name, route in config.routes.items():
+        if len(route.upstreams) == 1:
+            _say(
+                config,
+                "serve.route_has_one_upstream",
+                f"route {name} has one upstream, {route.upstreams[0]}: there is nothing to fail over to",
+                route=name,
+            )
     for each in config.disabled:
         if each.kind == "provider":
-            typer.echo(f"disabled provider {each.name}: {each.reason}", err=True)
+            text = f"disabled provider {each.name}: {each.reason}"
+            _say(config, "serve.provider_disabled", text, provider=each.name, reason=each.reason)
     sys.stderr.flush()
+
+
+def _say(config: Config, event: str, text: str, **facts: object) -> None:
+    """Write to stderr what belongs to the start, in the form of the log."""
+    if is_console(config.log.format):
+        loud = event == "serve.simulated"
+        typer.secho(text, err=True, bold=loud, fg=typer.colors.YELLOW if loud else None)
+    else:
+        line = {"event": event, "level": "info", "timestamp": wall_iso(), "message": text, **facts}
+        typer.echo(orjson.dumps(line), err=True)
 
 
 def _print_problems(error: ConfigError) -> None:

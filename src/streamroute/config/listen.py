@@ -55,7 +55,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _address(draft: Draft, listen: str) -> tuple[str, int]:
-    match = _LISTEN.fullmatch(listen)
+    match = _LISTEN.fullmatch(f"127.0.0.1:{listen}" if listen.isdecimal() else listen)
     if not match or int(match["port"]) > _MAX_PORT:
         draft.report(("server", "listen"), 'expected "HOST:PORT" with a port of 0..65535, such as "127.0.0.1:8700"')
         return "", 0

@@ -27,7 +27,7 @@ from streamroute.providers.options import ProviderOptions
 from streamroute.server.options import ServerOptions
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*")
-_AT_LINE = re.compile(r"\(at line (\d+), column \d+\)")
+_AT_LINE = re.compile(r"\(at line (\d+), (column \d+)\)")
 _NAMED_TABLES = ("providers", "upstreams", "routes")
 
 
@@ -78,7 +78,8 @@ def _read(file: FilePath) -> Draft:
     except tomllib.TOMLDecodeError as error:
         at = _AT_LINE.search(str(error))
         line = int(at.group(1)) if at else text.count("\n") + 1
-        message = f"not valid TOML: {_AT_LINE.sub('', str(error)).strip()}"
+        column = f" (at {at.group(2)})" if at else ""
+        message = f"not valid TOML: {_AT_LINE.sub('', str(error)).strip()}{column}"
         problem = Problem(path="", message=message, file=str(file), line=line)
     if problem is not None:
         raise ConfigError([problem])  # outside of the handlers: their exceptions hold the text

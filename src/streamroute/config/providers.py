@@ -50,7 +50,7 @@ def build_provider(
     )
 
 
-_ALL_KINDS = "; see docs/reference/providers.md for all kinds"
+_ALL_KINDS = f"; kinds are {', '.join(PRESETS)}"
 
 
 def _base_url(draft: Draft, name: str, table: ProviderTable, preset: Preset) -> str:

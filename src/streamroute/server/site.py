@@ -142,9 +142,14 @@ class Site:
                 "ping": None,
                 "config": None,
                 "routes": None if routes else "no route has an enabled upstream",
+                # Not a failure, but an operator who looks closely should see it.
+                **({"routes (SIMULATED answers)": None} if self._is_simulated() else {}),
                 "draining": "the sidecar is shutting down" if self.is_draining else None,
             },
         )
+
+    def _is_simulated(self) -> bool:
+        return any(upstream.is_simulated for upstream in self.dispatcher.directory.catalog.upstreams.values())
 
     async def _status(self, request: web.BaseRequest, id_: str, headers: dict[str, str]) -> web.Response:
         return json_reply(status_document(self), headers={**headers, "Cache-Control": "no-store"})

@@ -25,10 +25,10 @@ def configure_logs(level: LogLevel = "info", format_: LogFormat = "auto") -> Non
     global _is_debugging  # noqa: PLW0603 - logging is the process's, like structlog's own configuration
     _is_debugging = level == "debug"
     # Tracebacks are plain: the pretty ones show local variables, and those hold keys and prompts.
-    is_console = sys.stderr.isatty() if format_ == "auto" else format_ == "console"
+    for_people = is_console(format_)
     renderer: structlog.types.Processor = (
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-        if is_console
+        if for_people
         else structlog.processors.JSONRenderer()
     )
     processors: list[structlog.types.Processor] = [
@@ -36,7 +36,7 @@ def configure_logs(level: LogLevel = "info", format_: LogFormat = "auto") -> Non
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    if not is_console:
+    if not for_people:
         processors.append(structlog.processors.format_exc_info)
     structlog.configure(
         processors=[*processors, renderer],
@@ -44,6 +44,11 @@ def configure_logs(level: LogLevel = "info", format_: LogFormat = "auto") -> Non
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+def is_console(format_: LogFormat) -> bool:
+    """Return whether lines are for people: on a terminal, or because somebody said so."""
+    return sys.stderr.isatty() if format_ == "auto" else format_ == "console"
 
 
 def log_observation(observation: Observation) -> None:
