@@ -123,7 +123,7 @@ class App:
         _log.info("drain.started", in_flight=self.dispatcher.in_flight, timeout_s=options.drain_timeout_s)
         with anyio.move_on_after(options.drain_delay_s):
             await anyio.sleep_forever()
-        self.site.is_closed = True
+        self.dispatcher.is_closed = True
         deadline = now() + options.drain_timeout_s
         with anyio.move_on_at(deadline):
             await self.dispatcher.idle()
@@ -131,11 +131,13 @@ class App:
         self.stop_requests()
         with anyio.move_on_after(CLOSE_TIMEOUT_S):
             await self.dispatcher.idle()
+        with anyio.move_on_at(max(deadline, now() + CLOSE_TIMEOUT_S)):
+            await self._protocols.flushed()
         _log.info("drain.ended", cut=cut)
 
     def stop_requests(self) -> None:
         """End every live request now, with an error event that says why."""
-        self.site.is_draining = self.site.is_closed = True
+        self.site.is_draining = self.dispatcher.is_closed = True
         self.dispatcher.shut_down()
 
     async def _directory(self, config: Config) -> Directory:

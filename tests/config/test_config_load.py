@@ -177,7 +177,7 @@ AT = LINES + 1
             {},
             f"c.toml:{AT + 2}: providers.p.base_url: put your own resource in place of RESOURCE",
         ),
-        ("[server]\nlisten = '8700'\n", {}, f'c.toml:{AT + 1}: server.listen: expected "HOST:PORT"'),
+        ("[server]\nlisten = 'here'\n", {}, f'c.toml:{AT + 1}: server.listen: expected "HOST:PORT"'),
         ("[server]\nlisten = 'a:70000'\n", {}, f'c.toml:{AT + 1}: server.listen: expected "HOST:PORT"'),
         (
             "[server]\nlisten = '0.0.0.0:80'\n",

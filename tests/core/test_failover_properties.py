@@ -20,7 +20,7 @@ from streamroute.core.execution.events import (
     ShutDown,
     Succeeded,
 )
-from streamroute.core.execution.failover import Failover, FailoverOptions
+from streamroute.core.execution.failover import STALE_RETRIES, Failover, FailoverOptions
 from streamroute.core.health.board import Standing
 from streamroute.core.outcome import Failure, FailureKind
 from streamroute.core.upstream import Deadlines, RetryOptions
@@ -135,7 +135,7 @@ def test_whatever_happens(plan: Failover, script: list[tuple[str, float, int, in
 
     And a deadline that was answered is not due again: a runner must not spin.
     """
-    auditor = Auditor(plan._options.max_attempts)
+    auditor = Auditor(plan._options.max_attempts + STALE_RETRIES * len(plan._options.candidates))
     now = 0.0
     auditor.check(plan.start(now))
     for what, wait_s, which, offset, failure in script:
@@ -159,7 +159,7 @@ def test_whatever_happens(plan: Failover, script: list[tuple[str, float, int, in
 @given(plan=plans, answers=st.lists(failures, max_size=12))
 def test_it_always_ends(plan: Failover, answers: list[Failure]) -> None:
     """When every attempt fails or nothing ever happens, there is an end, and by the total deadline at the latest."""
-    auditor = Auditor(plan._options.max_attempts)
+    auditor = Auditor(plan._options.max_attempts + STALE_RETRIES * len(plan._options.candidates))
     now = 0.0
     auditor.check(plan.start(now))
     for failure in answers:

@@ -122,7 +122,7 @@ def test_the_decision_explains_itself() -> None:
         request(uses_vision=True), CHAT, (BACKUP, blind, FAST), lambda each: resting if each is FAST else READY
     )
     assert [(each.upstream, each.standing) for each in decision.candidates] == [(BACKUP, READY), (FAST, resting)]
-    assert [each.is_ready for each in decision.candidates] == [True, False]
+    assert [each.is_ready_at(0.0) for each in decision.candidates] == [True, False]
     assert decision.rejected == (Rejected(upstream=UpstreamId("blind"), reason="it does not take images"),)
     assert decision.route is CHAT
 

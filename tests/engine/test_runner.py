@@ -191,3 +191,23 @@ async def test_client_timeout_header_shortens_the_total() -> None:
     async with Rig.of(NoResponse(), deadlines=QUICK) as rig:
         reply = await rig.ask(stream=True, headers={"x-streamroute-timeout": "0.05"})
         assert (reply.status, reply.error and reply.error["code"]) == (503, "total_timeout")
+
+
+class BrokenSink(Collector):
+    """A sink with a defect."""
+
+    def begin(self, head: AnswerHead) -> None:
+        raise RuntimeError("a defect")
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
+async def test_a_defect_of_ours_does_not_look_like_an_answer(stream: bool) -> None:
+    """After an unexpected exception nothing more is performed: no end of an answer that was never delivered."""
+    async with Rig.of(None) as rig:
+        sink = BrokenSink()
+        with pytest.raises(ExceptionGroup):
+            await rig.app.dispatcher.dispatch(call_of(stream=stream), sink)
+        assert not sink.is_finished
+        assert sink.data == b""
+        await rig.settled()
+        assert rig.in_flight() == [0]

@@ -106,13 +106,13 @@ async def test_requests() -> None:
 
 
 async def test_labels_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Names that clients make up end in `other`; those that were there before keep theirs."""
+    """Names that clients make up (`provider/model`) end in `other`; configured ones keep theirs."""
     monkeypatch.setattr(attempts_module, "MAX_UPSTREAM_LABELS", 2)
     monkeypatch.setattr(requests_module, "MAX_ROUTE_LABELS", 2)
-    names = ["a", "b", "c", "d", "a"]
+    names = ["p/a", "p/b", "p/c", "p/d", "p/a"]
     metrics = fed(*(attempt(upstream(name)) for name in names), *(request(route=name) for name in names))
     _, values = await exposed(metrics)
-    for upstream_name, count in (("a", 2), ("b", 1), ("other", 2)):
+    for upstream_name, count in (("p/a", 2), ("p/b", 1), ("other", 2)):
         labels = {"provider": "lab", "upstream": upstream_name, "outcome": "succeeded", "kind": ""}
         assert values[of("streamroute_attempts_total", **labels)] == count
         assert values[of("streamroute_requests_total", route=upstream_name, outcome="succeeded", kind="")] == count

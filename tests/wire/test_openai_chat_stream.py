@@ -265,12 +265,23 @@ def test_several_lines_of_data_are_one_chunk() -> None:
     assert (facts["content_events"], facts["malformed_events"]) == (1, 0)
 
 
-def test_oversized_events_are_counted_as_malformed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An event beyond the limit is dropped and appears in the count."""
+def test_an_oversized_event_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have been a picture: without it the answer would only look whole."""
     monkeypatch.setattr("streamroute.wire.sse.MAX_EVENT_BYTES", 1000)
-    out, facts = run(ChatStreamDecoder(), [stream(text("a"), text("x" * 2000), *HELLO)])
-    assert out == stream(text("a"), *HELLO)
-    assert facts["malformed_events"] == 1
+    decoder = ChatStreamDecoder()
+    for block in (stream(text("a")), stream(text("é" * 2000)), stream(*HELLO)):
+        decoder.feed(block)
+    assert decoder.error is not None
+    assert decoder.error.kind == "malformed"
+
+
+@pytest.mark.parametrize("reason", ["insufficient_system_resource", "abort"])
+def test_silence_that_nothing_explains(reason: str) -> None:
+    """A finish reason that is no reason for silence does not make an answer of it."""
+    decoder = ChatStreamDecoder()
+    decoder.feed(stream(chunk(finish=reason), DONE))
+    assert decoder.is_whole
+    assert decoder.is_empty
 
 
 def test_half_an_emoji_is_text() -> None:

@@ -105,10 +105,12 @@ async def _reload(app: App, file: Path | None, listen: str | None) -> None:
     """Replace the configuration, or keep the old one and say why."""
     try:
         config = _load(file, listen)
-        configure_logs(config.log.level, config.log.format)
         await app.reload(config)
+        configure_logs(config.log.level, config.log.format)
     except ConfigError as error:
         _log.error("config.reload_refused", problems=[str(problem) for problem in error.problems])
+    except Exception:  # noqa: BLE001 - whatever it is, the old configuration goes on serving
+        _log.exception("config.reload_refused")
 
 
 def _load(file: Path | None, listen: str | None) -> Config:

@@ -73,6 +73,8 @@ def _read(file: FilePath) -> Draft:
         tree = tomllib.loads(text, parse_float=Decimal)
     except OSError as error:
         problem = Problem(path="", message=f"cannot be read: {error.strerror}", file=str(file))
+    except RecursionError:
+        problem = Problem(path="", message="is nested too deeply", file=str(file))
     except UnicodeDecodeError:
         problem = Problem(path="", message="is not UTF-8 text", file=str(file))
     except tomllib.TOMLDecodeError as error:

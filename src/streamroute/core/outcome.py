@@ -49,6 +49,8 @@ class Failure:
     """What the provider asked us to wait, in seconds from when it was received; capped by who parsed it."""
     error_body: bytes | None = None
     """The provider's error in its own wire format, for failures that are the client's; bounded."""
+    is_clients_limit: bool = False
+    """A deadline that the client had set passed: no evidence against the upstream."""
     is_quote: bool = False
     """`message` is the provider's wording, which can quote the request."""
     provider_code: str | None = None

@@ -127,13 +127,22 @@ class Attempt:
         self._exchange.abort()
 
     def report_progress(self) -> None:
-        """Tell the plan of progress since the last time; a stream that is whole but does not end, has ended."""
-        if self._decoder is not None and self._decoder.is_whole and not self._is_settled:
-            self._conclude_stream()
-            self._exchange.abort()
-        elif self._progress_at > self._reported_progress_at:
+        """Tell the plan of progress since the last time."""
+        if self._progress_at > self._reported_progress_at and not self._is_settled:
             self._reported_progress_at = self._progress_at
             self._notify(Progressed(self._id, self._progress_at))
+
+    def conclude(self) -> None:
+        """Judge by what is known, now that a deadline has passed: a stream that is whole but does not end has ended,
+        and an error status has said enough though its body drips."""
+        if self._is_settled:
+            return
+        if self._decoder is not None and self._decoder.is_whole:
+            self._conclude_stream()
+            self._exchange.abort()
+        elif self._head is not None and self._head.status != 200:
+            self._fail_by_status()
+            self._exchange.abort()
 
     def pause(self) -> None:
         """Stop reading: the client is slow."""
@@ -163,7 +172,7 @@ class Attempt:
             is_json = head.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
             if self._options.chat.stream and not is_json:
                 self._decoder = self._options.provider.decoder(self._options.chat)
-            self._tell(HeadReceived(self._id))
+        self._tell(HeadReceived(self._id))
 
     def on_body(self, data: bytes) -> None:
         """See `ExchangeHandler`. This is the data path."""
@@ -179,6 +188,8 @@ class Attempt:
             if decoder.content_events != self._content_events:
                 self._content_events = decoder.content_events
                 self._progress_at = now()
+            elif block and decoder.is_whole:
+                self._progress_at = now()  # the finish reason, and the usage that follows it
             if block:
                 self._write(block)
         elif decoder.error is None:
@@ -232,8 +243,9 @@ class Attempt:
     def _collect(self, data: bytes) -> None:
         self._held.append(data)
         self._held_bytes += len(data)
-        self._progress_at = now()
         is_error = self._head is not None and self._head.status != 200
+        if not is_error and not self._options.chat.stream:
+            self._progress_at = now()
         if is_error and self._held_bytes > MAX_ERROR_BYTES:
             self._fail_by_status()
             self._exchange.abort()

@@ -66,6 +66,8 @@ class Dispatcher:
         self._rng = rng
         self._running: set[Runner] = set()
         self._idle = anyio.Event()
+        self.is_closed = False
+        """New calls are refused: the process is about to stop."""
 
     @property
     def in_flight(self) -> int:
@@ -88,6 +90,8 @@ class Dispatcher:
 
         Raises RequestError, before anything reached the sink, where nobody can serve the call as it is.
         """
+        if self.is_closed:
+            raise RequestError("The sidecar is shutting down.", status=503, code="shutting_down", type_="server_error")
         directory = self.directory
         decision = self._decide(call, directory.catalog)
         options = FailoverOptions(
@@ -96,6 +100,7 @@ class Dispatcher:
             arrived_at=call.arrived_at,
             deadlines=_deadlines(decision.route, call),
             retry=decision.route.retry,
+            client_limits=_client_limits(decision.route, call),
             jitter=tuple(self._rng.random() for _ in range(_JITTER_DRAWS)),
         )
         if call.max_attempts is not None:
@@ -201,6 +206,12 @@ def _deadlines(route: Route, call: Call) -> Deadlines:
     if call.first_token_timeout_s is not None:
         deadlines = replace(deadlines, first_token_s=min(deadlines.first_token_s, call.first_token_timeout_s))
     return deadlines
+
+
+def _client_limits(route: Route, call: Call) -> frozenset[FailureKind]:
+    wished = call.first_token_timeout_s
+    is_shorter = wished is not None and wished < route.deadlines.first_token_s
+    return frozenset({"first_token_timeout"}) if is_shorter else frozenset()
 
 
 def _not_found(unknown: Unknown, names: Sequence[str]) -> RequestError:

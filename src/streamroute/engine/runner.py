@@ -115,6 +115,8 @@ class Runner:
         self._ask_plan(partial(self._plan.handle, event))
 
     def _ask_plan(self, question: Callable[[float], Sequence[Command]]) -> None:
+        if self._over.done():
+            return
         self._inbox.append(question)
         if self._is_feeding:
             return
@@ -124,11 +126,11 @@ class Runner:
                 for command in self._inbox.popleft()(now()):
                     self._perform(command)
         except Exception as error:
-            # A defect of ours: end the request with it instead of leaving the client without an answer.
-            if not self._over.done():
-                self._over.set_exception(error)
-            else:
+            # A defect of ours: end the request with it, and let nothing that was still to be done look like an answer.
+            self._inbox.clear()
+            if self._over.done():
                 raise
+            self._over.set_exception(error)
         finally:
             self._is_feeding = False
         self._arm()
@@ -198,8 +200,13 @@ class Runner:
         self._timer = None
         if self._over.done():
             return
-        for attempt in list(self._attempts.values()):
+        attempts = list(self._attempts.values())
+        for attempt in attempts:
             attempt.report_progress()
+        due = self._plan.next_deadline()
+        if due is not None and due <= now():
+            for attempt in attempts:
+                attempt.conclude()
         self._ask_plan(self._plan.on_deadline)
 
     def _disarm(self) -> None:

@@ -107,9 +107,15 @@ class StreamAnswer:
         """Let go of the connection, on every path."""
         if isinstance(self._connection, Connection):
             self._connection.answer = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+            self._connection.watch_unsent()
+        self._stop_timer()
+
+    def break_off(self) -> bool:
+        """End at once after a defect of ours; return whether anything had been sent, and so nothing more can be."""
+        if self._is_started and self._transport is not None:
+            self._is_kept_alive = False
+            self._transport.abort()  # a body without its end is the one thing that no client takes for whole
+        return self._is_started
 
     # -- AnswerSink
 
@@ -172,9 +178,15 @@ class StreamAnswer:
         self._pending = ("HTTP/1.1 200 OK\r\n" + "\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
     def _last(self, data: bytes) -> None:
+        self._stop_timer()
         self.write(data)
         if self._is_chunked and self._transport is not None and not self._transport.is_closing():
             self._transport.write(b"0\r\n\r\n")
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _on_silence(self) -> None:
         now = self._loop.time()

@@ -1,5 +1,6 @@
 """`POST /v1/chat/completions`: the meeting point of one HTTP request and one dispatched call."""
 
+import structlog
 from aiohttp import web
 
 from streamroute.clock import now
@@ -8,6 +9,8 @@ from streamroute.server.answers import StreamAnswer, WholeAnswer, answer_headers
 from streamroute.server.call import decode_call, read_body
 from streamroute.server.failure import FailureReply
 from streamroute.server.options import ServerOptions
+
+_log = structlog.get_logger(__name__)
 
 
 class ChatHandler:
@@ -29,6 +32,10 @@ class ChatHandler:
         answer.open()
         try:
             await self._dispatcher.dispatch(call, answer)
+        except Exception:
+            if not answer.break_off():
+                raise
+            _log.exception("request.broke", request_id=call.request_id)
         finally:
             answer.close()
         return answer.reply if answer.failure is None else _reply(answer.failure, headers)

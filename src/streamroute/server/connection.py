@@ -9,6 +9,7 @@
 import asyncio
 from typing import Any, Protocol, cast
 
+import anyio
 import structlog
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
@@ -17,6 +18,9 @@ from streamroute.server.replies import error_reply
 
 _log = structlog.get_logger(__name__)
 
+CLIENT_STALL_S = 60.0
+"""How long a client may take nothing of what waits for it before its connection is cut: nginx's `send_timeout`."""
+_FLUSH_POLL_S = 0.02
 KEEPALIVE_TIMEOUT_S = 75.0
 """How long an idle connection is kept: nginx's `keepalive_timeout`."""
 
@@ -41,6 +45,8 @@ class Connection(RequestHandler):
         self._header_timeout_s = header_timeout_s
         self._write_buffer_bytes = write_buffer_bytes
         self._header_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+        self._unsent_at_check = 0
         self.answer: Throttled | None = None
         """The streamed answer in progress, if there is one."""
 
@@ -53,6 +59,8 @@ class Connection(RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """See `asyncio.Protocol`."""
         self.headers_complete()
+        if self._write_timer is not None:
+            self._write_timer.cancel()
         super().connection_lost(exc)
 
     def headers_complete(self) -> None:
@@ -64,8 +72,27 @@ class Connection(RequestHandler):
     def pause_writing(self) -> None:
         """See `asyncio.Protocol`."""
         super().pause_writing()
+        self.watch_unsent()
         if self.answer is not None:
             self.answer.on_client_slow()
+
+    def watch_unsent(self) -> None:
+        """See to it that what waits for the client does not wait for ever; call when something may be left unsent."""
+        if self._write_timer is None and self.unsent_bytes > 0:
+            self._unsent_at_check = self.unsent_bytes
+            self._write_timer = self._loop.call_later(CLIENT_STALL_S, self._on_write_timer)
+
+    @property
+    def unsent_bytes(self) -> int:
+        """What the transport still holds for the client."""
+        return self.transport.get_write_buffer_size() if self.transport is not None else 0
+
+    def _on_write_timer(self) -> None:
+        self._write_timer = None
+        if self.transport is not None and self.unsent_bytes >= self._unsent_at_check:
+            self.transport.abort()
+        else:
+            self.watch_unsent()
 
     def resume_writing(self) -> None:
         """See `asyncio.Protocol`."""
@@ -122,6 +149,12 @@ class ConnectionServer(web.Server):
             access_log=None,
             lingering_time=2.0,
         )
+
+    async def flushed(self) -> None:
+        """Return once every client has been sent what was written for it."""
+        # Transports tell when they run full, not when they are empty.
+        while any(isinstance(each, Connection) and each.unsent_bytes for each in self.connections):  # noqa: ASYNC110
+            await anyio.sleep(_FLUSH_POLL_S)
 
     def _request(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
         return web.BaseRequest(

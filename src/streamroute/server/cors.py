@@ -23,6 +23,14 @@ class Cors:
         allowed = "*" if "*" in self._origins else origin
         return {"access-control-allow-origin": allowed, "access-control-expose-headers": _EXPOSED, "vary": "origin"}
 
+    def refuses(self, request: web.BaseRequest) -> bool:
+        """Return whether the request comes from a web page of an origin that is not configured.
+
+        A page can send a POST without a preflight and spend the user's money without reading the reply.
+        """
+        origin = request.headers.get("origin")
+        return origin is not None and not self._origins & {origin, "*"}
+
     def preflight(self, request: web.BaseRequest) -> web.Response:
         """Answer an OPTIONS request."""
         headers = self.headers(request)

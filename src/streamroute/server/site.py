@@ -48,8 +48,6 @@ class Site:
         """Where the configuration came from and when it was last loaded, for `/status`."""
         self.is_draining = False
         """No new request should come here: `/readyz` says so."""
-        self.is_closed = False
-        """New requests are refused."""
         self._metrics = metrics
         self._bus = bus
         self._client_paths: dict[tuple[str, str], Handler] = {}
@@ -120,8 +118,12 @@ class Site:
             allowed = [method for method, known in self._client_paths if known == path]
             raise _wrong_method(request, *allowed) if allowed else _no_such_path(request)
         self._keys.check(request)
-        if self.is_closed:
-            raise RequestError("The sidecar is shutting down.", status=503, code="shutting_down", type_="server_error")
+        if request.method == "POST" and not self.options.api_keys and self._cors.refuses(request):
+            raise RequestError(
+                f"Web pages of {request.headers['origin'][:200]!r} may not call: add it to `server.cors_origins`.",
+                status=403,
+                code="origin_not_allowed",
+            )
         return await handler(request, id_, headers)
 
     async def _list_models(self, request: web.BaseRequest, id_: str, headers: dict[str, str]) -> web.Response:

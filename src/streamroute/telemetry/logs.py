@@ -4,9 +4,11 @@ One event per fact, dotted and in the past tense; values as keys with units. inf
 client saw; warning: degraded but served; debug: each attempt and request.
 """
 
+import contextlib
+import io
 import logging
 import sys
-from typing import Literal
+from typing import Literal, TextIO, cast
 
 import structlog
 
@@ -41,9 +43,24 @@ def configure_logs(level: LogLevel = "info", format_: LogFormat = "auto") -> Non
     structlog.configure(
         processors=[*processors, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Stderr())),
         cache_logger_on_first_use=False,
     )
+
+
+class _Stderr(io.TextIOBase):
+    """Standard error, whose reader may be gone (`serve 2>&1 | head`): no answer depends on a log line."""
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what can be flushed."""
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
 
 
 def is_console(format_: LogFormat) -> bool:

@@ -5,11 +5,12 @@ Lines may end in LF, CR or CRLF, a leading byte order mark is dropped, an empty 
 
 - an event that the end of the stream cuts off is handed over by `EventSplitter.close`, not discarded: some providers
   omit the last empty line, and the caller tells whether what it got is whole;
-- events longer than `MAX_EVENT_BYTES` are dropped as a whole and counted, so that memory stays bounded.
+- events longer than `MAX_EVENT_BYTES` are not kept, so that memory stays bounded, but counted: to the caller they mean
+  that something is missing.
 """
 
-MAX_EVENT_BYTES = 1 << 20
-"""1 MiB: the largest event of 1,600 recorded streams is 40 KiB; a base64 image in one event fits."""
+MAX_EVENT_BYTES = 32 << 20
+"""32 MiB: several images in base64 in one event, and half of what a whole answer may have."""
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -20,7 +21,7 @@ class EventSplitter:
     __slots__ = ("_after_cr", "_buffer", "_is_skipping", "_is_start", "oversized_events")
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._buffer = bytearray()  # appended to in place: a large event comes in a thousand blocks
         self._after_cr = False
         self._is_start = True
         self._is_skipping = False
@@ -33,24 +34,24 @@ class EventSplitter:
 
     def feed(self, block: bytes) -> list[bytes]:
         """Return the events that `block` completes: raw lines joined by LF, without the empty line, never empty."""
-        if self.is_between_events and _is_plain(block):
+        if self.is_between_events and len(block) <= MAX_EVENT_BYTES and _is_plain(block):
             return block[:-2].split(b"\n\n")  # whole events and nothing else: what most blocks are
         if self._after_cr or b"\r" in block:
             block = self._normalised(block)
         if self._is_start:
             block = self._without_bom(block)
-        buffer = self._buffer
+        held = self._buffer
         # The end of an event can only touch the new bytes: never search the old ones again.
-        searched_to = max(0, len(buffer) - 1)
-        buffer = buffer + block if buffer else block
-        end = buffer.rfind(b"\n\n", searched_to)
+        searched_to = max(0, len(held) - 1)
+        held += block
+        end = held.rfind(b"\n\n", searched_to)
         if end < 0:
-            self._buffer = buffer
-            if len(buffer) > MAX_EVENT_BYTES and len(buffer.strip(b"\n")) > MAX_EVENT_BYTES:
-                self._buffer = buffer[-1:]
+            if len(held) > MAX_EVENT_BYTES and len(held.strip(b"\n")) > MAX_EVENT_BYTES:
+                del held[:-1]
                 self._is_skipping = True
             return []
-        self._buffer = buffer[end + 2 :]
+        buffer = bytes(held)
+        del held[: end + 2]
         events = buffer[:end].split(b"\n\n")
         if self._is_skipping:
             self._is_skipping = False
@@ -62,7 +63,8 @@ class EventSplitter:
 
     def close(self) -> list[bytes]:
         """Return the event that the end of the stream left without its empty line, if there is one."""
-        event, self._buffer = self._buffer.strip(b"\n"), b""
+        event = bytes(self._buffer.strip(b"\n"))
+        self._buffer.clear()
         if self._is_skipping or len(event) > MAX_EVENT_BYTES:
             self._is_skipping = False
             self.oversized_events += 1
@@ -86,10 +88,10 @@ class EventSplitter:
         return block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
     def _without_bom(self, block: bytes) -> bytes:
-        head = self._buffer + block
-        self._buffer = b""
+        head = bytes(self._buffer) + block
+        self._buffer.clear()
         if len(head) < len(_BOM) and _BOM.startswith(head):
-            self._buffer = head
+            self._buffer += head
             return b""
         self._is_start = False
         return head.removeprefix(_BOM)

@@ -21,7 +21,7 @@ class Connected:
 
 @dataclass(frozen=True, slots=True)
 class HeadReceived:
-    """The upstream answered with a success status."""
+    """The status line is here, whatever it says; what it means comes as `Produced`, `Succeeded` or `Failed`."""
 
     attempt: AttemptId
 

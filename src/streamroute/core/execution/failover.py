@@ -61,7 +61,9 @@ class FailoverOptions:
     deadlines: Deadlines = Deadlines()
     retry: RetryOptions = RetryOptions()
     max_attempts: int = 16
-    """Over all upstreams: a bound, not a target."""
+    """Over all upstreams: a bound, not a target. Stale connections do not count: nothing was asked of anyone."""
+    client_limits: frozenset[FailureKind] = frozenset()
+    """Deadlines that are the client's wish and not the route's: missing them says nothing about an upstream."""
     jitter: tuple[float, ...] = (0.5,)
     """Draws from [0, 1) for back-offs, used in turn: the core draws no random numbers."""
 
@@ -95,7 +97,7 @@ class Failover:
     def start(self, now: float) -> Sequence[Command]:
         """Ask the first upstream, or wait for the preferred one."""
         preferred = self._options.candidates[0] if self._options.candidates else None
-        if preferred is not None and self._can_wait(preferred.standing.until, now) and not preferred.is_ready:
+        if preferred is not None and self._can_wait(preferred.standing.until, now) and not preferred.is_ready_at(now):
             return self._wait(preferred, (preferred.standing.until or now) + _MARGIN_S)
         return self._next(now, None)
 
@@ -170,13 +172,16 @@ class Failover:
     def _failed(self, current: _Try, failure: Failure, now: float) -> Sequence[Command]:
         upstream = current.candidate.upstream
         self._current = None
-        if failure.kind != "stale_connection" or self._stale.get(upstream.id, 0) >= STALE_RETRIES:
-            self._tried.append(Tried(upstream=upstream.id, failure=failure))
-            self._failed_domains.add(upstream.failure_domain)
+        stale = self._stale.get(upstream.id, 0)
+        if failure.kind == "stale_connection" and stale < STALE_RETRIES and not self._is_committed:
+            self._stale[upstream.id] = stale + 1
+            return self._ask(current.candidate, now, is_last_resort=current.is_last_resort)
+        self._tried.append(Tried(upstream=upstream.id, failure=failure))
+        self._failed_domains.add(upstream.failure_domain)
         meaning = disposition(failure.kind)
         if self._is_committed or meaning.next_step in {"return", "stop"}:
             return self._give_up(failure, now)
-        if self._attempts >= self._options.max_attempts:
+        if self._attempts - sum(self._stale.values()) >= self._options.max_attempts:
             return self._give_up(failure, now)
         if meaning.next_step == "larger_context":
             self._keep_larger(upstream)
@@ -188,9 +193,6 @@ class Failover:
         """Ask the same upstream once more, now or later; None where another should be asked."""
         candidate, upstream = current.candidate, current.candidate.upstream.id
         meaning = disposition(failure.kind)
-        if failure.kind == "stale_connection":
-            stale = self._stale[upstream] = self._stale.get(upstream, 0) + 1
-            return self._ask(candidate, now, is_last_resort=current.is_last_resort) if stale <= STALE_RETRIES else None
         asked_again = self._asked_again.get(upstream, 0)
         may_ask_again = meaning.is_transient and asked_again < self._options.retry.same_upstream
         is_lone = len(self._options.candidates) == 1 and not current.is_last_resort
@@ -210,12 +212,12 @@ class Failover:
 
     def _next(self, now: float, failure: Failure | None) -> Sequence[Command]:
         """Ask the best upstream that was not asked yet; give up where there is none."""
-        askable = [candidate for candidate in self._untried if candidate.standing.kind != "rate_limited"]
-        ready = [candidate for candidate in askable if candidate.is_ready]
+        ready = [candidate for candidate in self._untried if candidate.is_ready_at(now)]
+        askable = [each for each in self._untried if each in ready or each.standing.kind != "rate_limited"]
         elsewhere = [each for each in ready if each.upstream.failure_domain not in self._failed_domains]
         for pool in (elsewhere, ready, askable):
             if pool:
-                return self._ask(pool[0], now, is_last_resort=not pool[0].is_ready)
+                return self._ask(pool[0], now, is_last_resort=pool[0] not in ready)
         return self._give_up(failure or self._blocked(now), now)
 
     def _blocked(self, now: float) -> Failure:
@@ -280,7 +282,8 @@ class Failover:
             "answer_timeout": "no answer",
             "stall": "no further content",
         }[kind]
-        return Failure(kind=kind, message=f"{what} within {limit_s:g} s")
+        is_wish = kind in self._options.client_limits
+        return Failure(kind=kind, message=f"{what} within {limit_s:g} s", is_clients_limit=is_wish)
 
     def _out_of_time(self, now: float) -> Sequence[Command]:
         message = f"no whole answer within {self._options.deadlines.total_s:g} s"
@@ -297,7 +300,7 @@ class Failover:
         return [self._fail(failure, now)]
 
     def _fail(self, failure: Failure, now: float) -> Fail:
-        waiting = [each for each in self._untried if each.standing.kind == "rate_limited"]
+        waiting = [each for each in self._untried if each.standing.kind == "rate_limited" and not each.is_ready_at(now)]
         return Fail(
             failure=failure,
             tried=tuple(self._tried),

@@ -92,8 +92,8 @@ class HealthBoard:
         return health
 
     def _forget_one(self) -> None:
-        """Forget the upstream that was used longest ago among those that nothing is known against."""
-        for upstream, health in self._upstreams.items():
-            if health.is_forgettable:
-                del self._upstreams[upstream]
-                return
+        """Forget the upstream that was used longest ago, rather one that nothing is known against."""
+        idle = [upstream for upstream, health in self._upstreams.items() if health.is_idle]
+        well = [upstream for upstream in idle if self._upstreams[upstream].breaker.state == "closed"]
+        for upstream in (well or idle)[:1]:
+            del self._upstreams[upstream]

@@ -61,9 +61,9 @@ class UpstreamHealth:
         self._last_success_at: float | None = None
 
     @property
-    def is_forgettable(self) -> bool:
-        """Nothing is in flight and the breaker is closed."""
-        return self._in_flight == 0 and self.breaker.state == "closed"
+    def is_idle(self) -> bool:
+        """Nothing is in flight."""
+        return self._in_flight == 0
 
     def started(self) -> None:
         """Count an attempt in flight; `ended` must follow."""
@@ -91,9 +91,10 @@ class UpstreamHealth:
             self._errors.appendleft(
                 RecentError(ended_at=now, kind=failure.kind, message=failure.message, http_status=failure.http_status)
             )
-            if meaning.counts:
+            counts = meaning.counts and not failure.is_clients_limit
+            if counts:
                 self._outcomes.append(False)
-            self.breaker.settle(permit, now, "failure" if meaning.counts else None)
+            self.breaker.settle(permit, now, "failure" if counts else None)
             if meaning.blocks_for_s is not None:
                 self.breaker.block(now, meaning.blocks_for_s)
 

@@ -13,10 +13,9 @@ class Candidate:
     upstream: Upstream
     standing: Standing = Standing(kind="ready")
 
-    @property
-    def is_ready(self) -> bool:
-        """Nothing speaks against asking it now."""
-        return self.standing.kind == "ready"
+    def is_ready_at(self, now: float) -> bool:
+        """Nothing that was known then speaks against asking it now; who gives the permit knows better."""
+        return self.standing.kind == "ready" or (self.standing.until is not None and self.standing.until <= now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,7 +77,7 @@ class AttemptMetrics:
             child(self._malformed, *who).inc(observation.malformed_events)
 
     def _label(self, upstream: str) -> str:
-        if upstream not in self._upstreams:
+        if "/" in upstream and upstream not in self._upstreams:  # configured names have no slash: they are always shown
             if len(self._upstreams) >= MAX_UPSTREAM_LABELS:
                 return "other"
             self._upstreams.add(upstream)

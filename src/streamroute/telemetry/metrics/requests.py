@@ -75,7 +75,7 @@ class RequestMetrics:
         child(self._refused, str(observation.http_status)).inc()
 
     def _label(self, route: str) -> str:
-        if route not in self._routes:
+        if "/" in route and route not in self._routes:  # configured names have no slash: they are always shown
             if len(self._routes) >= MAX_ROUTE_LABELS:
                 return "other"
             self._routes.add(route)

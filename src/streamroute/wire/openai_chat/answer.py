@@ -7,6 +7,7 @@ from streamroute.core.outcome import Failure
 from streamroute.core.usage import Usage
 from streamroute.wire.json_text import read_json
 from streamroute.wire.openai_chat.errors import read_error_event
+from streamroute.wire.openai_chat.finish import EXPLAINS_SILENCE
 from streamroute.wire.openai_chat.usage import read_usage
 
 
@@ -35,6 +36,9 @@ def read_answer(body: bytes) -> Answer | Failure:
         isinstance(choice, dict) and isinstance(choice.get("message"), dict) for choice in choices
     ):
         return Failure(kind="malformed", message="the answer has no `choices` with messages", http_status=200)
+    for choice in choices:
+        if choice.get("error") or choice.get("finish_reason") == "error":  # OpenRouter: it broke on the way
+            return read_error_event(choice if choice.get("error") else payload)
     if not choices or all(_is_empty(choice) for choice in choices):
         return Failure(kind="empty", message="the answer has no content", http_status=200)
     model = payload.get("model")
@@ -42,8 +46,7 @@ def read_answer(body: bytes) -> Answer | Failure:
 
 
 def _is_empty(choice: Mapping[str, object]) -> bool:
-    """No content though the model stopped by itself; `length` with hidden reasoning only is an answer."""
-    if choice.get("finish_reason") not in {"stop", "", None}:
+    if str(choice.get("finish_reason")) in EXPLAINS_SILENCE:
         return False
     message = choice["message"]
     return isinstance(message, dict) and not any(value for key, value in message.items() if key != "role")

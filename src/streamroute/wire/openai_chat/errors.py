@@ -7,10 +7,8 @@ as strings, numbers or not at all, so the HTTP status decides first and the word
 import re
 from collections.abc import Mapping, Sequence
 
-import orjson
-
 from streamroute.core.outcome import Failure, FailureKind
-from streamroute.wire.json_text import read_json
+from streamroute.wire.json_text import read_json, write_json
 
 MAX_ERROR_BYTES = 64 * 1024
 """What is kept of an error body; larger ones are pages of HTML."""
@@ -47,10 +45,12 @@ _BY_WORD: dict[str, FailureKind] = {
     "invalid_request_error": "client_error",
 }
 _CONTEXT_MESSAGE = re.compile(
-    r"maximum context length|context (?:length|window|size)|prompt is too long|too many (?:input )?tokens"
+    r"input token count.{0,40}exceed|maximum context length"
+    r"|context (?:length|window|size)|prompt is too long|too many (?:input )?tokens"
     r"|input (?:is|length).{0,40}(?:too long|exceed)|exceeds? the (?:model's )?(?:available )?context",
     re.IGNORECASE,
 )
+_KEY_MESSAGE = re.compile(r"api key (?:not valid|invalid|expired)|(?:invalid|incorrect) api key", re.IGNORECASE)
 _WORD = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 # Keys that providers echo in their complaints: "Incorrect API key provided: sk-...abcd".
 _SECRET = re.compile(
@@ -67,6 +67,8 @@ def read_error_response(status: int, body: bytes, *, retry_after_s: float | None
         kind = "server_error" if status >= 500 or status < 400 else _client_error_kind(fields)
     elif kind == "rate_limited" and _word_kind(fields) == "quota_exhausted":
         kind = "quota_exhausted"
+    elif status == 403 and _is_moderation(fields):
+        kind = "content_filtered"
     message = _text(fields.get("message")) or f"HTTP {status} without an error message"
     is_clients = kind in {"client_error", "context_length_exceeded", "content_filtered", "model_not_found"}
     return Failure(
@@ -112,7 +114,7 @@ def encode_error(
     error: dict[str, object] = {"message": message, "type": type_, "param": param, "code": code}
     if details:
         error["attempts"] = list(details)
-    return orjson.dumps({"error": error})
+    return write_json({"error": error})
 
 
 def encode_error_event(error_body: bytes) -> bytes:
@@ -129,7 +131,17 @@ def _client_error_kind(fields: Mapping[str, object]) -> FailureKind:
     kind = _word_kind(fields)
     if kind in {"context_length_exceeded", "content_filtered", "quota_exhausted", "auth_failed", "model_not_found"}:
         return kind
-    return "context_length_exceeded" if _CONTEXT_MESSAGE.search(_text(fields.get("message"))) else "client_error"
+    message = _text(fields.get("message"))
+    if _KEY_MESSAGE.search(message):
+        return "auth_failed"  # Gemini says so with a 400
+    return "context_length_exceeded" if _CONTEXT_MESSAGE.search(message) else "client_error"
+
+
+def _is_moderation(fields: Mapping[str, object]) -> bool:
+    """Tell a refusal of what was said from a refusal of who said it: OpenRouter answers 403 to flagged input."""
+    metadata = fields.get("metadata")
+    has_reasons = isinstance(metadata, Mapping) and bool(metadata.get("reasons") or metadata.get("flagged_input"))
+    return has_reasons or _word_kind(fields) == "content_filtered"
 
 
 def _code_word(fields: Mapping[str, object]) -> str | None:
@@ -151,6 +163,8 @@ def _word_kind(fields: Mapping[str, object]) -> FailureKind | None:
 
 
 def _error_fields(payload: object) -> Mapping[str, object]:
+    if isinstance(payload, list) and len(payload) == 1:
+        payload = payload[0]  # Gemini's compatible endpoint wraps its errors in a list
     if not isinstance(payload, Mapping):
         return {}
     error = payload.get("error", payload)
@@ -161,8 +175,8 @@ def _error_fields(payload: object) -> Mapping[str, object]:
 
 def _error_body(fields: Mapping[str, object], message: str) -> bytes:
     try:
-        return orjson.dumps({"error": _four_keys(fields, message)})
-    except orjson.JSONEncodeError:  # nested more deeply than orjson writes
+        return write_json({"error": _four_keys(fields, message)})
+    except ValueError:  # nested too deeply to be written again
         return encode_error(redact(message), type_="invalid_request_error")
 
 
@@ -171,8 +185,8 @@ def _four_keys(fields: Mapping[str, object], message: str) -> dict[str, object]:
     return {
         "message": redact(message),
         "type": _text(fields.get("type")) or "invalid_request_error",
-        "param": fields.get("param"),
-        "code": fields.get("code"),
+        "param": _text(fields.get("param")) or None,
+        "code": _text(code) if isinstance(code := fields.get("code"), str) else code,
         **{key: value for key, value in rest.items() if key == "innererror"},  # Azure's content-filter verdicts
     }
 
@@ -185,4 +199,5 @@ def _loads(body: bytes) -> object:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    """Return text that can be written anywhere: half of a surrogate pair, an emoji cut in two, cannot."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else ""

@@ -11,6 +11,8 @@ import orjson
 from streamroute.core.request import ChatRequest
 from streamroute.errors import RequestError
 
+MAX_MODEL_CHARS = 256
+"""Names are remembered and repeated in errors; the longest in use have some 80."""
 MAX_CHOICES = 128
 """OpenAI's own limit for `n`."""
 _MAX_DEPTH = 250
@@ -30,6 +32,8 @@ def decode_request(body: bytes) -> ChatRequest:
     model = payload.get("model")
     if not isinstance(model, str) or not model:
         _refuse("model", "`model` must be a string that names a route, an upstream or `provider/model`", model)
+    if len(model) > MAX_MODEL_CHARS:
+        _refuse("model", f"`model` must have at most {MAX_MODEL_CHARS} characters", model)
     messages = payload.get("messages")
     if not isinstance(messages, list) or not messages or not all(isinstance(each, dict) for each in messages):
         _refuse("messages", "`messages` must be a non-empty array of objects", messages)

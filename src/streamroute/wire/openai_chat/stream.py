@@ -18,8 +18,9 @@ from streamroute.core.outcome import Failure
 from streamroute.core.usage import Usage
 from streamroute.wire.json_text import read_json, write_json
 from streamroute.wire.openai_chat.errors import read_error_event
+from streamroute.wire.openai_chat.finish import EXPLAINS_SILENCE
 from streamroute.wire.openai_chat.usage import read_usage
-from streamroute.wire.sse import EventSplitter, read_event
+from streamroute.wire.sse import MAX_EVENT_BYTES, EventSplitter, read_event
 
 DONE_EVENT = b"data: [DONE]\n\n"
 
@@ -74,8 +75,8 @@ class ChatStreamDecoder:
 
     @property
     def is_empty(self) -> bool:
-        """Nothing was said, and nothing explains why: a length limit or a content filter would."""
-        return not self.content_events and all(reason == "stop" for reason in self._finished.values())
+        """Nothing was said, and nothing explains why."""
+        return not self.content_events and not EXPLAINS_SILENCE & set(self._finished.values())
 
     def feed(self, block: bytes) -> bytes:
         """Take a received block of any size; return the events to forward, whole ones, possibly none."""
@@ -93,13 +94,17 @@ class ChatStreamDecoder:
                 return block if self._is_verbatim else b"%b%b%b" % (self._out_prefix, text, self._out_ending)
         return self._forward(self._splitter.feed(block))
 
+    def _forward(self, events: list[bytes]) -> bytes:
+        if self._splitter.oversized_events and self.error is None:
+            # It may have been text or a picture: without it the answer would only look whole.
+            self.error = Failure(kind="malformed", message=f"an event of more than {MAX_EVENT_BYTES} bytes")
+        return self._whole_events(events)
+
     def close(self) -> bytes:
         """Take note of the end of the stream; return what its last, unterminated event adds."""
-        out = self._forward(self._splitter.close())
-        self.malformed_events += self._splitter.oversized_events
-        return out
+        return self._forward(self._splitter.close())
 
-    def _forward(self, events: list[bytes]) -> bytes:
+    def _whole_events(self, events: list[bytes]) -> bytes:
         if not events or self._has_ended():
             return b""
         kept = []
