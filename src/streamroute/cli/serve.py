@@ -150,17 +150,17 @@ def _announce(app: App) -> None:
         if each.kind == "provider":
             text = f"disabled provider {each.name}: {each.reason}"
             _say(config, "serve.provider_disabled", text, provider=each.name, reason=each.reason)
-    sys.stderr.flush()
 
 
 def _say(config: Config, event: str, text: str, **facts: object) -> None:
     """Write to stderr what belongs to the start, in the form of the log."""
-    if is_console(config.log.format):
-        loud = event == "serve.simulated"
-        typer.secho(text, err=True, bold=loud, fg=typer.colors.YELLOW if loud else None)
-    else:
-        line = {"event": event, "level": "info", "timestamp": wall_iso(), "message": text, **facts}
-        typer.echo(orjson.dumps(line), err=True)
+    with contextlib.suppress(OSError):  # nobody reads it: no reason not to serve
+        if is_console(config.log.format):
+            loud = event == "serve.simulated"
+            typer.secho(text, err=True, bold=loud, fg=typer.colors.YELLOW if loud else None)
+        else:
+            line = {"event": event, "level": "info", "timestamp": wall_iso(), "message": text, **facts}
+            typer.echo(orjson.dumps(line), err=True)
 
 
 def _print_problems(error: ConfigError) -> None:

@@ -85,13 +85,17 @@ class Dispatcher:
         for runner in list(self._running):
             runner.shut_down()
 
+    def check_open(self) -> None:
+        """Raise RequestError 503 once no new call may begin."""
+        if self.is_closed:
+            raise RequestError("The sidecar is shutting down.", status=503, code="shutting_down", type_="server_error")
+
     async def dispatch(self, call: Call, sink: AnswerSink) -> None:
         """Serve one call into `sink`; returns when it is over. Cancel it when the client goes away.
 
         Raises RequestError, before anything reached the sink, where nobody can serve the call as it is.
         """
-        if self.is_closed:
-            raise RequestError("The sidecar is shutting down.", status=503, code="shutting_down", type_="server_error")
+        self.check_open()
         directory = self.directory
         decision = self._decide(call, directory.catalog)
         options = FailoverOptions(

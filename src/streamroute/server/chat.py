@@ -22,6 +22,7 @@ class ChatHandler:
 
     async def __call__(self, request: web.BaseRequest, request_id: str, headers: dict[str, str]) -> web.StreamResponse:
         """Serve one request; `headers` belong on every reply. Raises RequestError for what cannot be served."""
+        self._dispatcher.check_open()
         arrived_at = now()
         body = await read_body(request, self._options)
         call = decode_call(request, body, id_=request_id, arrived_at=arrived_at)
