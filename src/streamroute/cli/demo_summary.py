@@ -1,6 +1,8 @@
 """The demo's last words on standard output: for people, or as one JSON object."""
 
 import json
+import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 
@@ -26,7 +28,7 @@ def summary_lines(report: DemoReport) -> Iterator[Text]:
         "bold",
     )
     yield Text(
-        f"{through.tokens_lost} tokens lost, {through.tokens_repeated} repeated, {through.errors} errors seen.",
+        f"{through.tokens_lost} tokens lost, {through.tokens_repeated} repeated, {through.errors} client errors.",
         "bold green" if not broken_invariants(report) else "bold red",
     )
     yield Text(
@@ -44,12 +46,13 @@ def summary_lines(report: DemoReport) -> Iterator[Text]:
 
 
 def next_lines() -> Iterator[Text]:
-    """Yield the commands to try next."""
+    """Yield the commands to try next, as they can be typed here."""
+    command = "streamroute" if shutil.which("streamroute") else sys.argv[0]
     yield Text()
     yield Text("Try next:")
-    yield Text("  streamroute serve                # the sidecar itself; without keys its answers are simulated")
+    yield Text(f"  {command} serve    # the sidecar itself; without keys its answers are simulated")
     yield Text(f"  {curl_line('http://127.0.0.1:8700')}")
-    yield Text("  streamroute check                # what is configured, and where each value came from")
+    yield Text(f"  {command} check    # what is configured, and where each value came from")
 
 
 def summary_json(report: DemoReport, *, wall_s: float) -> str:
@@ -81,8 +84,8 @@ def summary_json(report: DemoReport, *, wall_s: float) -> str:
 
 
 def _phases(report: DemoReport) -> Iterator[Text]:
-    yield Text(f"{'':53}  {'through streamroute':^29}  straight to {PREFERRED}", "dim")
-    yield Text(f"{'phase':10} {'what happens':42}  requests  saved  errors  ttft  errors  ttft", "dim")
+    yield Text(f"{'':53}  {'through streamroute':^30}  straight to {PREFERRED}", "dim")
+    yield Text(f"{'phase':10} {'what happens':42}  requests  saved  errors ttft s  errors ttft s", "dim")
     for phase in report.phases:
         yield _phase(phase)
 
@@ -90,9 +93,9 @@ def _phases(report: DemoReport) -> Iterator[Text]:
 def _phase(phase: PhaseReport) -> Text:
     through, straight = phase.through, phase.straight
     line = Text(f"{phase.name:10} {phase.what:42}  {through.requests:8}  {through.answers_saved:5}")
-    line.append(f"  {_broken(through):>6}", "red" if _unanswered(through) else "green").append(f"  {_p50(through)}")
+    line.append(f"  {_broken(through):>6}", "red" if _unanswered(through) else "green").append(f" {_p50(through):>6}")
     return line.append(f"  {_broken(straight):>6}", "red" if _unanswered(straight) else "").append(
-        f"  {_p50(straight)}"
+        f" {_p50(straight):>6}"
     )
 
 
@@ -113,7 +116,7 @@ def _broken(tally: Tally) -> str:
 
 
 def _p50(tally: Tally) -> str:
-    return "   -" if tally.ttft_p50_s is None else f"{tally.ttft_p50_s:.2f}"
+    return "-" if tally.ttft_p50_s is None else f"{tally.ttft_p50_s:.2f}"
 
 
 def _unanswered(tally: Tally) -> int:

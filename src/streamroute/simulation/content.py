@@ -47,7 +47,7 @@ def compose(body: ChatBody, profile: Profile) -> tuple[Choice, ...]:
     if functions:
         return tuple(_calls(body, functions, choice) for choice in range(body.choices))
     wanted = body.raw.get("response_format")
-    if isinstance(wanted, Mapping) and wanted.get("type") in {"json_object", "json_schema"}:
+    if isinstance(wanted, Mapping) and wanted.get("type") in ("json_object", "json_schema"):
         return tuple(Choice(pieces=_fragments(_json_text(body, wanted, i))) for i in range(body.choices))
     return tuple(Choice(pieces=_stopped(_tokens(body, profile, i), body.stop)) for i in range(body.choices))
 
