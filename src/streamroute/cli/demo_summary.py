@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 
 from rich.text import Text
 
@@ -47,7 +48,8 @@ def summary_lines(report: DemoReport) -> Iterator[Text]:
 
 def next_lines() -> Iterator[Text]:
     """Yield the commands to try next, as they can be typed here."""
-    command = "streamroute" if shutil.which("streamroute") else sys.argv[0]
+    called = sys.argv[0]
+    command = called if Path(called).name == "streamroute" and not shutil.which("streamroute") else "streamroute"
     yield Text()
     yield Text("Try next:")
     yield Text(f"  {command} serve    # the sidecar itself; without keys its answers are simulated")
