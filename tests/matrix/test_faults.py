@@ -60,6 +60,8 @@ CASES = [
     Case(ErrorStatus(status=400), 400, 400, 400, 400),
     Case(ErrorStatus(status=401), 502, 502, code="auth_failed"),
     Case(ErrorStatus(status=422), 422, 422, 422, 422),
+    Case(ErrorStatus(status=404), 404, 404, 404, 404),
+    Case(ErrorStatus(status=404, code="model_not_found"), 404, 404),
     Case(ErrorStatus(status=400, code="context_length_exceeded"), 400, 400, code="context_length_exceeded"),
     Case(ErrorStatus(status=400, code="content_filter"), 400, 400, 400, 400, code="content_filter"),
     Case(RateLimit(form="seconds"), 429, 429, code="rate_limit_exceeded"),

@@ -18,7 +18,6 @@ _BY_STATUS: dict[int, FailureKind] = {
     401: "auth_failed",
     402: "quota_exhausted",
     403: "auth_failed",
-    404: "model_not_found",  # model and address are ours; vLLM and Ollama say so in words of their own
     408: "server_error",  # the provider gave up waiting, for us or for itself: worth another upstream
     425: "server_error",
     429: "rate_limited",
@@ -51,6 +50,7 @@ _CONTEXT_MESSAGE = re.compile(
     re.IGNORECASE,
 )
 _KEY_MESSAGE = re.compile(r"api key (?:not valid|invalid|expired)|(?:invalid|incorrect) api key", re.IGNORECASE)
+_MODEL_MESSAGE = re.compile(r"\bmodel\b.{0,200}\b(?:not found|not exist|unknown|no access)\b", re.IGNORECASE)
 _WORD = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 # Keys that providers echo in their complaints: "Incorrect API key provided: sk-...abcd".
 _SECRET = re.compile(
@@ -64,7 +64,7 @@ def read_error_response(status: int, body: bytes, *, retry_after_s: float | None
     fields = _error_fields(_loads(body))
     kind = _BY_STATUS.get(status)
     if kind is None:
-        kind = "server_error" if status >= 500 or status < 400 else _client_error_kind(fields)
+        kind = "server_error" if status >= 500 or status < 400 else _client_error_kind(fields, status)
     elif kind == "rate_limited" and _word_kind(fields) == "quota_exhausted":
         kind = "quota_exhausted"
     elif status == 403 and _is_moderation(fields):
@@ -127,13 +127,15 @@ def redact(text: str) -> str:
     return _SECRET.sub("[redacted]", text)
 
 
-def _client_error_kind(fields: Mapping[str, object]) -> FailureKind:
+def _client_error_kind(fields: Mapping[str, object], status: int) -> FailureKind:
     kind = _word_kind(fields)
     if kind in {"context_length_exceeded", "content_filtered", "quota_exhausted", "auth_failed", "model_not_found"}:
         return kind
     message = _text(fields.get("message"))
     if _KEY_MESSAGE.search(message):
         return "auth_failed"  # Gemini says so with a 400
+    if status == 404 and _MODEL_MESSAGE.search(message):
+        return "model_not_found"  # vLLM and Ollama have words of their own
     return "context_length_exceeded" if _CONTEXT_MESSAGE.search(message) else "client_error"
 
 
