@@ -190,3 +190,13 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert subject.standing(B, 1.0).kind == "open"
     assert subject.health(A.id, 1.0).figures().in_flight == 1
     subject.observe(busy, replace(attempt(A), ended_at=2.0))
+
+
+def test_a_call_that_was_never_made_leaves_nothing() -> None:
+    """A permit that is given back counts neither as in flight nor as an attempt."""
+    board = HealthBoard(lambda: 0.5)
+    permit = board.admit(upstream("a"), 0.0, is_last_resort=False)
+    assert permit is not None
+    board.give_back(permit, upstream("a"), 0.1)
+    figures = board.health(upstream("a").id, 0.1).figures()
+    assert (figures.in_flight, figures.attempts, permit.is_settled) == (0, 0, True)

@@ -186,20 +186,24 @@ class Dispatcher:
             self.board.observe(permit, observation)
             self._bus.publish(observation)
 
-        return Attempt(
-            AttemptOptions(
-                attempt=start.attempt,
-                request_id=call.request_id,
-                route=route,
-                chat=call.chat,
-                upstream=start.upstream,
-                provider=providers[start.upstream.provider],
-                transport=self._transport,
-                forwarded=call.forwarded,
-                notify=notify,
-                settled=settled,
+        try:
+            return Attempt(
+                AttemptOptions(
+                    attempt=start.attempt,
+                    request_id=call.request_id,
+                    route=route,
+                    chat=call.chat,
+                    upstream=start.upstream,
+                    provider=providers[start.upstream.provider],
+                    transport=self._transport,
+                    forwarded=call.forwarded,
+                    notify=notify,
+                    settled=settled,
+                )
             )
-        )
+        except BaseException:
+            self.board.give_back(permit, start.upstream, now())
+            raise
 
 
 def _deadlines(route: Route, call: Call) -> Deadlines:

@@ -62,6 +62,10 @@ class HealthBoard:
             health.started()
         return permit
 
+    def give_back(self, permit: Permit, upstream: Upstream, now: float) -> None:
+        """Take a permit back for a call that was never made."""
+        self._of(upstream.id, now).abandoned(permit, now)
+
     def observe(self, permit: Permit, observation: AttemptObservation) -> None:
         """Learn from an attempt that is over and take its permit back."""
         now = observation.ended_at

@@ -69,6 +69,11 @@ class UpstreamHealth:
         """Count an attempt in flight; `ended` must follow."""
         self._in_flight += 1
 
+    def abandoned(self, permit: Permit, now: float) -> None:
+        """Forget an attempt that was counted as started and never made."""
+        self._in_flight -= 1
+        self.breaker.settle(permit, now, None)
+
     def ended(self, permit: Permit, observation: AttemptObservation) -> None:
         """Learn from an attempt that is over, however it ended."""
         now = observation.ended_at
