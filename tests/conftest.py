@@ -15,15 +15,18 @@ def _quiet_logs() -> None:
     configure_logs("error", "json")
 
 
+BOTH_LOOPS = {"test_transport_contract.py", "test_runner.py", "test_hostile_providers.py", "test_streams.py"}
+UVLOOP_ONLY = {"tests/matrix/test_faults.py"}
+"""What people get; the other loop would double the longest of all tests, and the contract covers both."""
+
+
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Run what touches sockets on both event loops: uvloop is what people get, asyncio where it is missing."""
-    del config
+    if item.path.relative_to(config.rootpath).as_posix() in UVLOOP_ONLY:
+        return {"uvloop": uvloop.new_event_loop}
     factories: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
     if item.path.name in BOTH_LOOPS:
         factories["uvloop"] = uvloop.new_event_loop
     return factories
-
-
-BOTH_LOOPS = {"test_transport_contract.py", "test_runner.py"}

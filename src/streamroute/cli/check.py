@@ -67,6 +67,7 @@ def _document(config: Config) -> dict[str, object]:
             for setting in effective(config)
         ],
         "disabled": [asdict(disabled) for disabled in config.disabled],
+        "warnings": list(config.warnings.values()),
         "problems": [],
     }
 
@@ -76,6 +77,8 @@ def _print_lines(config: Config) -> None:
         typer.echo(f"{setting.path} = {setting.value}  ({setting.source})")
     for disabled in config.disabled:
         typer.echo(f"disabled {disabled.kind} {disabled.name}: {disabled.reason}")
+    for warning in config.warnings.values():
+        typer.echo(f"warning: {warning}")
     typer.echo(_verdict(config))
 
 
@@ -90,6 +93,8 @@ def _print_tables(config: Config) -> None:
         for disabled in config.disabled:
             fallen.add_row(Text(disabled.kind), Text(disabled.name), Text(disabled.reason))
         console.print(fallen)
+    for warning in config.warnings.values():
+        console.print(Text(f"warning: {warning}", "yellow"))
     console.print(Text(_verdict(config)))
 
 

@@ -138,14 +138,8 @@ def _announce(app: App) -> None:
             "Set a provider's key (such as OPENAI_API_KEY) to get real ones.",
             routes=routes,
         )
-    for name, route in config.routes.items():
-        if len(route.upstreams) == 1:
-            _say(
-                config,
-                "serve.route_has_one_upstream",
-                f"route {name} has one upstream, {route.upstreams[0]}: there is nothing to fail over to",
-                route=name,
-            )
+    for name, warning in config.warnings.items():
+        _say(config, "serve.route_has_one_upstream", warning, route=name)
     for each in config.disabled:
         if each.kind == "provider":
             text = f"disabled provider {each.name}: {each.reason}"

@@ -68,3 +68,12 @@ class Config:
     """A route is served by simulated upstreams: its answers are made up."""
     sources: Mapping[str, Source]
     """By dotted path, for every value that is not a default."""
+
+    @property
+    def warnings(self) -> dict[str, str]:
+        """What is allowed and probably not meant, by route."""
+        return {
+            name: f"route {name} has one upstream, {route.upstreams[0]}: there is nothing to fail over to"
+            for name, route in self.routes.items()
+            if len(route.upstreams) == 1
+        }
