@@ -191,7 +191,7 @@ def test_a_lone_upstream_gets_two_more_attempts_with_back_off() -> None:
     book.over()
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if not DISPOSITIONS[kind].is_transient])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if not DISPOSITIONS[kind].is_transient and kind != "blocked"])
 def test_a_lone_upstream_is_not_asked_again_in_vain(kind: FailureKind) -> None:
     """What will not pass by itself is told at once."""
     book = lone()
@@ -512,3 +512,14 @@ def test_woken_too_early() -> None:
     book.start() << start(1, "a")
     assert not book.plan.on_deadline(0.0)
     assert book.plan.next_deadline() == Deadlines().connect_s
+
+
+def test_a_breaker_that_opened_meanwhile() -> None:
+    """An upstream whose permit is refused is not lost: the others first, then this one as the last resort."""
+    book = failover(candidate("a"), candidate("b"))
+    book.start() << start(1, "a")
+    book.tell(failed(1, "blocked"), at=0.1) << start(2, "b")
+    book.tell(failed(2, "server_error"), at=0.2) << start(3, "a", last_resort=True)
+    book.tell(failed(3, "blocked"), at=0.3)
+    book << fail("blocked", "b", "a")
+    book.over()

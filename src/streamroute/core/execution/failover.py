@@ -17,7 +17,7 @@ LLM servers send those and then die.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamroute.core.execution.commands import Abandon, Cancel, Command, Commit, Fail, Finish, Start, Tried
 from streamroute.core.execution.events import (
@@ -35,6 +35,7 @@ from streamroute.core.execution.events import (
     Succeeded,
 )
 from streamroute.core.execution.watchdog import Watchdog
+from streamroute.core.health.board import Standing
 from streamroute.core.health.classify import disposition
 from streamroute.core.outcome import CancelReason, Failure, FailureKind
 from streamroute.core.routing.decision import Candidate
@@ -61,7 +62,8 @@ class FailoverOptions:
     deadlines: Deadlines = Deadlines()
     retry: RetryOptions = RetryOptions()
     max_attempts: int = 16
-    """Over all upstreams: a bound, not a target. Stale connections do not count: nothing was asked of anyone."""
+    """Over all upstreams: a bound, not a target. Stale connections and refused permits do not count:
+    nothing was asked of anyone."""
     client_limits: frozenset[FailureKind] = frozenset()
     """Deadlines that are the client's wish and not the route's: missing them says nothing about an upstream."""
     jitter: tuple[float, ...] = (0.5,)
@@ -90,6 +92,7 @@ class Failover:
         self._asked_again: dict[UpstreamId, int] = {}
         self._stale: dict[UpstreamId, int] = {}
         self._attempts = 0
+        self._uncounted = 0
         self._backoffs = 0
         self._is_committed = False
         self._is_over = False
@@ -175,13 +178,19 @@ class Failover:
         stale = self._stale.get(upstream.id, 0)
         if failure.kind == "stale_connection" and stale < STALE_RETRIES and not self._is_committed:
             self._stale[upstream.id] = stale + 1
+            self._uncounted += 1
             return self._ask(current.candidate, now, is_last_resort=current.is_last_resort)
+        if failure.kind == "blocked" and not current.is_last_resort and not self._is_committed:
+            # Its breaker has opened since the decision: another one first, this one as the last resort.
+            self._uncounted += 1
+            self._untried.append(replace(current.candidate, standing=Standing(kind="open")))
+            return self._next(now, failure)
         self._tried.append(Tried(upstream=upstream.id, failure=failure))
         self._failed_domains.add(upstream.failure_domain)
         meaning = disposition(failure.kind)
         if self._is_committed or meaning.next_step in {"return", "stop"}:
             return self._give_up(failure, now)
-        if self._attempts - sum(self._stale.values()) >= self._options.max_attempts:
+        if self._attempts - self._uncounted >= self._options.max_attempts:
             return self._give_up(failure, now)
         if meaning.next_step == "larger_context":
             self._keep_larger(upstream)
