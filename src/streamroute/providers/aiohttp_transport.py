@@ -4,7 +4,8 @@ aiohttp hands a body out through coroutines, which costs a task wake-up per bloc
 tells the exchange after each `data_received`, which takes what the response has buffered and passes it on by a plain
 call: one block per read from the socket, however many HTTP chunks that held.
 
-aiohttp internals in use, all behind the contract suite: `TCPConnector._factory` (to supply the protocol class).
+aiohttp internals in use, all behind the contract suite: `TCPConnector._factory` (to supply the protocol class), and of
+that class's base `_reading_paused`, `_pause_transport_reading` and `_resume_transport_reading`.
 """
 
 import asyncio
