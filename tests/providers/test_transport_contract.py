@@ -307,6 +307,27 @@ async def test_connections_are_reused(transport: Transport) -> None:
         assert server.connections == 2
 
 
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_a_second_response_is_nobodys(transport: Transport, is_late: bool) -> None:
+    """What a provider says unasked, with its answer or on an idle connection, is not the next request's answer."""
+    good, unasked = OK + b"Content-Length: 2\r\n\r\nok", OK + b"Content-Length: 5\r\n\r\nwrong"
+    said = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(good if is_late else good + unasked)
+        await writer.drain()
+        if is_late:
+            await said.wait()
+            writer.write(unasked)
+
+    async with raw_server(script) as server, asyncio.timeout(BOUND_S):
+        assert (await perform(transport, server.port)).body == b"ok"
+        said.set()
+        await server.closed.wait()
+        assert (await perform(transport, server.port)).body == b"ok"
+    assert server.connections == 2
+
+
 async def test_a_pooled_connection_keeps_nothing_alive(transport: Transport) -> None:
     """What is over can be freed: a connection that waits in the pool holds no request, prompt or answer."""
     async with raw_server(sends(OK + b"Content-Length: 2\r\n\r\nok")) as server:

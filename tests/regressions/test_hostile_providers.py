@@ -10,6 +10,7 @@ import pytest
 
 from streamroute.core.upstream import Deadlines, ProviderName
 from streamroute.server import connection
+from streamroute.server.options import ServerOptions
 from streamroute.simulation.faults import ErrorStatus, NoResponse, RateLimit, SlowFirstToken
 from streamroute.simulation.profile import Profile
 from tests.support.rig import PROMPT, QUICK, Rig
@@ -140,6 +141,17 @@ async def test_usage_may_come_late() -> None:
         assert reply.events[-1]["usage"] == {"total_tokens": 1}
 
 
+async def test_empties_after_the_end() -> None:
+    """A stream that is whole and goes on without content ends after the stall limit, not after the total one."""
+    tail = [chunk({})] * 60
+    async with raw_first(STREAM + chunk({"content": "Hi"}), chunk({}, "stop"), *tail, every_s=0.05) as rig:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        reply = await rig.ask(stream=True)
+        assert (reply.text, reply.is_done) == ("Hi", True)
+        assert loop.time() - began < 1.5
+
+
 async def test_errors_in_a_list() -> None:
     """Gemini's compatible endpoint wraps its errors in a list; a key that is refused is not the client's fault."""
     async with raw_first(
@@ -205,6 +217,25 @@ async def test_web_pages_of_others_may_not_call() -> None:
         reply = await rig.ask(stream=True, headers={"Origin": "https://evil.example", "Content-Type": "text/plain"})
         assert (reply.status, reply.error and reply.error["code"]) == (403, "origin_not_allowed")
         assert rig.requests == [0]
+
+
+async def test_a_client_that_reads_slowly_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However full its buffer is when one looks: as long as it drains, the answer goes on."""
+    monkeypatch.setattr(connection, "CLIENT_STALL_S", 0.05)
+    server = ServerOptions(max_write_buffer_bytes=16 * 1024)
+    async with Rig.of(None, profile=Profile(tokens=9000), server=server, deadlines=Deadlines()) as rig:
+        reader, writer = await asyncio.open_connection(*rig.app.address, limit=4096)
+        body = b'{"model":"chat","stream":true,"n":4,"messages":[{"role":"user","content":"%b"}]}' % PROMPT.encode()
+        writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n")
+        writer.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+        received = b""
+        async with asyncio.timeout(20):
+            while data := await reader.read(65536):
+                received = received[-64:] + data
+                for _ in range(20):
+                    await asyncio.sleep(0)
+        writer.close()
+        assert received.endswith(b"0\r\n\r\n")
 
 
 async def test_a_client_that_never_reads_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,6 +80,7 @@ class Attempt:
         self._content_events = 0
         self._progress_at = 0.0
         self._reported_progress_at = 0.0
+        self._was_whole = False
         self._received_bytes = 0
         self._paused_at: float | None = None
         self._paused_s = 0.0
@@ -188,8 +189,9 @@ class Attempt:
             if decoder.content_events != self._content_events:
                 self._content_events = decoder.content_events
                 self._progress_at = now()
-            elif block and decoder.is_whole:
-                self._progress_at = now()  # the finish reason, and the usage that follows it
+            elif decoder.is_whole and not self._was_whole:
+                self._was_whole = True
+                self._progress_at = now()  # what may follow the finish reason, such as usage, has as long as a token
             if block:
                 self._write(block)
         elif decoder.error is None:

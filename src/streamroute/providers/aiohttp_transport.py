@@ -80,6 +80,8 @@ class _Protocol(ResponseHandler):
         super().data_received(data)
         if self.exchange is not None:
             self.exchange.pump(self.exception())
+        if self.exchange is None and self.idle_since is not None and self.should_close:
+            self.close()  # it says more than it was asked for: the next request must not take that for its answer
 
     def connection_lost(self, exc: BaseException | None) -> None:
         exchange = self.exchange

@@ -47,6 +47,7 @@ class Connection(RequestHandler):
         self._header_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._unsent_at_check = 0
+        self._has_drained = False
         self.answer: Throttled | None = None
         """The streamed answer in progress, if there is one."""
 
@@ -80,6 +81,7 @@ class Connection(RequestHandler):
         """See to it that what waits for the client does not wait for ever; call when something may be left unsent."""
         if self._write_timer is None and self.unsent_bytes > 0:
             self._unsent_at_check = self.unsent_bytes
+            self._has_drained = False
             self._write_timer = self._loop.call_later(CLIENT_STALL_S, self._on_write_timer)
 
     @property
@@ -89,7 +91,7 @@ class Connection(RequestHandler):
 
     def _on_write_timer(self) -> None:
         self._write_timer = None
-        if self.transport is not None and self.unsent_bytes >= self._unsent_at_check:
+        if self.transport is not None and not self._has_drained and self.unsent_bytes >= self._unsent_at_check:
             self.transport.abort()
         else:
             self.watch_unsent()
@@ -97,6 +99,7 @@ class Connection(RequestHandler):
     def resume_writing(self) -> None:
         """See `asyncio.Protocol`."""
         super().resume_writing()
+        self._has_drained = True
         if self.answer is not None:
             self.answer.on_client_ready()
 
