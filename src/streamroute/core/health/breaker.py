@@ -86,16 +86,17 @@ class Breaker:
             self._probe = None
         if event is None or permit.generation != self._generation:
             return
-        if event == "success":
-            self._consecutive = 0
-            # A last resort that succeeded while open is as good as a probe.
-            if self.state != "closed":
-                self._move("closed", now)
-                self._openings = 0
+        self._consecutive = 0 if event == "success" else self._consecutive + 1
+        if self.state == "closed" and self._consecutive < FAILURES_TO_OPEN:
             return
-        self._consecutive += 1
-        if self.state == "half_open" or (self.state == "closed" and self._consecutive >= FAILURES_TO_OPEN):
+        state = TABLE[self.state, event]
+        if state == self.state:
+            return
+        if state == "open":
             self.block(now)
+        else:
+            self._openings = 0
+            self._move(state, now)
 
     def block(self, now: float, for_s: float | None = None) -> None:
         """Open, for `for_s` seconds or for the time that the number of openings gives."""

@@ -26,8 +26,6 @@ class Disposition:
     """Evidence against the upstream's health."""
     is_transient: bool = False
     """The same upstream may well succeed in a moment."""
-    is_unprocessed: bool = False
-    """The provider has not begun to work on the request."""
     blocks_for_s: float | None = None
     """Seconds for which the upstream is out without waiting for more evidence: a person has to act."""
 
@@ -36,11 +34,11 @@ _RECHECK_S = 300.0
 """Rejected credentials and empty accounts are looked at again after five minutes, or after a reload."""
 
 DISPOSITIONS: dict[FailureKind, Disposition] = {
-    "connect_error": Disposition(next_step="another", counts=True, is_transient=True, is_unprocessed=True),
-    "stale_connection": Disposition(next_step="another", is_transient=True, is_unprocessed=True),
+    "connect_error": Disposition(next_step="another", counts=True, is_transient=True),
+    "stale_connection": Disposition(next_step="another", is_transient=True),
     "local_limit": Disposition(next_step="stop"),
     "reset": Disposition(next_step="another", counts=True, is_transient=True),
-    "connect_timeout": Disposition(next_step="another", counts=True, is_transient=True, is_unprocessed=True),
+    "connect_timeout": Disposition(next_step="another", counts=True, is_transient=True),
     "headers_timeout": Disposition(next_step="another", counts=True),
     "first_token_timeout": Disposition(next_step="another", counts=True),
     "answer_timeout": Disposition(next_step="another", counts=True),
