@@ -17,8 +17,8 @@ from streamroute.core.execution.events import (
     ShutDown,
     Succeeded,
 )
-from streamroute.core.health.board import Standing
 from streamroute.core.health.classify import DISPOSITIONS
+from streamroute.core.health.standing import Standing
 from streamroute.core.outcome import FailureKind
 from streamroute.core.upstream import Deadlines, RetryOptions
 from tests.support.playbook import (
@@ -35,7 +35,7 @@ from tests.support.playbook import (
 )
 
 ONE, TWO, THREE = AttemptId(1), AttemptId(2), AttemptId(3)
-OPEN = Standing(kind="open", until=50.0)
+OPEN = Standing(breaker="open", can_ask=False, until=50.0)
 KINDS: tuple[FailureKind, ...] = typing.get_args(FailureKind)
 MARGIN_S = 0.005
 
@@ -145,8 +145,8 @@ def lone_open() -> Playbook:
 def test_credentials_that_must_wait_are_not_asked() -> None:
     """With nobody else the client learns how long the shortest wait is."""
     book = failover(
-        candidate("a", standing=Standing(kind="rate_limited", until=30.0)),
-        candidate("b", standing=Standing(kind="rate_limited", until=12.0)),
+        candidate("a", standing=Standing(kind="rate_limited", can_ask=False, until=30.0)),
+        candidate("b", standing=Standing(kind="rate_limited", can_ask=False, until=12.0)),
     )
     book.start(at=2.0) << fail("rate_limited")
     assert the_failure(book).failure.retry_after_s == pytest.approx(10.0)
@@ -155,7 +155,7 @@ def test_credentials_that_must_wait_are_not_asked() -> None:
 
 def test_rate_limited_upstreams_are_passed_over() -> None:
     """A credential that must wait is skipped, also as a last resort."""
-    book = failover(candidate("a", standing=Standing(kind="rate_limited", until=30.0)), candidate("b"))
+    book = failover(candidate("a", standing=Standing(kind="rate_limited", can_ask=False, until=30.0)), candidate("b"))
     book.start() << start(1, "b")
     book.tell(failed(1, "server_error"), at=0.1) << fail("server_error", "b")
     book.over()
@@ -275,7 +275,7 @@ def test_waiting_for_the_preferred_upstream() -> None:
 
 def test_waiting_from_the_start() -> None:
     """A preferred upstream that may be asked soon is waited for, then asked, its backup still there."""
-    resting = Standing(kind="rate_limited", until=2.0)
+    resting = Standing(kind="rate_limited", can_ask=False, until=2.0)
     book = failover(candidate("a", standing=resting), candidate("b"), retry=RetryOptions(wait_for_preferred_s=3.0))
     book.start(at=0.1)
     book.sleep(until=2.0 + MARGIN_S)
@@ -286,7 +286,7 @@ def test_waiting_from_the_start() -> None:
 
 def test_not_waiting_for_too_long() -> None:
     """Past `wait_for_preferred_s` a backup that is well is asked at once."""
-    resting = Standing(kind="rate_limited", until=4.0)
+    resting = Standing(kind="rate_limited", can_ask=False, until=4.0)
     book = failover(candidate("a", standing=resting), candidate("b"), retry=RetryOptions(wait_for_preferred_s=3.0))
     book.start() << start(1, "b")
     book.end()
@@ -410,7 +410,7 @@ def test_total_deadline() -> None:
 
 def test_total_deadline_while_waiting() -> None:
     """A wait ends with the request's own time."""
-    resting = Standing(kind="rate_limited", until=50.0)
+    resting = Standing(kind="rate_limited", can_ask=False, until=50.0)
     retry = RetryOptions(wait_for_preferred_s=60.0)
     book = failover(candidate("a", standing=resting), retry=retry, deadlines=Deadlines(total_s=10.0))
     book.start()

@@ -21,7 +21,7 @@ from streamroute.core.execution.events import (
     Succeeded,
 )
 from streamroute.core.execution.failover import STALE_RETRIES, Failover, FailoverOptions
-from streamroute.core.health.board import Standing
+from streamroute.core.health.standing import Standing
 from streamroute.core.outcome import Failure, FailureKind
 from streamroute.core.upstream import Deadlines, RetryOptions
 from tests.support.playbook import candidate
@@ -30,11 +30,11 @@ kinds = st.sampled_from(typing.get_args(FailureKind))
 seconds = st.sampled_from([0.0, 0.01, 0.25, 0.5, 1.0, 3.0, 20.0])
 standings = st.sampled_from(
     [
-        Standing(kind="ready"),
-        Standing(kind="ready"),
-        Standing(kind="open", until=2.0),
-        Standing(kind="open"),
-        Standing(kind="rate_limited", until=1.0),
+        Standing(),
+        Standing(),
+        Standing(breaker="open", can_ask=False, until=2.0),
+        Standing(breaker="open", can_ask=False),
+        Standing(kind="rate_limited", can_ask=False, until=1.0),
     ]
 )
 plans = st.builds(

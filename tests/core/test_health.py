@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from streamroute.core.health import board as board_module
-from streamroute.core.health.board import DEFAULT_RATE_LIMIT_S, HealthBoard, Standing
+from streamroute.core.health.board import DEFAULT_RATE_LIMIT_S, HealthBoard
 from streamroute.core.health.breaker import FAILURES_TO_OPEN, OPEN_S, Permit
 from streamroute.core.health.classify import DISPOSITIONS, disposition
+from streamroute.core.health.standing import Standing
 from streamroute.core.health.upstream_health import RECENT_ATTEMPTS, RECENT_ERRORS, UpstreamHealth, quantile
 from streamroute.core.observation import AttemptObservation
 from streamroute.core.outcome import FailureKind
@@ -18,7 +19,7 @@ from tests.support.observations import attempt, failed_attempt, upstream
 KINDS: tuple[FailureKind, ...] = typing.get_args(FailureKind)
 A, B = upstream("a"), upstream("b")
 ELSEWHERE = upstream("c", credential="other")
-READY = Standing(kind="ready")
+READY = Standing()
 
 
 def board() -> HealthBoard:
@@ -124,7 +125,7 @@ def test_one_bad_model_does_not_shut_its_neighbours() -> None:
     subject = board()
     for _ in range(FAILURES_TO_OPEN):
         call(subject, A, failed_attempt("server_error", A), started_at=1.0)
-    assert subject.standing(A, 1.0) == Standing(kind="open", until=1.0 + OPEN_S)
+    assert subject.standing(A, 1.0) == Standing(breaker="open", can_ask=False, until=1.0 + OPEN_S)
     assert subject.standing(B, 1.0) == READY
     assert subject.admit(A, 1.0, is_last_resort=False) is None
     assert subject.admit(A, 1.0, is_last_resort=True) is not None
@@ -136,7 +137,7 @@ def test_a_probe_under_way_has_no_end_in_sight() -> None:
     for _ in range(FAILURES_TO_OPEN):
         call(subject, A, failed_attempt("server_error", A), started_at=1.0)
     permitted(subject, A, 1.0 + OPEN_S)
-    assert subject.standing(A, 1.0 + OPEN_S) == Standing(kind="open", until=None)
+    assert subject.standing(A, 1.0 + OPEN_S) == Standing(breaker="open", can_ask=False, until=None)
 
 
 def test_a_rate_limit_is_the_credentials() -> None:
@@ -144,7 +145,7 @@ def test_a_rate_limit_is_the_credentials() -> None:
     subject = board()
     call(subject, A, failed_attempt("rate_limited", A, retry_after_s=7.0), started_at=0.5)
     for each in (A, B):
-        assert subject.standing(each, 7.99) == Standing(kind="rate_limited", until=8.0)
+        assert subject.standing(each, 7.99) == Standing(kind="rate_limited", can_ask=False, until=8.0)
         assert subject.admit(each, 7.99, is_last_resort=True) is None
     assert subject.standing(ELSEWHERE, 1.0) == READY
     assert dict(subject.rate_limited_until) == {"lab": 8.0}

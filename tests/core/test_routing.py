@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamroute.core.health.board import Standing
+from streamroute.core.health.standing import Standing
 from streamroute.core.request import ChatRequest
 from streamroute.core.routing.decision import Rejected
 from streamroute.core.routing.eligibility import why_not
@@ -23,7 +23,7 @@ CATALOG = Catalog(
     providers={LAB.name: LAB},
     disabled={"openai": "OPENAI_API_KEY is not set", "big": "its provider openai is disabled"},
 )
-READY = Standing(kind="ready")
+READY = Standing()
 
 
 def resolved(name: str, catalog: Catalog = CATALOG) -> tuple[Route, tuple[Upstream, ...]]:
@@ -117,7 +117,7 @@ def test_eligibility(fact: str, capability: str, has: bool | None, may: bool) ->
 def test_the_decision_explains_itself() -> None:
     """Candidates stand in the order of preference, with how they stood; the rest is rejected with a reason."""
     blind = upstream("blind", capabilities=Capabilities(vision=False))
-    resting = Standing(kind="rate_limited", until=9.0)
+    resting = Standing(kind="rate_limited", can_ask=False, until=9.0)
     decision = decide(
         request(uses_vision=True), CHAT, (BACKUP, blind, FAST), lambda each: resting if each is FAST else READY
     )

@@ -168,7 +168,7 @@ async def test_flagged_input_is_a_refusal() -> None:
         assert (await rig.ask(stream=True)).status == 403
         assert rig.requests == [0, 0]
         async with rig.session.get(f"{rig.app.url}/status") as response:
-            assert (await response.json())["upstreams"]["a"]["standing"] == "ready"
+            assert (await response.json())["upstreams"]["a"]["standing"] == "healthy"
 
 
 # -- what one client did to others

@@ -48,7 +48,7 @@ async def test_status_tells_of_every_upstream() -> None:
         async with rig.session.get(f"{rig.app.url}/status") as response:
             status = await response.json()
     a, b = status["upstreams"]["a"], status["upstreams"]["b"]
-    assert (a["breaker"]["state"], a["standing"], status["status"]) == ("open", "open", "warn")
+    assert (a["breaker"]["state"], a["can_ask"], status["status"]) == ("open", False, "warn")
     assert a["breaker"]["reopens_at"] > a["breaker"]["since"]
     assert [error["kind"] for error in a["last_errors"]] == ["server_error"] * 3
     assert a["recent"]["error_ratio"] == 1.0

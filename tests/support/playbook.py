@@ -15,7 +15,7 @@ from streamroute.core.execution.commands import Abandon, Cancel, Command, Commit
 from streamroute.core.execution.events import AttemptEvent, AttemptId, Failed
 from streamroute.core.execution.failover import Failover, FailoverOptions
 from streamroute.core.execution.plan import Plan
-from streamroute.core.health.board import Standing
+from streamroute.core.health.standing import Standing
 from streamroute.core.outcome import Failure, FailureKind
 from streamroute.core.routing.decision import Candidate
 from streamroute.core.upstream import (
@@ -30,7 +30,7 @@ from streamroute.core.upstream import (
 
 Short = tuple[object, ...]
 
-READY = Standing(kind="ready")
+READY = Standing()
 
 
 def start(attempt: int, upstream: str, *, last_resort: bool = False) -> Short:

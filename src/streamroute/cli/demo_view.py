@@ -95,11 +95,10 @@ def _standing(stage: Stage, upstream: Upstream, at: float) -> Text:
     board = stage.app.dispatcher.board
     standing = board.standing(upstream, at)
     wait = "" if standing.until is None else f" for {max(0.0, standing.until - at):.1f} s"
-    match standing.kind:
-        case "rate_limited":
-            return Text(f"rate limited{wait}", "yellow")
-        case "open":
-            return Text(f"breaker open{wait}" if wait else "breaker half open, probing", "red")
-        case "ready":
-            is_closed = board.health(upstream.id, at).breaker.state == "closed"
-            return Text("ready", "green") if is_closed else Text("breaker half open", "yellow")
+    if standing.kind == "rate_limited":
+        return Text(f"rate limited{wait}", "yellow")
+    if standing.breaker == "open":
+        return Text(f"breaker open{wait}", "red")
+    if standing.breaker != "closed":
+        return Text(f"breaker {standing.breaker.replace('_', ' ')}", "yellow")
+    return Text(standing.kind.replace("_", " "), "green" if standing.kind == "healthy" else "yellow")

@@ -6,8 +6,9 @@ Durations are seconds; None where the phase was not reached.
 
 from dataclasses import dataclass
 
-from streamroute.core.outcome import CancelReason, Failure, FailureKind, OutcomeKind
-from streamroute.core.upstream import CredentialId, ProviderName, UpstreamId
+from streamroute.core.outcome import AttemptCause, CancelReason, Failure, FailureKind, OutcomeKind
+from streamroute.core.rate_limit import RateLimitReport
+from streamroute.core.upstream import CredentialId, LatencyClass, ProviderName, Rung, UpstreamId
 from streamroute.core.usage import Usage
 
 
@@ -24,6 +25,9 @@ class AttemptObservation:
     credential: CredentialId
     model: str
     stream: bool
+    cause: AttemptCause = "first"
+    rung: Rung | None = None
+    """Of a continuation."""
     outcome: OutcomeKind
     failure: Failure | None = None
     cancel_reason: CancelReason | None = None
@@ -37,6 +41,13 @@ class AttemptObservation:
     paused_s: float = 0.0
     """Time in which a slow client kept us from reading; part of `duration_s`, never of a gap."""
     usage: Usage | None = None
+    prompt_tokens: int = 0
+    """Estimated from the size of the request."""
+    content_events: int = 0
+    """Chunks with content that came: about as many output tokens."""
+    max_gap_s: float | None = None
+    """The longest wait between two content chunks, pauses left out."""
+    rate_limit: RateLimitReport | None = None
     is_committed: bool = False
     """The client received text of this attempt."""
     malformed_events: int = 0
@@ -55,6 +66,9 @@ class RequestObservation:
     attempts: int
     failovers: tuple[FailureKind, ...]
     """Why attempts failed that were replaced by another before the client noticed, in order."""
+    latency_class: LatencyClass = "interactive"
+    continuations: tuple[Rung, ...] = ()
+    """How an answer that broke off was carried on, in order."""
     upstream: UpstreamId | None
     """Who answered, if anyone."""
     provider: ProviderName | None

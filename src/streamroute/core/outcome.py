@@ -31,8 +31,11 @@ FailureKind = Literal[
     "empty",
     "malformed",
     "truncated",            # ended without a finish reason
+    # continuations
+    "not_continuable",      # what the client has cannot be carried on: tool calls, log probabilities, too long
+    "seam_mismatch",        # the continuation does not follow on what was delivered
     # ourselves
-    "blocked",              # not asked: its breaker is open, or its credential must wait
+    "blocked",              # not asked: its breaker is open, its credential must wait, or a budget is spent
     "shutting_down",
 ]  # fmt: skip
 
@@ -73,5 +76,7 @@ class Failure:
         return replace(self, message=message, error_body=body, provider_code=code)
 
 
+AttemptCause = Literal["first", "failover", "hedge", "race", "probe", "continuation"]
+"""Why a call was made. `probe`: a user's request that also tries an upstream on its way back, beside its primary."""
 OutcomeKind = Literal["succeeded", "failed", "cancelled"]
 CancelReason = Literal["client_gone", "lost", "shutting_down", "aborted"]

@@ -14,7 +14,15 @@ CredentialId = NewType("CredentialId", str)
 ProviderName = NewType("ProviderName", str)
 
 Continuation = Literal["none", "instructed", "prefill", "prefix", "continue_final_message"]
-PlanName = Literal["failover"]
+Rung = Literal["prefill", "prefix", "continue_final_message", "instructed", "anew", "restart"]
+"""How a cut answer is carried on: the ladder's rungs. `anew`: asked again, and what the client already has must be
+the beginning of the new answer; `restart`: asked again, and the client is told that the answer begins anew."""
+PlanName = Literal["failover", "hedge", "race"]
+LatencyClass = Literal["batch", "standard", "interactive", "latency_critical"]
+Steering = Literal["preferred", "balanced"]
+"""`preferred`: the first upstream that is well gets everything; `balanced`: shares by speed, price and health."""
+Midstream = Literal["continue", "restart", "error"]
+"""What is done about an answer that breaks off after its first token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +36,8 @@ class Capabilities:
     """How an answer that was cut can be carried on."""
     context_tokens: int | None = None
     """Prompt plus answer, in tokens."""
+    bills_cancelled_streams: bool | None = None
+    """Cancelling a stream does not stop the bill."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +103,12 @@ class Route:
     name: str
     upstreams: tuple[UpstreamId, ...]
     """In order of preference; never empty."""
-    plan: PlanName = "failover"
+    plan: PlanName = "hedge"
+    steering: Steering = "preferred"
+    latency_class: LatencyClass = "interactive"
+    """What a request is worth that names none: how much may be spent on hedges."""
+    midstream: Midstream = "continue"
+    race_width: int = 2
+    """Upstreams that a race starts at once; 2..4."""
     retry: RetryOptions = RetryOptions()
     deadlines: Deadlines = Deadlines()

@@ -23,7 +23,7 @@ def status_document(site: "Site") -> dict[str, object]:
     catalog, board = site.dispatcher.directory.catalog, site.dispatcher.board
     upstreams = {name: _upstream(upstream, board) for name, upstream in catalog.upstreams.items()}
     simulated = [name for name, upstream in catalog.upstreams.items() if upstream.is_simulated]
-    is_well = all(entry["standing"] == "ready" for entry in upstreams.values())
+    is_well = all(entry["standing"] == "healthy" and entry["can_ask"] for entry in upstreams.values())
     return {
         "status": "fail" if site.is_draining else "pass" if is_well else "warn",
         "version": __version__,
@@ -63,6 +63,7 @@ def _upstream(upstream: Upstream, board: HealthBoard) -> dict[str, object]:
         "failure_domain": upstream.failure_domain,
         "is_simulated": upstream.is_simulated,
         "standing": standing.kind,
+        "can_ask": standing.can_ask,
         "until": _moment(standing.until, at),
         "breaker": {
             "state": breaker.state,

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from streamroute.core.execution.events import AttemptId
-from streamroute.core.outcome import CancelReason, Failure
-from streamroute.core.upstream import Upstream, UpstreamId
+from streamroute.core.outcome import AttemptCause, CancelReason, Failure
+from streamroute.core.upstream import Rung, Upstream, UpstreamId
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,11 @@ class Start:
     upstream: Upstream
     is_last_resort: bool = False
     """Nobody else is left: call it though its breaker is open."""
+    cause: AttemptCause = "first"
+    """Why the call is made: budgets are asked by it."""
+    rung: Rung | None = None
+    """Of a continuation: how the answer that was cut is carried on. The engine puts the request together from what
+    the client already has; where that cannot be continued, the attempt fails as `not_continuable`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,8 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """Deliver what the attempt has produced, and let the rest of it flow straight to the client."""
+    """Deliver what the attempt has produced, and let the rest of it flow straight to the client. A second one, of a
+    continuation, joins the new text to what was delivered before."""
 
     attempt: AttemptId
 

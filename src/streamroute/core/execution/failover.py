@@ -35,8 +35,8 @@ from streamroute.core.execution.events import (
     Succeeded,
 )
 from streamroute.core.execution.watchdog import Watchdog
-from streamroute.core.health.board import Standing
 from streamroute.core.health.classify import disposition
+from streamroute.core.health.standing import Standing
 from streamroute.core.outcome import CancelReason, Failure, FailureKind
 from streamroute.core.routing.decision import Candidate
 from streamroute.core.upstream import Deadlines, RetryOptions, Upstream, UpstreamId
@@ -183,7 +183,7 @@ class Failover:
         if failure.kind == "blocked" and not current.is_last_resort and not self._is_committed:
             # Its breaker has opened since the decision: another one first, this one as the last resort.
             self._uncounted += 1
-            self._untried.append(replace(current.candidate, standing=Standing(kind="open")))
+            self._untried.append(replace(current.candidate, standing=Standing(breaker="open", can_ask=False)))
             return self._next(now, failure)
         self._tried.append(Tried(upstream=upstream.id, failure=failure))
         self._failed_domains.add(upstream.failure_domain)

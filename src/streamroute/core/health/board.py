@@ -4,12 +4,12 @@ Health is kept per upstream, rate limits per credential, nothing per provider: o
 neighbours, and a 429 says something about a quota, not about a model's health.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Literal
 
 from streamroute.core.health.breaker import Permit
+from streamroute.core.health.options import HealthOptions
+from streamroute.core.health.standing import Estimate, Standing
 from streamroute.core.health.upstream_health import UpstreamHealth
 from streamroute.core.observation import AttemptObservation
 from streamroute.core.upstream import CredentialId, Upstream, UpstreamId
@@ -20,24 +20,14 @@ DEFAULT_RATE_LIMIT_S = 1.0
 MAX_TRACKED = 1000
 """Upstreams and credentials that are remembered: clients can name any `provider/model`, and memory stays bounded."""
 
-StandingKind = Literal["ready", "open", "rate_limited"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """Whether an upstream may be asked now, and if not, from when on."""
-
-    kind: StandingKind
-    until: float | None = None
-    """Monotonic seconds; None where it is ready, or where a probe is under way and nobody knows."""
-
 
 class HealthBoard:
     """What is known of every upstream, fed by observations."""
 
-    def __init__(self, uniform: Callable[[], float]) -> None:
+    def __init__(self, uniform: Callable[[], float], options: HealthOptions = HealthOptions()) -> None:
         """`uniform` draws from [0, 1), for the breakers' jitter."""
         self._uniform = uniform
+        self.options = options
         self._upstreams: dict[UpstreamId, UpstreamHealth] = {}
         self._rate_limited_until: dict[CredentialId, float] = {}
 
@@ -46,13 +36,32 @@ class HealthBoard:
         until = self._rate_limited_until.get(upstream.credential)
         if until is not None:
             if now < until:
-                return Standing(kind="rate_limited", until=until)
+                return Standing(kind="rate_limited", until=until, can_ask=False, reason="its rate limit is used up")
             del self._rate_limited_until[upstream.credential]
         breaker = self._of(upstream.id, now).breaker
-        return Standing(kind="ready") if breaker.is_ready(now) else Standing(kind="open", until=breaker.reopens_at)
+        can_ask = breaker.is_ready(now)
+        return Standing(breaker=breaker.state, until=breaker.reopens_at, can_ask=can_ask)
 
-    def admit(self, upstream: Upstream, now: float, *, is_last_resort: bool) -> Permit | None:
-        """Give leave for one call, or None; a given permit comes back through `observe`."""
+    def estimate(self, upstream: Upstream, now: float, *, prompt_tokens: int) -> Estimate:
+        """Return what a request with a prompt of about `prompt_tokens` can expect."""
+        health = self._of(upstream.id, now)
+        return Estimate(ttft_s=1.0, normal_ttft_s=1.0, in_flight=health.figures().in_flight)
+
+    def is_panic(self, upstreams: Sequence[Upstream], now: float) -> bool:
+        """Return whether so many of a route's upstreams are in trouble that health must not decide any more: hedges
+        and races are off, nobody is steered away from but for rejected keys and unexpired `Retry-After`."""
+        return False
+
+    def admit(
+        self,
+        upstream: Upstream,
+        now: float,
+        *,
+        is_last_resort: bool = False,
+        prompt_tokens: int = 0,
+        is_stream: bool = True,
+    ) -> Permit | None:
+        """Give leave for one call, or None; a given permit comes back through `observe` or `give_back`."""
         if self.standing(upstream, now).kind == "rate_limited":
             return None
         health = self._of(upstream.id, now)
@@ -61,6 +70,12 @@ class HealthBoard:
         if permit is not None:
             health.started()
         return permit
+
+    def connected(self, permit: Permit, upstream: Upstream, now: float) -> None:
+        """Learn that the call has its connection."""
+
+    def first_token(self, permit: Permit, upstream: Upstream, now: float) -> None:
+        """Learn that the first content token of a stream has come, at once and not at its end."""
 
     def give_back(self, permit: Permit, upstream: Upstream, now: float) -> None:
         """Take a permit back for a call that was never made."""

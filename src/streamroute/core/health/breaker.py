@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-BreakerState = Literal["closed", "open", "half_open"]
+from streamroute.core.health.standing import BreakerState
+
 BreakerEvent = Literal["success", "failure", "timer"]
 
 FAILURES_TO_OPEN = 3

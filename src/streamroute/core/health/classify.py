@@ -56,6 +56,8 @@ DISPOSITIONS: dict[FailureKind, Disposition] = {
     "empty": Disposition(next_step="another", counts=True, is_transient=True),
     "malformed": Disposition(next_step="another", counts=True, is_transient=True),
     "truncated": Disposition(next_step="another", counts=True, is_transient=True),
+    "not_continuable": Disposition(next_step="stop"),
+    "seam_mismatch": Disposition(next_step="another"),
     "blocked": Disposition(next_step="another"),
     "shutting_down": Disposition(next_step="stop"),
 }

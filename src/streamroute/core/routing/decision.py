@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
-from streamroute.core.health.board import Standing
-from streamroute.core.upstream import Route, Upstream, UpstreamId
+from streamroute.core.health.standing import Estimate, Standing
+from streamroute.core.upstream import LatencyClass, PlanName, Route, Upstream, UpstreamId
+
+UNKNOWN = Estimate(ttft_s=1.0, normal_ttft_s=1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,11 +13,16 @@ class Candidate:
     """An upstream that may serve the request, and how it stood when that was decided."""
 
     upstream: Upstream
-    standing: Standing = Standing(kind="ready")
+    standing: Standing = Standing()
+    estimate: Estimate = UNKNOWN
+    weight: float = 1.0
+    """Its share of such requests, relative to the other candidates'; at least 0."""
+    reasons: tuple[str, ...] = ()
+    """What made the weight, in words, for `explain`."""
 
     def is_ready_at(self, now: float) -> bool:
         """Nothing that was known then speaks against asking it now; who gives the permit knows better."""
-        return self.standing.kind == "ready" or (self.standing.until is not None and self.standing.until <= now)
+        return self.standing.can_ask or (self.standing.until is not None and self.standing.until <= now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,5 +39,15 @@ class Decision:
 
     route: Route
     candidates: tuple[Candidate, ...]
-    """In the order of preference."""
+    """In the order in which they should be asked."""
     rejected: tuple[Rejected, ...] = ()
+    plan: PlanName = "failover"
+    latency_class: LatencyClass = "interactive"
+    probe: Candidate | None = None
+    """Half open: to be tried beside the first candidate, by a call of its own; not among `candidates`."""
+    is_exploring: bool = False
+    """The first candidate was chosen to learn how it is, not because it is best: a hedge may come early."""
+    is_panic: bool = False
+    """So much is in trouble that health does not decide: no hedge, no race."""
+    reasons: tuple[str, ...] = ()
+    """What was decided and why, in words, for `explain`."""

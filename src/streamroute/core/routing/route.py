@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from streamroute.core.health.board import Standing
+from streamroute.core.health.standing import Standing
 from streamroute.core.request import ChatRequest
 from streamroute.core.routing.decision import Candidate, Decision, Rejected
 from streamroute.core.routing.eligibility import why_not
