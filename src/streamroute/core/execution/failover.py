@@ -1,28 +1,30 @@
-"""The `failover` plan: one upstream at a time; until the first content token reaches the client, any failure moves on.
+"""The plan of every request: until the first content token reaches the client, any failure moves on to another
+upstream; after it, an answer that breaks off is carried on by another.
 
     waiting ──Start──▶ trying ──Produced──▶ committed ──Succeeded──▶ Finish
        ▲                 │ Failed, deadline      │ Failed, stall
-       └──── back-off ───┴──▶ next | Fail        └──▶ Fail
+       └──── back-off ───┴──▶ next | Fail        └──▶ continuing ──Produced──▶ committed | Fail
 
-What is done about a failure is `core.health.classify`'s table; here stands the order in which upstreams are asked:
+`failover` asks one upstream at a time. `hedge` asks a second one when the first is late; `race` asks several at once.
+In both the first *content token* wins, and the losers are cancelled at once. A probe is a call beside the first one, to
+an upstream on its way back: it may win, and it is let live until its first token, because that is what it is for.
 
-1. The preference of the route, those that stand `ready` first; upstreams of a failure domain that has not failed in
-   this request before those of one that has.
-2. Upstreams whose breaker is open are a last resort; ones whose credential must wait are not asked before its time.
-3. The same upstream again: at once where a stale connection was at fault; as often as the route says; while the
-   route lets a request wait for its preferred upstream; and, for a lone upstream, twice with back-off.
+What is done about a failure is `core.health.classify`'s table; whom to ask next is `selection`, who carries on
+`rescue`. The same upstream is asked again: at once where a stale connection was at fault; as often as the route says;
+while the route lets a request wait for its preferred upstream; and, for a lone upstream, twice with back-off.
 
 Commit follows gRPC's rule for retries (A6), but later: on the first content token, not on response headers, because
 LLM servers send those and then die.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from streamroute.core.execution.commands import Abandon, Cancel, Command, Commit, Fail, Finish, Start, Tried
+from streamroute.core.execution.calls import Calls, LiveCall
+from streamroute.core.execution.commands import Abandon, Command, Commit, Fail, Finish, Tried
+from streamroute.core.execution.delivery import Delivery
 from streamroute.core.execution.events import (
     AttemptEvent,
-    AttemptId,
     ClientGone,
     ClientPaused,
     ClientResumed,
@@ -34,12 +36,12 @@ from streamroute.core.execution.events import (
     ShutDown,
     Succeeded,
 )
-from streamroute.core.execution.watchdog import Watchdog
+from streamroute.core.execution.rescue import Ladder, RescueOptions
+from streamroute.core.execution.selection import Selection, must_wait
 from streamroute.core.health.classify import disposition
-from streamroute.core.health.standing import Standing
-from streamroute.core.outcome import CancelReason, Failure, FailureKind
+from streamroute.core.outcome import AttemptCause, CancelReason, Failure, FailureKind
 from streamroute.core.routing.decision import Candidate
-from streamroute.core.upstream import Deadlines, RetryOptions, Upstream, UpstreamId
+from streamroute.core.upstream import Deadlines, RetryOptions, UpstreamId
 
 LONE_RETRIES = 2
 """Further attempts where a route has one upstream: what the OpenAI and Anthropic SDKs do by default."""
@@ -53,10 +55,10 @@ STALE_RETRIES = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailoverOptions:
-    """What a failover plan works with."""
+    """What the plan works with."""
 
     candidates: tuple[Candidate, ...]
-    """In the order of preference."""
+    """In the order in which they should be asked."""
     stream: bool
     arrived_at: float
     deadlines: Deadlines = Deadlines()
@@ -68,14 +70,14 @@ class FailoverOptions:
     """Deadlines that are the client's wish and not the route's: missing them says nothing about an upstream."""
     jitter: tuple[float, ...] = (0.5,)
     """Draws from [0, 1) for back-offs, used in turn: the core draws no random numbers."""
-
-
-@dataclass(slots=True)
-class _Try:
-    attempt: AttemptId
-    candidate: Candidate
-    watchdog: Watchdog
-    is_last_resort: bool
+    hedge_after_s: float | None = None
+    """Silence of the upstream that was asked, after which another one is asked beside it; None: never."""
+    race_width: int = 1
+    """Upstreams that are asked at once; 1: no race."""
+    probe: Candidate | None = None
+    """An upstream on its way back, to be tried beside the first one."""
+    rescue: RescueOptions | None = None
+    """None: an answer that breaks off is an error."""
 
 
 class Failover:
@@ -83,26 +85,35 @@ class Failover:
 
     def __init__(self, options: FailoverOptions) -> None:
         self._options = options
-        self._untried = list(options.candidates)
+        self._selection = Selection(options.candidates)
+        self._calls = Calls(
+            options.deadlines,
+            stream=options.stream,
+            max_attempts=options.max_attempts,
+            client_limits=options.client_limits,
+        )
         self._total_at = options.arrived_at + options.deadlines.total_s
-        self._current: _Try | None = None
         self._waiting: tuple[float, Candidate] | None = None
+        self._hedge_at: float | None = None
         self._tried: list[Tried] = []
-        self._failed_domains: set[str] = set()
         self._asked_again: dict[UpstreamId, int] = {}
         self._stale: dict[UpstreamId, int] = {}
-        self._attempts = 0
-        self._uncounted = 0
         self._backoffs = 0
-        self._is_committed = False
+        self._delivery: Delivery | None = None
         self._is_over = False
 
     def start(self, now: float) -> Sequence[Command]:
-        """Ask the first upstream, or wait for the preferred one."""
-        preferred = self._options.candidates[0] if self._options.candidates else None
+        """Ask the first upstream, or wait for the preferred one; in a race, ask its rivals too."""
+        options = self._options
+        preferred = options.candidates[0] if options.candidates else None
         if preferred is not None and self._can_wait(preferred.standing.until, now) and not preferred.is_ready_at(now):
             return self._wait(preferred, (preferred.standing.until or now) + _MARGIN_S)
-        return self._next(now, None)
+        commands = [*self._next(now, None, cause="first")]
+        for _ in range(options.race_width - 1):
+            commands += self._back_up(now, "race")
+        if options.probe is not None and not self._calls.is_exhausted and not self._is_over:
+            commands.append(self._calls.start(options.probe, now, cause="probe"))
+        return commands
 
     def handle(self, event: AttemptEvent, now: float) -> Sequence[Command]:  # noqa: C901, PLR0911, PLR0912 - a case an event
         """React to what happened; see `Plan.handle`."""
@@ -115,42 +126,46 @@ class Failover:
                 failure = Failure(kind="shutting_down", message="the sidecar is shutting down")
                 return self._end(self._fail(failure, now), "shutting_down")
             case ClientPaused():
-                if self._current is not None:
-                    self._current.watchdog.paused()
+                if self._delivery is not None:
+                    self._delivery.paused()
                 return ()
             case ClientResumed():
-                if self._current is not None:
-                    self._current.watchdog.resumed(now)
+                if self._delivery is not None:
+                    self._delivery.resumed(now)
                 return ()
-        current = self._current
-        if current is None or event.attempt != current.attempt:
+        call = self._calls.of(event.attempt)
+        if call is None:
             return ()
         match event:
             case Connected():
-                current.watchdog.connected(now)
+                call.watchdog.connected(now)
             case HeadReceived():
-                current.watchdog.head_received(now)
+                call.watchdog.head_received(now)
             case Progressed(at=at):
-                current.watchdog.progressed(at)
+                if self._delivery is not None:
+                    return self._delivery.progressed(call, at)
+                call.watchdog.progressed(at)
             case Produced():
-                current.watchdog.progressed(now)
-                return self._commit(current)
+                call.watchdog.progressed(now)
+                return self._commit(call) if self._delivery is None else self._delivery.produced(call, now)
             case Succeeded():
-                self._is_over = True
-                return [*self._commit(current), Finish(current.attempt)]
+                return self._succeeded(call, now)
             case Failed(failure=failure):
-                return self._failed(current, failure, now)
+                self._calls.ended(call)
+                return self._failed(call, failure, now)
         return ()
 
     def next_deadline(self) -> float | None:
         """Return when time alone changes something."""
         if self._is_over:
             return None
-        due = self._total_at
-        if self._current is not None:
-            due = min(due, self._current.watchdog.due)
+        due = min(self._total_at, self._calls.due())
         if self._waiting is not None:
             due = min(due, self._waiting[0])
+        if self._hedge_at is not None:
+            due = min(due, self._hedge_at)
+        if self._delivery is not None:
+            due = min(due, self._delivery.due())
         return due
 
     def on_deadline(self, now: float) -> Sequence[Command]:
@@ -159,52 +174,93 @@ class Failover:
             return ()
         if now >= self._total_at:
             return self._out_of_time(now)
-        current = self._current
-        if current is not None and now >= current.watchdog.due:
-            failure = self._late(current.watchdog.verdict)
-            cancel = Cancel(current.attempt, "lost", failure)
-            return [cancel, *self._failed(current, failure, now)]
+        commands: list[Command] = []
+        for call in self._calls:
+            if now >= call.watchdog.due and not self._is_over:
+                failure = self._calls.late(call, now)
+                commands.append(self._calls.cancel(call, "lost", failure))
+                commands += self._failed(call, failure, now)
         if self._waiting is not None and now >= self._waiting[0]:
             candidate = self._waiting[1]
             self._waiting = None
-            return self._ask(candidate, now, is_last_resort=False)
-        return ()
+            commands += self._ask(candidate, now, cause="failover" if self._calls.has_begun else "first")
+        if self._hedge_at is not None and now >= self._hedge_at:
+            self._hedge_at = None
+            commands += self._back_up(now, "hedge")
+        if self._delivery is not None and not self._is_over:
+            commands += self._after(self._delivery.on_due(now), now)
+        return commands
 
-    # -- what to do about a failure
+    # -- what to do about what happened
 
-    def _failed(self, current: _Try, failure: Failure, now: float) -> Sequence[Command]:
-        upstream = current.candidate.upstream
-        self._current = None
+    def _commit(self, winner: LiveCall) -> Sequence[Command]:
+        rescue = self._options.rescue if self._options.stream else None
+        ladder = None if rescue is None else Ladder(rescue, self._options.candidates)
+        self._delivery = Delivery(self._calls, winner, ladder, self._tried)
+        self._hedge_at = self._waiting = None
+        losers = [call for call in self._calls if call is not winner and call.cause != "probe"]
+        return [Commit(winner.attempt), *(self._calls.cancel(call, "lost") for call in losers)]
+
+    def _succeeded(self, call: LiveCall, now: float) -> Sequence[Command]:
+        commands: list[Command] = []
+        if self._delivery is None:
+            commands += self._commit(call)
+        elif self._delivery.speaker is not call:
+            if call.cause != "continuation":
+                self._calls.ended(call)
+                return ()
+            commands += self._delivery.produced(call, now)  # there was nothing to add but the end
+        self._calls.ended(call)
+        self._is_over = True
+        return [*commands, *self._calls.cancel_all("lost"), Finish(call.attempt)]
+
+    def _failed(self, call: LiveCall, failure: Failure, now: float) -> Sequence[Command]:
+        if self._delivery is not None:
+            return self._after(self._delivery.failed(call, failure, now), now)
+        upstream = call.candidate.upstream
         stale = self._stale.get(upstream.id, 0)
-        if failure.kind == "stale_connection" and stale < STALE_RETRIES and not self._is_committed:
+        if failure.kind == "stale_connection" and stale < STALE_RETRIES:
             self._stale[upstream.id] = stale + 1
-            self._uncounted += 1
-            return self._ask(current.candidate, now, is_last_resort=current.is_last_resort)
-        if failure.kind == "blocked" and not current.is_last_resort and not self._is_committed:
+            self._calls.not_made()
+            return self._ask(call.candidate, now, cause=call.cause, is_last_resort=call.is_last_resort)
+        if call.cause in {"probe", "hedge", "race"} and (call.cause == "probe" or failure.kind == "blocked"):
+            return self._beside(call, failure, now)
+        if failure.kind == "blocked" and not call.is_last_resort:
             # Its breaker has opened since the decision: another one first, this one as the last resort.
-            self._uncounted += 1
-            self._untried.append(replace(current.candidate, standing=Standing(breaker="open", can_ask=False)))
+            self._calls.not_made()
+            self._selection.put_off(call.candidate)
             return self._next(now, failure)
         self._tried.append(Tried(upstream=upstream.id, failure=failure))
-        self._failed_domains.add(upstream.failure_domain)
+        self._selection.failed(upstream)
         meaning = disposition(failure.kind)
-        if self._is_committed or meaning.next_step in {"return", "stop"}:
-            return self._give_up(failure, now)
-        if self._attempts - self._uncounted >= self._options.max_attempts:
+        if meaning.next_step == "stop":
             return self._give_up(failure, now)
         if meaning.next_step == "larger_context":
-            self._keep_larger(upstream)
-            return self._next(now, failure)
-        again = self._again(current, failure, now)
+            self._selection.keep_larger(upstream)
+        if self._calls.is_anyone_asked:
+            return ()  # somebody else is being asked, and may well answer
+        if meaning.next_step == "return" or self._calls.is_exhausted:
+            return self._give_up(failure, now)
+        again = None if meaning.next_step == "larger_context" else self._again(call, failure, now)
         return self._next(now, failure) if again is None else again
 
-    def _again(self, current: _Try, failure: Failure, now: float) -> Sequence[Command] | None:
+    def _beside(self, call: LiveCall, failure: Failure, now: float) -> Sequence[Command]:
+        """A call beside the first one was not to be made, or was a probe and has failed: nothing depends on it."""
+        if failure.kind == "blocked":
+            self._calls.not_made()
+        if call.cause != "probe":
+            self._selection.give_back(call.candidate)
+        if self._calls.is_anyone_asked or self._waiting is not None:
+            return ()
+        return self._give_up(self._tried[-1].failure if self._tried else failure, now)
+
+    def _again(self, call: LiveCall, failure: Failure, now: float) -> Sequence[Command] | None:
         """Ask the same upstream once more, now or later; None where another should be asked."""
-        candidate, upstream = current.candidate, current.candidate.upstream.id
+        candidate, upstream = call.candidate, call.candidate.upstream.id
         meaning = disposition(failure.kind)
         asked_again = self._asked_again.get(upstream, 0)
         may_ask_again = meaning.is_transient and asked_again < self._options.retry.same_upstream
-        is_lone = len(self._options.candidates) == 1 and not current.is_last_resort
+        is_lone = len(self._options.candidates) == 1 and not call.is_last_resort
         may_ask_again |= meaning.is_transient and is_lone and asked_again < LONE_RETRIES
         is_preferred = candidate is self._options.candidates[0]
         backoff_s = self._backoff_s()
@@ -219,42 +275,45 @@ class Failover:
         self._backoffs += 1
         return self._wait(candidate, now + backoff_s)
 
-    def _next(self, now: float, failure: Failure | None) -> Sequence[Command]:
+    def _next(self, now: float, failure: Failure | None, cause: AttemptCause = "failover") -> Sequence[Command]:
         """Ask the best upstream that was not asked yet; give up where there is none."""
-        ready = [candidate for candidate in self._untried if candidate.is_ready_at(now)]
-        askable = [each for each in self._untried if each in ready or each.standing.kind != "rate_limited"]
-        elsewhere = [each for each in ready if each.upstream.failure_domain not in self._failed_domains]
-        for pool in (elsewhere, ready, askable):
-            if pool:
-                return self._ask(pool[0], now, is_last_resort=pool[0] not in ready)
+        best = self._selection.best(now)
+        if best is not None:
+            return self._ask(best[0], now, cause=cause, is_last_resort=best[1])
+        if any(call.cause == "probe" for call in self._calls):
+            return ()  # the last hope
         return self._give_up(failure or self._blocked(now), now)
 
-    def _blocked(self, now: float) -> Failure:
-        if not self._options.candidates:
-            return Failure(kind="blocked", message="there is no upstream to ask")
-        soonest = min(self._untried, key=lambda each: each.standing.until or now)
-        return _must_wait(soonest, now)
+    def _back_up(self, now: float, cause: AttemptCause) -> Sequence[Command]:
+        """Ask a further upstream beside the ones under way, if there is one that is well and may be asked."""
+        if self._delivery is not None or self._calls.is_exhausted or self._is_over:
+            return ()
+        busy = {call.candidate.upstream.failure_domain for call in self._calls if call.cause != "probe"}
+        candidate = self._selection.backup(now, busy) if busy else None
+        return () if candidate is None else self._ask(candidate, now, cause=cause)
 
-    def _keep_larger(self, failed: Upstream) -> None:
-        """Forget upstreams whose context is known to be no larger than the one that was too small."""
-        size = failed.capabilities.context_tokens
-        kept = []
-        for candidate in self._untried:
-            other = candidate.upstream.capabilities.context_tokens
-            if other is None or size is None or other > size:
-                kept.append(candidate)
-        self._untried = kept
+    def _after(self, commands: Sequence[Command], now: float) -> Sequence[Command]:
+        """Perform what the delivery asks for; fail where it has lost the answer."""
+        if self._delivery is not None and self._delivery.failure is not None:
+            return [*commands, *self._give_up(self._delivery.failure, now)]
+        return commands
 
     # -- small steps
 
-    def _ask(self, candidate: Candidate, now: float, *, is_last_resort: bool) -> Sequence[Command]:
-        if candidate in self._untried:
-            self._untried.remove(candidate)
-        self._attempts += 1
-        attempt = AttemptId(self._attempts)
-        watchdog = Watchdog(self._options.deadlines, stream=self._options.stream, now=now)
-        self._current = _Try(attempt, candidate, watchdog, is_last_resort)
-        return [Start(attempt, candidate.upstream, is_last_resort)]
+    def _ask(
+        self, candidate: Candidate, now: float, *, cause: AttemptCause, is_last_resort: bool = False
+    ) -> Sequence[Command]:
+        self._selection.take(candidate)
+        if cause in {"first", "failover"} and self._options.stream and self._options.hedge_after_s is not None:
+            self._hedge_at = now + self._options.hedge_after_s
+        is_last = self._selection.is_empty
+        return [self._calls.start(candidate, now, cause=cause, is_last_resort=is_last_resort, is_last=is_last)]
+
+    def _blocked(self, now: float) -> Failure:
+        soonest = self._selection.soonest(now)
+        if soonest is None:
+            return Failure(kind="blocked", message="there is no upstream to ask")
+        return must_wait(soonest, now)
 
     def _wait(self, candidate: Candidate, until: float) -> Sequence[Command]:
         self._waiting = (until, candidate)
@@ -269,62 +328,24 @@ class Failover:
         jitter = self._options.jitter[self._backoffs % len(self._options.jitter)]
         return min(MAX_BACKOFF_S, self._options.retry.backoff_s * 2.0**self._backoffs) * (0.75 + 0.5 * jitter)
 
-    def _commit(self, current: _Try) -> Sequence[Command]:
-        if self._is_committed:
-            return ()
-        self._is_committed = True
-        return [Commit(current.attempt)]
-
-    def _late(self, kind: FailureKind) -> Failure:
-        limits = self._options.deadlines
-        limit_s = {
-            "connect_timeout": limits.connect_s,
-            "headers_timeout": limits.headers_s,
-            "first_token_timeout": limits.first_token_s,
-            "answer_timeout": limits.answer_s,
-            "stall": limits.stall_s,
-        }[kind]
-        what = {
-            "connect_timeout": "no connection",
-            "headers_timeout": "no response headers",
-            "first_token_timeout": "no content token",
-            "answer_timeout": "no answer",
-            "stall": "no further content",
-        }[kind]
-        is_wish = kind in self._options.client_limits
-        return Failure(kind=kind, message=f"{what} within {limit_s:g} s", is_clients_limit=is_wish)
-
     def _out_of_time(self, now: float) -> Sequence[Command]:
         message = f"no whole answer within {self._options.deadlines.total_s:g} s"
         failure = Failure(kind="total_timeout", message=message)
-        cancels: list[Command] = []
-        if self._current is not None:
-            self._tried.append(Tried(upstream=self._current.candidate.upstream.id, failure=failure))
-            cancels.append(Cancel(self._current.attempt, "lost", failure))
-            self._current = None
-        return [*cancels, *self._give_up(failure, now)]
+        asked = [call.candidate.upstream.id for call in self._calls if call.cause != "probe"]
+        self._tried += [Tried(upstream=upstream, failure=failure) for upstream in asked]
+        return [*self._calls.cancel_all("lost", failure), *self._give_up(failure, now)]
 
     def _give_up(self, failure: Failure, now: float) -> Sequence[Command]:
-        self._is_over = True
-        return [self._fail(failure, now)]
+        return self._end(self._fail(failure, now), "lost")
 
     def _fail(self, failure: Failure, now: float) -> Fail:
-        waiting = [each for each in self._untried if each.standing.kind == "rate_limited" and not each.is_ready_at(now)]
         return Fail(
             failure=failure,
             tried=tuple(self._tried),
-            skipped=tuple(Tried(upstream=each.upstream.id, failure=_must_wait(each, now)) for each in waiting),
-            is_committed=self._is_committed,
+            skipped=tuple(Tried(upstream=who, failure=why) for who, why in self._selection.waiting(now)),
+            is_committed=self._delivery is not None,
         )
 
     def _end(self, last: Fail | Abandon, reason: CancelReason) -> Sequence[Command]:
         self._is_over = True
-        if self._current is None:
-            return [last]
-        return [Cancel(self._current.attempt, reason), last]
-
-
-def _must_wait(candidate: Candidate, now: float) -> Failure:
-    wait_s = max(0.0, (candidate.standing.until or now) - now)
-    message = f"not asked: its rate limit ends in {wait_s:.1f} s"
-    return Failure(kind="rate_limited", message=message, retry_after_s=wait_s)
+        return [*self._calls.cancel_all(reason), last]

@@ -4,9 +4,10 @@ One attempt is in one phase at a time; each phase has one limit, but the limits 
 both count from the attempt's start. While the client keeps us from reading, none of the upstream's limits runs.
 """
 
+import math
 from typing import Literal
 
-from streamroute.core.outcome import FailureKind
+from streamroute.core.outcome import Failure, FailureKind
 from streamroute.core.upstream import Deadlines
 
 _Phase = Literal["connecting", "waiting_head", "waiting_token", "flowing"]
@@ -15,10 +16,14 @@ _Phase = Literal["connecting", "waiting_head", "waiting_token", "flowing"]
 class Watchdog:
     """Follows one attempt. All times are monotonic seconds."""
 
-    __slots__ = ("_deadlines", "_due", "_is_paused", "_phase", "_since", "_started", "_stream", "_verdict")
+    __slots__ = (
+        "_deadlines", "_due", "_is_paused", "_phase", "_since", "_soft_stall_s", "_started", "_stream", "_verdict",
+    )  # fmt: skip
 
-    def __init__(self, deadlines: Deadlines, *, stream: bool, now: float) -> None:
+    def __init__(self, deadlines: Deadlines, *, stream: bool, now: float, soft_stall_s: float = math.inf) -> None:
+        """`soft_stall_s`: a gap between tokens that gives cause for concern, long before `stall_s` ends the attempt."""
         self._deadlines = deadlines
+        self._soft_stall_s = soft_stall_s
         self._stream = stream
         self._started = now
         self._is_paused = False
@@ -31,9 +36,31 @@ class Watchdog:
         return self._due
 
     @property
+    def concern_due(self) -> float:
+        """When a stream that flows has been silent for longer than it should; infinity in every other phase."""
+        return math.inf if self._is_paused or self._phase != "flowing" else self._since + self._soft_stall_s
+
+    @property
+    def progressed_at(self) -> float:
+        """When the phase began, or the last token came."""
+        return self._since
+
+    @property
     def verdict(self) -> FailureKind:
         """What it means if it does."""
         return self._verdict
+
+    def failure(self, now: float) -> Failure:
+        """Put into words that it has lasted too long; a stream that flowed may have been given up before its limit."""
+        limits = self._deadlines
+        limit_s, what = {
+            "connect_timeout": (limits.connect_s, "no connection"),
+            "headers_timeout": (limits.headers_s, "no response headers"),
+            "first_token_timeout": (limits.first_token_s, "no content token"),
+            "answer_timeout": (limits.answer_s, "no answer"),
+            "stall": (min(limits.stall_s, max(0.0, now - self._since)), "no further content"),
+        }[self._verdict]
+        return Failure(kind=self._verdict, message=f"{what} within {limit_s:.3g} s")
 
     def connected(self, now: float) -> None:
         """Wait for the status line from here on."""
@@ -53,7 +80,7 @@ class Watchdog:
     def paused(self) -> None:
         """Stop judging: silence is now the client's doing."""
         self._is_paused = True
-        self._due = float("inf")
+        self._due = math.inf
 
     def resumed(self, now: float) -> None:
         """Judge again, from here."""
@@ -74,7 +101,7 @@ class Watchdog:
         elif phase == "waiting_head" and self._stream:
             self._sooner(now + limits.headers_s, "headers_timeout")
         if self._is_paused:
-            self._due = float("inf")
+            self._due = math.inf
 
     def _sooner(self, due: float, verdict: FailureKind) -> None:
         if due <= self._due:

@@ -1,0 +1,80 @@
+"""Who carries on an answer that broke off after its first token, and how: the ladder of one request.
+
+    silent switch (before commit: `failover`)
+    -> native continuation of the answer by another upstream
+    -> instructed continuation by another upstream
+    -> the same two by the upstream that broke off, where it was not alone at fault for long
+    -> a restart with an explicit marker, for clients that opted in
+    -> an honest error event
+
+Native comes before instructed whoever is preferred: it is near exact, the other one is a request to a model. What the
+client already has decides in the end whether any of it is possible; the engine knows that, and says `not_continuable`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from streamroute.core.execution.ladder import rungs_of
+from streamroute.core.routing.decision import Candidate
+from streamroute.core.upstream import Midstream, Rung, Upstream, UpstreamId
+
+MAX_LEGS = 4
+"""An answer's parts: the first one and three continuations. Each pays for the whole prompt again."""
+MAX_CALLS = 8
+"""Continuations that may be tried for one request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RescueOptions:
+    """What may be done for an answer that breaks off."""
+
+    midstream: Midstream = "continue"
+    """`continue`: carry it on; `restart`: or else begin anew, marked as such; `error`: say so."""
+    is_continuable: bool = True
+    """False for requests whose answers cannot be joined: JSON schemas, log probabilities, several choices."""
+
+
+class Ladder:
+    """The rungs that are left, best first."""
+
+    def __init__(self, options: RescueOptions, candidates: Sequence[Candidate]) -> None:
+        self._options = options
+        self._candidates = candidates
+        self._failed: set[tuple[UpstreamId, Rung]] = set()
+        self._broken: set[UpstreamId] = set()
+        self._calls = 0
+
+    def broke_off(self, upstream: Upstream) -> None:
+        """Note who failed: it is asked last."""
+        self._broken.add(upstream.id)
+
+    def failed(self, upstream: Upstream, rung: Rung) -> None:
+        """Note that this rung led nowhere: it is not tried again in this request."""
+        self._failed.add((upstream.id, rung))
+
+    def next(self, now: float) -> tuple[Candidate, Rung] | None:
+        """Return the next rung to try; None where nothing is left."""
+        if self._calls >= MAX_CALLS:
+            return None
+        for candidate, rung in self._steps(now):
+            if (candidate.upstream.id, rung) not in self._failed:
+                self._calls += 1
+                return candidate, rung
+        return None
+
+    def _steps(self, now: float) -> list[tuple[Candidate, Rung]]:
+        options = self._options
+        if options.midstream == "error":
+            return []
+        ready = [each for each in self._candidates if each.is_ready_at(now)]
+        well = [each for each in ready if each.upstream.id not in self._broken]
+        worse = [each for each in ready if each.upstream.id in self._broken]
+        steps: list[tuple[Candidate, Rung]] = []
+        if options.is_continuable:
+            for pool in (well, worse):
+                rungs = [(each, rung) for each in pool for rung in rungs_of(each.upstream.capabilities)]
+                steps += [step for step in rungs if step[1] != "instructed"]
+                steps += [step for step in rungs if step[1] == "instructed"]
+        if options.midstream == "restart":
+            steps += [(each, "restart") for each in (*well, *worse)]
+        return steps
