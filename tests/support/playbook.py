@@ -10,20 +10,24 @@ a script reads as what happens and not as how it is spelt.
 """
 
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 from streamroute.core.execution.commands import Abandon, Cancel, Command, Commit, Fail, Finish, Start
 from streamroute.core.execution.events import AttemptEvent, AttemptId, Failed
 from streamroute.core.execution.failover import Failover, FailoverOptions
 from streamroute.core.execution.plan import Plan
-from streamroute.core.health.standing import Standing
-from streamroute.core.outcome import Failure, FailureKind
+from streamroute.core.execution.rescue import RescueOptions
+from streamroute.core.health.standing import Estimate, Standing
+from streamroute.core.outcome import AttemptCause, Failure, FailureKind
 from streamroute.core.routing.decision import Candidate
 from streamroute.core.upstream import (
     Capabilities,
+    Continuation,
     CredentialId,
     Deadlines,
     ProviderName,
     RetryOptions,
+    Rung,
     Upstream,
     UpstreamId,
 )
@@ -34,8 +38,18 @@ READY = Standing()
 
 
 def start(attempt: int, upstream: str, *, last_resort: bool = False) -> Short:
-    """Expect a call."""
+    """Expect a call that follows on nothing, or on a failure."""
     return ("start", attempt, upstream, "last resort") if last_resort else ("start", attempt, upstream)
+
+
+def beside(attempt: int, upstream: str, cause: AttemptCause) -> Short:
+    """Expect a call beside the first one: a hedge, a rival in a race, a probe."""
+    return ("start", attempt, upstream, cause)
+
+
+def carry_on(attempt: int, upstream: str, rung: Rung) -> Short:
+    """Expect a continuation."""
+    return ("start", attempt, upstream, "continuation", rung)
 
 
 def cancel(attempt: int, reason: str) -> Short:
@@ -64,6 +78,10 @@ ABANDON: Short = ("abandon",)
 def shortened(command: Command) -> Short:
     """Write a command in its short form."""
     match command:
+        case Start(cause="continuation", attempt=attempt, upstream=upstream, rung=rung):
+            return carry_on(attempt, upstream.id, rung or "instructed")
+        case Start(cause="hedge" | "race" | "probe" as cause, attempt=attempt, upstream=upstream):
+            return beside(attempt, upstream.id, cause)
         case Start(attempt=attempt, upstream=upstream, is_last_resort=is_last_resort):
             return start(attempt, upstream.id, last_resort=is_last_resort)
         case Cancel(attempt=attempt, reason=reason, failure=failure):
@@ -81,7 +99,11 @@ def shortened(command: Command) -> Short:
 class Playbook:
     """Plays one script."""
 
+    played: ClassVar[list["Playbook"]] = []
+    """Those of the test that is running: `tests/core/conftest.py` asks each whether its last step was answered."""
+
     def __init__(self, plan: Plan) -> None:
+        self.played.append(self)
         self.plan = plan
         self.commands: Sequence[Command] = ()
         """What came last, in full."""
@@ -116,6 +138,11 @@ class Playbook:
         assert found == expected, f"{self._step}: expected {expected}, got {found}"
         return self
 
+    def skip(self) -> "Playbook":
+        """Take whatever was commanded: the test looks at `commands`."""
+        self._unexpected = []
+        return self
+
     def end(self) -> "Playbook":
         """Nothing more may have been commanded."""
         assert not self._unexpected, f"{self._step}: unexpected {self._unexpected}"
@@ -137,7 +164,13 @@ class Playbook:
 
 
 def candidate(
-    name: str, *, standing: Standing = READY, domain: str | None = None, context_tokens: int | None = None
+    name: str,
+    *,
+    standing: Standing = READY,
+    domain: str | None = None,
+    context_tokens: int | None = None,
+    continuation: Continuation | None = None,
+    stall_soft_s: float | None = None,
 ) -> Candidate:
     """Make a candidate; its failure domain is its own unless named."""
     upstream = Upstream(
@@ -146,9 +179,10 @@ def candidate(
         model="m",
         credential=CredentialId(name),
         failure_domain=domain or name,
-        capabilities=Capabilities(context_tokens=context_tokens),
+        capabilities=Capabilities(context_tokens=context_tokens, continuation=continuation),
     )
-    return Candidate(upstream=upstream, standing=standing)
+    estimate = Estimate(ttft_s=1.0, normal_ttft_s=1.0, stall_soft_s=stall_soft_s)
+    return Candidate(upstream=upstream, standing=standing, estimate=estimate)
 
 
 def failover(
@@ -158,6 +192,10 @@ def failover(
     retry: RetryOptions | None = None,
     max_attempts: int = 16,
     jitter: tuple[float, ...] = (0.5,),
+    hedge_after_s: float | None = None,
+    race_width: int = 1,
+    probe: Candidate | None = None,
+    rescue: RescueOptions | None = None,
 ) -> Playbook:
     """Begin a script for a failover plan of a request that arrived at 0."""
     options = FailoverOptions(
@@ -168,6 +206,10 @@ def failover(
         retry=retry or RetryOptions(),
         max_attempts=max_attempts,
         jitter=jitter,
+        hedge_after_s=hedge_after_s,
+        race_width=race_width,
+        probe=probe,
+        rescue=rescue,
     )
     return Playbook(Failover(options))
 

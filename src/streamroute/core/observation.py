@@ -67,6 +67,8 @@ class RequestObservation:
     failovers: tuple[FailureKind, ...]
     """Why attempts failed that were replaced by another before the client noticed, in order."""
     latency_class: LatencyClass = "interactive"
+    rescued: tuple[FailureKind, ...] = ()
+    """Why the answer broke off after its first token, each time that it was carried on."""
     continuations: tuple[Rung, ...] = ()
     """How an answer that broke off was carried on, in order."""
     upstream: UpstreamId | None

@@ -28,6 +28,16 @@ class ChatRequest:
     uses_tools: bool = False
     uses_vision: bool = False
     uses_json_schema: bool = False
+    wants_json: bool = False
+    """The answer must be JSON, or follow a grammar: half of one is worth nothing."""
     prompt_bytes: int = 0
     """Size of the messages; tokens are estimated from it."""
     max_output_tokens: int | None = None
+    wants_logprobs: bool = False
+    affinity_key: str | None = None
+    """Names a conversation whose prompts share their beginning, which a provider may have cached."""
+
+    @property
+    def prompt_tokens(self) -> int:
+        """A rough count: four bytes a token, as OpenAI says of English text."""
+        return self.prompt_bytes // 4

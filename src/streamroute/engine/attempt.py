@@ -24,16 +24,16 @@ from streamroute.core.execution.events import (
     Succeeded,
 )
 from streamroute.core.observation import AttemptObservation
-from streamroute.core.outcome import CancelReason, Failure, OutcomeKind
+from streamroute.core.outcome import AttemptCause, CancelReason, Failure, OutcomeKind
 from streamroute.core.request import ChatRequest
-from streamroute.core.upstream import Upstream
+from streamroute.core.upstream import Rung, Upstream
 from streamroute.core.usage import Usage
+from streamroute.engine.decoding import StreamDecoder
 from streamroute.errors import TransportError
 from streamroute.providers.openai_compatible import OpenAICompatible
 from streamroute.providers.transport import ResponseHead, Transport
 from streamroute.wire.openai_chat.answer import read_answer
 from streamroute.wire.openai_chat.errors import MAX_ERROR_BYTES, read_error_response
-from streamroute.wire.openai_chat.stream import ChatStreamDecoder
 from streamroute.wire.retry_after import retry_after_s
 
 MAX_HELD_BYTES = 4 << 20
@@ -47,9 +47,15 @@ class AttemptOptions:
     """What an attempt works with."""
 
     attempt: AttemptId
+    cause: AttemptCause
     request_id: str
     route: str
     chat: ChatRequest
+    """What is asked: the client's request, or the follow-on request of a continuation."""
+    rung: Rung | None = None
+    """Of a continuation."""
+    decoder: Callable[[], StreamDecoder]
+    """Makes what reads the stream."""
     upstream: Upstream
     provider: OpenAICompatible
     transport: Transport
@@ -57,6 +63,8 @@ class AttemptOptions:
     """Client headers for the provider, allow-listed."""
     notify: Callable[[AttemptEvent], None]
     """Told what happens, for the plan."""
+    first_token: Callable[[], None]
+    """Told once, when the upstream shows its first content, whether or not the client gets any."""
     settled: Callable[[AttemptObservation], None]
     """Told once, at the end, before the plan is."""
 
@@ -73,12 +81,14 @@ class Attempt:
         self._head_at: float | None = None
         self._first_token_at: float | None = None
         self._head: ResponseHead | None = None
-        self._decoder: ChatStreamDecoder | None = None
+        self._decoder: StreamDecoder | None = None
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._write: Callable[[bytes], None] | None = None
-        self._content_events = 0
+        self._progress_events = 0
+        self._is_produced = False
         self._progress_at = 0.0
+        self._max_gap_s: float | None = None
         self._reported_progress_at = 0.0
         self._was_whole = False
         self._received_bytes = 0
@@ -96,6 +106,11 @@ class Attempt:
     def upstream(self) -> Upstream:
         """Whom this attempt asks."""
         return self._options.upstream
+
+    @property
+    def rung(self) -> Rung | None:
+        """How a continuation carries on."""
+        return self._options.rung
 
     @property
     def connect_s(self) -> float | None:
@@ -156,6 +171,7 @@ class Attempt:
         if self._paused_at is not None:
             self._paused_s += now() - self._paused_at
             self._paused_at = None
+            self._progress_at = max(self._progress_at, now())  # the silence was the client's
             self._exchange.resume()
 
     # -- what the transport tells
@@ -172,7 +188,7 @@ class Attempt:
         if head.status == 200:
             is_json = head.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
             if self._options.chat.stream and not is_json:
-                self._decoder = self._options.provider.decoder(self._options.chat)
+                self._decoder = self._options.decoder()
         self._tell(HeadReceived(self._id))
 
     def on_body(self, data: bytes) -> None:
@@ -185,13 +201,12 @@ class Attempt:
         if self._is_settled:  # what follows the end of a stream
             return
         block = decoder.feed(data)
+        if decoder.progress_events != self._progress_events:
+            self._progress(decoder)
+        elif self._write is not None and decoder.is_whole and not self._was_whole:
+            self._was_whole = True
+            self._progress_at = now()  # what may follow the finish reason, such as usage, has as long as a token
         if self._write is not None:
-            if decoder.content_events != self._content_events:
-                self._content_events = decoder.content_events
-                self._progress_at = now()
-            elif decoder.is_whole and not self._was_whole:
-                self._was_whole = True
-                self._progress_at = now()  # what may follow the finish reason, such as usage, has as long as a token
             if block:
                 self._write(block)
         elif decoder.error is None:
@@ -229,14 +244,26 @@ class Attempt:
 
     # -- judging
 
-    def _hold(self, block: bytes, decoder: ChatStreamDecoder) -> None:
+    def _progress(self, decoder: StreamDecoder) -> None:
+        """Take note of content, whether or not it can be delivered yet."""
+        at = now()
+        self._progress_events = decoder.progress_events
+        if self._first_token_at is None:
+            self._first_token_at = at
+            self._options.first_token()
+        else:
+            gap_s = at - self._progress_at
+            if self._max_gap_s is None or gap_s > self._max_gap_s:
+                self._max_gap_s = gap_s
+        self._progress_at = at
+
+    def _hold(self, block: bytes, decoder: StreamDecoder) -> None:
         """Keep what came before the plan has committed; the first content asks it to."""
         if block:
             self._held.append(block)
             self._held_bytes += len(block)
-        if decoder.content_events and self._first_token_at is None:
-            self._content_events = decoder.content_events
-            self._first_token_at = self._progress_at = now()
+        if decoder.content_events and not self._is_produced:
+            self._is_produced = True
             self._tell(Produced(self._id))
         elif self._held_bytes > MAX_HELD_BYTES:
             self._fail(Failure(kind="malformed", message="a stream of events without content"))
@@ -255,8 +282,10 @@ class Attempt:
             self._fail(Failure(kind="malformed", message=f"an answer of more than {MAX_ANSWER_BYTES} bytes"))
             self._exchange.abort()
 
-    def _take_last_event(self, decoder: ChatStreamDecoder) -> None:
+    def _take_last_event(self, decoder: StreamDecoder) -> None:
         block = decoder.close()
+        if decoder.progress_events != self._progress_events:
+            self._progress(decoder)
         if self._write is not None:
             if block:
                 self._write(block)
@@ -332,6 +361,8 @@ class Attempt:
                 credential=options.upstream.credential,
                 model=options.upstream.model,
                 stream=options.chat.stream,
+                cause=options.cause,
+                rung=options.rung,
                 outcome=outcome,
                 failure=None if failure is None else failure.without_quotes(),
                 cancel_reason=cancel_reason,
@@ -343,6 +374,9 @@ class Attempt:
                 duration_s=ended_at - self._started_at,
                 paused_s=self._paused_s,
                 usage=self.usage,
+                prompt_tokens=options.chat.prompt_tokens,
+                content_events=self._progress_events,
+                max_gap_s=self._max_gap_s,
                 is_committed=self._write is not None,
                 malformed_events=0 if decoder is None else decoder.malformed_events,
                 received_bytes=self._received_bytes,

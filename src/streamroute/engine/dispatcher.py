@@ -2,22 +2,28 @@
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 
 from streamroute.clock import now
 from streamroute.core.execution.commands import Start
 from streamroute.core.execution.events import AttemptEvent
-from streamroute.core.execution.failover import Failover, FailoverOptions
+from streamroute.core.execution.hedge_delay import HedgeDelays
+from streamroute.core.execution.plan import Plan
+from streamroute.core.execution.plans import PlanRequest, build_plan
+from streamroute.core.execution.rescue import RescueOptions
 from streamroute.core.health.board import HealthBoard
 from streamroute.core.observation import AttemptObservation, RequestObservation
-from streamroute.core.outcome import FailureKind, OutcomeKind
+from streamroute.core.outcome import Failure, OutcomeKind
 from streamroute.core.request import ChatRequest
 from streamroute.core.routing.decision import Decision
 from streamroute.core.routing.route import Catalog, Unknown, decide, find_route
-from streamroute.core.upstream import Deadlines, ProviderName, Route
+from streamroute.core.upstream import LatencyClass, Midstream, ProviderName
 from streamroute.engine.attempt import Attempt, AttemptOptions
+from streamroute.engine.continuations import NOT_CONTINUABLE, Continuations, midstream_of
+from streamroute.engine.decoding import StreamDecoder
 from streamroute.engine.runner import Runner
 from streamroute.engine.sink import AnswerSink
 from streamroute.errors import RequestError
@@ -51,6 +57,12 @@ class Call:
     """The client's own limit for the whole request."""
     first_token_timeout_s: float | None = None
     max_attempts: int | None = None
+    latency_class: LatencyClass | None = None
+    """None: the route's."""
+    midstream: Midstream | None = None
+    """What the client wants done about an answer that breaks off; None: what the route says."""
+    affinity_key: str | None = None
+    """Names the conversation, for upstreams that cache its prompts."""
 
 
 class Dispatcher:
@@ -64,6 +76,7 @@ class Dispatcher:
         self._transport = transport
         self._bus = bus
         self._rng = rng
+        self._delays = HedgeDelays()
         self._running: set[Runner] = set()
         self._idle = anyio.Event()
         self.is_closed = False
@@ -98,24 +111,20 @@ class Dispatcher:
         self.check_open()
         directory = self.directory
         decision = self._decide(call, directory.catalog)
-        options = FailoverOptions(
-            candidates=decision.candidates,
-            stream=call.chat.stream,
+        rescue = RescueOptions(midstream=midstream_of(call.chat, call.midstream or decision.route.midstream))
+        continuations = Continuations(call.chat) if call.chat.stream and rescue.midstream != "error" else None
+        failures: list[AttemptObservation] = []
+
+        def open_attempt(start: Start, notify: Callable[[AttemptEvent], None]) -> Attempt | Failure:
+            return self._open(call, decision, directory.providers, start, notify, failures, continuations)
+
+        runner = Runner(
+            self._plan(call, decision, None if continuations is None else rescue),
+            sink,
+            open_attempt,
             arrived_at=call.arrived_at,
-            deadlines=_deadlines(decision.route, call),
-            retry=decision.route.retry,
-            client_limits=_client_limits(decision.route, call),
-            jitter=tuple(self._rng.random() for _ in range(_JITTER_DRAWS)),
+            transcript=None if continuations is None else continuations.transcript,
         )
-        if call.max_attempts is not None:
-            options = replace(options, max_attempts=min(call.max_attempts, options.max_attempts))
-
-        failed: list[FailureKind] = []
-
-        def open_attempt(start: Start, notify: Callable[[AttemptEvent], None]) -> Attempt | None:
-            return self._open(call, decision.route.name, directory.providers, start, notify, failed)
-
-        runner = Runner(Failover(options), sink, open_attempt, arrived_at=call.arrived_at)
         self._running.add(runner)
         try:
             await runner.run()
@@ -123,7 +132,7 @@ class Dispatcher:
             self._running.discard(runner)
             if not self._running:
                 self._idle.set()
-            self._publish(call, decision, runner, failed)
+            self._publish(call, decision, runner, failures)
 
     def _decide(self, call: Call, catalog: Catalog) -> Decision:
         found = find_route(call.chat.model, catalog)
@@ -141,10 +150,25 @@ class Dispatcher:
             )
         return decision
 
-    def _publish(self, call: Call, decision: Decision, runner: Runner, failed: list[FailureKind]) -> None:
+    def _plan(self, call: Call, decision: Decision, rescue: RescueOptions | None) -> Plan:
+        request = PlanRequest(
+            stream=call.chat.stream,
+            arrived_at=call.arrived_at,
+            timeout_s=call.timeout_s,
+            first_token_timeout_s=call.first_token_timeout_s,
+            max_attempts=call.max_attempts,
+            rescue=rescue,
+            jitter=tuple(self._rng.random() for _ in range(_JITTER_DRAWS)),
+        )
+        return build_plan(decision, request, self._delays)
+
+    def _publish(self, call: Call, decision: Decision, runner: Runner, failures: list[AttemptObservation]) -> None:
         summary = runner.summary
         outcome: OutcomeKind = "succeeded" if summary.is_finished else "failed" if summary.fail else "cancelled"
         head = summary.head
+        replaced = [each.failure.kind for each in failures if each.failure is not None and not each.is_committed]
+        broken = [each.failure.kind for each in failures if each.failure is not None and each.is_committed]
+        is_answered = head is not None
         self._bus.publish(
             RequestObservation(
                 request_id=call.request_id,
@@ -153,7 +177,10 @@ class Dispatcher:
                 outcome=outcome,
                 failure=summary.fail.failure.without_quotes() if summary.fail is not None else None,
                 attempts=runner.attempts,
-                failovers=tuple(failed if summary.is_finished else failed[:-1]),
+                failovers=tuple(replaced if is_answered else replaced[:-1]),
+                rescued=tuple(broken[: len(summary.continuations)]),
+                latency_class=decision.latency_class,
+                continuations=tuple(summary.continuations),
                 upstream=None if head is None else head.upstream,
                 provider=None if head is None else head.provider,
                 route_s=runner.route_s,
@@ -166,23 +193,41 @@ class Dispatcher:
     def _open(
         self,
         call: Call,
-        route: str,
+        decision: Decision,
         providers: Mapping[ProviderName, OpenAICompatible],
         start: Start,
         notify: Callable[[AttemptEvent], None],
-        failed: list[FailureKind],
-    ) -> Attempt | None:
-        """Take a permit and make the attempt that returns it; None where the upstream must not be called.
+        failures: list[AttemptObservation],
+        continuations: Continuations | None,
+    ) -> Attempt | Failure:
+        """Take a permit and make the attempt that returns it, or say why the upstream must not be called.
 
-        The kind of its failure, if it fails, is added to `failed`.
+        The observation of its failure, if it fails, is added to `failures`.
         """
-        permit = self.board.admit(start.upstream, now(), is_last_resort=start.is_last_resort)
+        upstream, provider = start.upstream, providers[start.upstream.provider]
+        chat, rung = call.chat, None
+        decoder: Callable[[], StreamDecoder] = partial(provider.decoder, call.chat)
+        if start.rung is not None:
+            continuation = continuations.call(start, provider) if continuations is not None else NOT_CONTINUABLE
+            if isinstance(continuation, Failure):
+                return continuation
+            chat, rung, decoder = continuation.chat, continuation.rung, continuation.decoder
+        permit = self.board.admit(
+            upstream,
+            now(),
+            is_last_resort=start.is_last_resort,
+            prompt_tokens=chat.prompt_tokens,
+            is_stream=chat.stream,
+        )
         if permit is None:
-            return None
+            return Failure(kind="blocked", message="not asked: it has failed too often, or must wait for its limit")
+
+        def first_token() -> None:
+            self.board.first_token(permit, upstream, now())
 
         def settled(observation: AttemptObservation) -> None:
             if observation.failure is not None:
-                failed.append(observation.failure.kind)
+                failures.append(observation)
             self.board.observe(permit, observation)
             self._bus.publish(observation)
 
@@ -190,36 +235,24 @@ class Dispatcher:
             return Attempt(
                 AttemptOptions(
                     attempt=start.attempt,
+                    cause=start.cause,
                     request_id=call.request_id,
-                    route=route,
-                    chat=call.chat,
-                    upstream=start.upstream,
-                    provider=providers[start.upstream.provider],
+                    route=decision.route.name,
+                    chat=chat,
+                    rung=rung,
+                    decoder=decoder,
+                    upstream=upstream,
+                    provider=provider,
                     transport=self._transport,
                     forwarded=call.forwarded,
                     notify=notify,
+                    first_token=first_token,
                     settled=settled,
                 )
             )
         except BaseException:
-            self.board.give_back(permit, start.upstream, now())
+            self.board.give_back(permit, upstream, now())
             raise
-
-
-def _deadlines(route: Route, call: Call) -> Deadlines:
-    """Return the route's deadlines, shortened by what the client will wait for."""
-    deadlines = route.deadlines
-    if call.timeout_s is not None:
-        deadlines = replace(deadlines, total_s=min(deadlines.total_s, call.timeout_s))
-    if call.first_token_timeout_s is not None:
-        deadlines = replace(deadlines, first_token_s=min(deadlines.first_token_s, call.first_token_timeout_s))
-    return deadlines
-
-
-def _client_limits(route: Route, call: Call) -> frozenset[FailureKind]:
-    wished = call.first_token_timeout_s
-    is_shorter = wished is not None and wished < route.deadlines.first_token_s
-    return frozenset({"first_token_timeout"}) if is_shorter else frozenset()
 
 
 def _not_found(unknown: Unknown, names: Sequence[str]) -> RequestError:

@@ -23,25 +23,38 @@ from streamroute.core.execution.events import (
     ClientPaused,
     ClientResumed,
     Failed,
+    Produced,
     ShutDown,
+    Succeeded,
 )
 from streamroute.core.execution.plan import Plan
 from streamroute.core.outcome import Failure
 from streamroute.engine.attempt import Attempt
-from streamroute.engine.sink import AnswerHead, AnswerSink, AnswerSummary
+from streamroute.engine.sink import AnswerHead, AnswerSink, AnswerSummary, PartialAnswer
+from streamroute.wire.openai_chat.transcript import Transcript
 
 LINGER_S = 0.05
 """How long a finished stream's connection may take to reach its end and return to the pool; then it is closed."""
 
-OpenAttempt = Callable[[Start, Callable[[AttemptEvent], None]], Attempt | None]
-"""Makes an attempt ready to run, or None where the upstream must not be called now."""
+OpenAttempt = Callable[[Start, Callable[[AttemptEvent], None]], Attempt | Failure]
+"""Makes an attempt ready to run, or says why the call must not be made now."""
 
 
 class Runner:
     """Runs one request to its end; also the sink's `FlowControl`."""
 
-    def __init__(self, plan: Plan, sink: AnswerSink, open_attempt: OpenAttempt, *, arrived_at: float) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        sink: AnswerSink,
+        open_attempt: OpenAttempt,
+        *,
+        arrived_at: float,
+        transcript: Transcript | None = None,
+    ) -> None:
+        """`transcript` is told what the client gets; None where nothing will be carried on."""
         self._plan = plan
+        self._transcript = transcript
         self._sink = sink
         self._open_attempt = open_attempt
         self._arrived_at = arrived_at
@@ -112,6 +125,8 @@ class Runner:
 
     def feed(self, event: AttemptEvent) -> None:
         """Tell the plan what happened, and do what it says; safe to call while that is being done."""
+        if isinstance(event, Produced | Succeeded) and self._committed is not None:
+            self._committed.report_progress()  # whoever would take over must know whether it has fallen silent
         self._ask_plan(partial(self._plan.handle, event))
 
     def _ask_plan(self, question: Callable[[float], Sequence[Command]]) -> None:
@@ -153,16 +168,15 @@ class Runner:
                 self.summary.fail = command
                 if self._committed is not None:
                     self.summary.usage = self._committed.usage
-                self._sink.fail(command, len(self._attempts))
+                self._sink.fail(command, len(self._attempts), self._partial())
                 self._end()
             case Abandon():
                 self._end()
 
     def _start(self, command: Start) -> None:
         attempt = self._open_attempt(command, self.feed)
-        if attempt is None:
-            failure = Failure(kind="blocked", message="not asked: it has failed too often, or must wait for its limit")
-            self.feed(Failed(command.attempt, failure))
+        if isinstance(attempt, Failure):
+            self.feed(Failed(command.attempt, attempt))
             return
         self._attempts[command.attempt] = attempt
         if self._group is None:
@@ -170,7 +184,16 @@ class Runner:
         self._tasks.append(self._group.create_task(attempt.run()))
 
     def _commit(self, attempt: Attempt) -> None:
-        self._committed = attempt
+        previous, self._committed = self._committed, attempt
+        if previous is None:
+            self._begin(attempt)
+        elif attempt.rung is not None:
+            self.summary.continuations.append(attempt.rung)
+        attempt.flow_to(self._sink.write if self._transcript is None else self._deliver)
+        if self._is_paused:
+            attempt.pause()
+
+    def _begin(self, attempt: Attempt) -> None:
         head = AnswerHead(
             upstream=attempt.upstream.id,
             provider=attempt.upstream.provider,
@@ -182,7 +205,19 @@ class Runner:
         )
         self.summary.head = head
         self._sink.begin(head)
-        attempt.flow_to(self._sink.write)
+
+    def _deliver(self, data: bytes) -> None:
+        """Write for the client, and remember it. This is the data path."""
+        self._sink.write(data)
+        if self._transcript is not None:
+            self._transcript.append(data)
+
+    def _partial(self) -> PartialAnswer | None:
+        """Return what the client has of an answer that broke off."""
+        if self._committed is None or self._transcript is None:
+            return None
+        delivered = self._transcript.read()
+        return PartialAnswer(id=delivered.id, model=delivered.model, chars=len(delivered.text), tokens=delivered.tokens)
 
     # -- time
 

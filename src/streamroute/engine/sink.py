@@ -1,10 +1,10 @@
 """Where an answer goes: what the engine needs of whoever serves the client, as plain calls."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from streamroute.core.execution.commands import Fail
-from streamroute.core.upstream import ProviderName, UpstreamId
+from streamroute.core.upstream import ProviderName, Rung, UpstreamId
 from streamroute.core.usage import Usage
 
 
@@ -23,6 +23,16 @@ class AnswerHead:
     """Getting a connection, for the attempt that answers."""
     ttft_s: float
     """From the request's arrival until the first content token (the whole answer, where it does not stream)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartialAnswer:
+    """What the client has of an answer that broke off."""
+
+    id: str | None
+    model: str | None
+    chars: int
+    tokens: int
 
 
 class FlowControl(Protocol):
@@ -50,8 +60,8 @@ class AnswerSink(Protocol):
     def finish(self) -> None:
         """The answer is whole."""
 
-    def fail(self, fail: Fail, attempts: int) -> None:
-        """There is no whole answer, after so many calls; after `begin` of a stream the client has part of one."""
+    def fail(self, fail: Fail, attempts: int, partial: PartialAnswer | None) -> None:
+        """There is no whole answer, after so many calls; after `begin` of a stream the client has `partial`."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,3 +72,5 @@ class AnswerSummary:
     head: AnswerHead | None = None
     fail: Fail | None = None
     is_finished: bool = False
+    continuations: list[Rung] = field(default_factory=list)
+    """How the answer was carried on, each time that it broke off."""

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from aiohttp import HttpVersion11, web
 
 from streamroute.core.execution.commands import Fail
-from streamroute.engine.sink import AnswerHead, FlowControl
+from streamroute.engine.sink import AnswerHead, FlowControl, PartialAnswer
 from streamroute.server.connection import Connection
 from streamroute.server.failure import FailureReply, failure_reply
 from streamroute.wire.openai_chat.errors import encode_error_event
@@ -147,9 +147,9 @@ class StreamAnswer:
         """See `AnswerSink`."""
         self._last(DONE_EVENT)
 
-    def fail(self, fail: Fail, attempts: int) -> None:
+    def fail(self, fail: Fail, attempts: int, partial: PartialAnswer | None) -> None:
         """See `AnswerSink`."""
-        failure = failure_reply(fail, attempts=attempts, model=self._model)
+        failure = failure_reply(fail, attempts=attempts, model=self._model, partial=partial)
         if self._is_started:
             self._last(encode_error_event(failure.body))
         else:
@@ -222,6 +222,6 @@ class WholeAnswer:
     def finish(self) -> None:
         """See `AnswerSink`."""
 
-    def fail(self, fail: Fail, attempts: int) -> None:
+    def fail(self, fail: Fail, attempts: int, partial: PartialAnswer | None) -> None:
         """See `AnswerSink`."""
         self.failure = failure_reply(fail, attempts=attempts, model=self._model)

@@ -5,10 +5,12 @@ Header names of peers are accepted beside ours; all of them stay here, only `FOR
 
 import re
 import uuid
+from typing import TypeVar, get_args
 
 import anyio
 from aiohttp import web
 
+from streamroute.core.upstream import LatencyClass, Midstream
 from streamroute.engine.dispatcher import Call
 from streamroute.errors import RequestError
 from streamroute.providers.openai_compatible import FORWARDED_HEADERS
@@ -19,6 +21,9 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
 _TIMEOUT = ("x-streamroute-timeout", "x-litellm-timeout")
 _TTFT_TIMEOUT = ("x-streamroute-ttft-timeout", "x-litellm-stream-timeout")
 _MAX_ATTEMPTS = "x-streamroute-max-attempts"
+_SESSIONS = ("x-session-id", "x-claude-code-session-id")
+"""Headers that name a conversation, as they are seen in the wild."""
+_Choice = TypeVar("_Choice", bound=str)
 
 
 def request_id(request: web.BaseRequest) -> str:
@@ -51,16 +56,29 @@ async def read_body(request: web.BaseRequest, options: ServerOptions) -> bytes:
 
 def decode_call(request: web.BaseRequest, body: bytes, *, id_: str, arrived_at: float) -> Call:
     """Make a call of a chat request; raises RequestError 400."""
-    headers = request.headers
+    headers, chat = request.headers, decode_request(body)
     return Call(
         request_id=id_,
-        chat=decode_request(body),
+        chat=chat,
         arrived_at=arrived_at,
         forwarded={name: _forwardable(name, headers[name]) for name in FORWARDED_HEADERS if name in headers},
         timeout_s=_seconds(request, _TIMEOUT),
         first_token_timeout_s=_seconds(request, _TTFT_TIMEOUT),
         max_attempts=_attempts(request),
+        latency_class=_choice(request, "x-streamroute-class", get_args(LatencyClass)),
+        midstream=_choice(request, "x-streamroute-midstream", get_args(Midstream)),
+        affinity_key=next((headers[name][:256] for name in _SESSIONS if name in headers), chat.affinity_key),
     )
+
+
+def _choice(request: web.BaseRequest, name: str, known: tuple[_Choice, ...]) -> _Choice | None:
+    value = request.headers.get(name)
+    if value is None:
+        return None
+    for each in known:
+        if value.strip().lower() == each:
+            return each
+    raise RequestError(f"The header `{name}` must be one of {', '.join(known)}; found {value[:40]!r}.")
 
 
 def _seconds(request: web.BaseRequest, names: tuple[str, ...]) -> float | None:

@@ -6,10 +6,11 @@ up our own attempts we say `x-should-retry: false`, or attempts would multiply; 
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from streamroute.core.execution.commands import Fail, Tried
 from streamroute.core.outcome import Failure, FailureKind
+from streamroute.engine.sink import PartialAnswer
 from streamroute.wire.openai_chat.errors import encode_error
 
 CLIENTS_FAULT: frozenset[FailureKind] = frozenset(
@@ -18,7 +19,7 @@ CLIENTS_FAULT: frozenset[FailureKind] = frozenset(
 _UNAVAILABLE: frozenset[FailureKind] = frozenset(
     {
         "connect_error", "stale_connection", "connect_timeout", "headers_timeout", "first_token_timeout",
-        "answer_timeout", "stall",
+        "answer_timeout", "stall", "not_continuable",
         "local_limit", "total_timeout", "overloaded", "rate_limited", "quota_exhausted", "blocked",
         "shutting_down",
     }
@@ -36,8 +37,11 @@ class FailureReply:
     headers: dict[str, str]
 
 
-def failure_reply(fail: Fail, *, attempts: int, model: str) -> FailureReply:
-    """Put a plan's `Fail` into words; `attempts` were made for the `model` that the client named."""
+def failure_reply(fail: Fail, *, attempts: int, model: str, partial: PartialAnswer | None = None) -> FailureReply:
+    """Put a plan's `Fail` into words; `attempts` were made for the `model` that the client named.
+
+    `partial`: what the client has of an answer that broke off.
+    """
     failure = fail.failure
     headers = {"x-streamroute-attempts": str(attempts)}
     if failure.kind in CLIENTS_FAULT:
@@ -55,6 +59,7 @@ def failure_reply(fail: Fail, *, attempts: int, model: str) -> FailureReply:
         type_=type_,
         code=code,
         details=[_detail(tried) for tried in (*fail.tried, *fail.skipped)],
+        partial=None if partial is None else asdict(partial),
     )
     return FailureReply(status=status, body=body, headers=headers)
 
@@ -85,7 +90,7 @@ def _message(fail: Fail, model: str) -> str:
     if fail.is_committed:
         last = fail.tried[-1] if fail.tried else None
         cause = f"{last.upstream}: {_words(last.failure)}" if last is not None else fail.failure.message
-        return f"The answer broke off after its first token ({cause}). One that has begun is not moved elsewhere."
+        return f"The answer broke off after its first token ({cause}), and nobody could carry it on."
     told = "; ".join(f"{each.upstream}: {_words(each.failure)}" for each in (*fail.tried, *fail.skipped))
     if not fail.tried:
         return f"No upstream of {model!r} could be asked: {told or fail.failure.message}."

@@ -118,7 +118,7 @@ class Delivery:
             if failure.kind == "not_continuable":
                 self._ladder = None
             else:
-                self._ladder.failed(call.candidate.upstream, call.rung)
+                self._ladder.failed(call.candidate.upstream, call.rung, failure.kind)
                 if failure.kind != "blocked":
                     self._tried.append(Tried(upstream=call.candidate.upstream.id, failure=failure))
         return () if self._continuation() is not None else self._continue(now)

@@ -186,7 +186,8 @@ class Failover:
             commands += self._ask(candidate, now, cause="failover" if self._calls.has_begun else "first")
         if self._hedge_at is not None and now >= self._hedge_at:
             self._hedge_at = None
-            commands += self._back_up(now, "hedge")
+            if not any(call.watchdog.is_flowing for call in self._calls):  # tool calls that are held back are no delay
+                commands += self._back_up(now, "hedge")
         if self._delivery is not None and not self._is_over:
             commands += self._after(self._delivery.on_due(now), now)
         return commands

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from streamroute.core.execution.ladder import rungs_of
+from streamroute.core.outcome import FailureKind
 from streamroute.core.routing.decision import Candidate
 from streamroute.core.upstream import Midstream, Rung, Upstream, UpstreamId
 
@@ -48,9 +49,15 @@ class Ladder:
         """Note who failed: it is asked last."""
         self._broken.add(upstream.id)
 
-    def failed(self, upstream: Upstream, rung: Rung) -> None:
-        """Note that this rung led nowhere: it is not tried again in this request."""
+    def failed(self, upstream: Upstream, rung: Rung, kind: FailureKind) -> None:
+        """Note that this rung led nowhere: it is not tried again in this request.
+
+        A request that was refused and a text that does not follow on speak against the rung, the rest against the
+        upstream.
+        """
         self._failed.add((upstream.id, rung))
+        if kind not in {"client_error", "seam_mismatch"}:
+            self._broken.add(upstream.id)
 
     def next(self, now: float) -> tuple[Candidate, Rung] | None:
         """Return the next rung to try; None where nothing is left."""

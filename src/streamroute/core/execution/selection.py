@@ -69,7 +69,8 @@ class Selection:
         """Return the best upstream to ask beside the ones under way, None where there is none that stands well."""
         for each in self._untried:
             domain = each.upstream.failure_domain
-            is_well = each.standing.kind == "healthy" and each.is_ready_at(now)
+            standing = each.standing
+            is_well = standing.kind == "healthy" and not standing.is_probe and each.is_ready_at(now)
             if is_well and domain not in busy_domains and domain not in self._failed_domains:
                 return each
         return None

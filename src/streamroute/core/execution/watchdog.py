@@ -41,6 +41,11 @@ class Watchdog:
         return math.inf if self._is_paused or self._phase != "flowing" else self._since + self._soft_stall_s
 
     @property
+    def is_flowing(self) -> bool:
+        """Content has come, whether or not the client can have it yet."""
+        return self._phase == "flowing"
+
+    @property
     def progressed_at(self) -> float:
         """When the phase began, or the last token came."""
         return self._since

@@ -109,12 +109,22 @@ def encode_error(
     code: str | None = None,
     param: str | None = None,
     details: Sequence[Mapping[str, object]] = (),
+    partial: Mapping[str, object] | None = None,
 ) -> bytes:
-    """Write an error object with all four keys; `details` says what was tried, beside them."""
+    """Write an error object with all four keys; `details` says what was tried, beside them.
+
+    `partial` is what a client has of a stream that broke off. The event then is also a chunk, whose finish reason is
+    `error`: OpenRouter's convention (https://openrouter.ai/docs/api-reference/streaming).
+    """
     error: dict[str, object] = {"message": message, "type": type_, "param": param, "code": code}
     if details:
         error["attempts"] = list(details)
-    return write_json({"error": error})
+    if partial is None:
+        return write_json({"error": error})
+    error["partial"] = {"chars": partial.get("chars"), "tokens": partial.get("tokens")}
+    choice = {"index": 0, "delta": {"content": ""}, "finish_reason": "error"}
+    envelope = {"id": partial.get("id"), "object": "chat.completion.chunk", "model": partial.get("model")}
+    return write_json({"error": error, **envelope, "choices": [choice]})
 
 
 def encode_error_event(error_body: bytes) -> bytes:

@@ -15,6 +15,9 @@ MAX_MODEL_CHARS = 256
 """Names are remembered and repeated in errors; the longest in use have some 80."""
 MAX_CHOICES = 128
 """OpenAI's own limit for `n`."""
+_GRAMMARS = ("guided_json", "guided_regex", "guided_choice", "guided_grammar", "structured_outputs", "grammar", "ebnf",
+             "json_schema", "regex")  # fmt: skip
+"""Fields by which vLLM, SGLang and llama.cpp take a grammar."""
 _MAX_DEPTH = 250
 """Of nested arrays and objects: orjson reads 1024 levels, but writes no more than 254."""
 
@@ -50,6 +53,9 @@ def decode_request(body: bytes) -> ChatRequest:
         uses_tools=bool(payload.get("tools") or payload.get("functions")),
         uses_vision=_has_image(messages),
         uses_json_schema=_wants_json_schema(payload.get("response_format")),
+        wants_json=_wants_json(payload),
+        wants_logprobs=bool(payload.get("logprobs")),
+        affinity_key=_affinity_key(payload),
         prompt_bytes=len(body),
         max_output_tokens=_integer(payload, "max_completion_tokens", minimum=0)
         or _integer(payload, "max_tokens", minimum=0),
@@ -111,6 +117,21 @@ def _has_image(messages: Sequence[Mapping[str, object]]) -> bool:
 
 def _wants_json_schema(response_format: object) -> bool:
     return isinstance(response_format, Mapping) and response_format.get("type") == "json_schema"
+
+
+def _wants_json(payload: Mapping[str, object]) -> bool:
+    response_format = payload.get("response_format")
+    is_text = not isinstance(response_format, Mapping) or response_format.get("type") in {None, "text"}
+    return not is_text or any(payload.get(key) for key in _GRAMMARS)
+
+
+def _affinity_key(payload: Mapping[str, object]) -> str | None:
+    """Return what names the conversation: OpenAI's own field for prompt caches, else the user."""
+    for key in ("prompt_cache_key", "user"):
+        value = payload.get(key)
+        if isinstance(value, str) and value:
+            return value[:MAX_MODEL_CHARS]
+    return None
 
 
 def _refuse(param: str | None, rule: str, found: object) -> NoReturn:

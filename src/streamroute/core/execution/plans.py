@@ -1,0 +1,98 @@
+"""From a decision to the plan that carries it out: the table of plans, and the limits that come from the request.
+
+    failover   one upstream at a time
+    hedge      a second one when the first is late, where that pays (`hedge_delay`)
+    race       several at once
+
+All three are `Failover` with different backups; whoever builds one for the engine or for a simulation comes here.
+"""
+
+from dataclasses import dataclass, replace
+
+from streamroute.core.execution.failover import Failover, FailoverOptions
+from streamroute.core.execution.hedge_delay import HedgeDelays
+from streamroute.core.execution.rescue import RescueOptions
+from streamroute.core.outcome import FailureKind
+from streamroute.core.routing.decision import Candidate, Decision
+from streamroute.core.upstream import Deadlines
+
+EXPLORED_HEDGE_FACTOR = 1.2
+"""A request that explores is hedged after this many times what its upstream needs when well: the expected-gain rule
+waits no shorter either."""
+MAX_ATTEMPTS = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRequest:
+    """What a request adds to its decision."""
+
+    stream: bool
+    arrived_at: float
+    """Monotonic seconds."""
+    timeout_s: float | None = None
+    """The client's own limit for the whole request."""
+    first_token_timeout_s: float | None = None
+    max_attempts: int | None = None
+    rescue: RescueOptions | None = None
+    """None: an answer that breaks off is an error."""
+    jitter: tuple[float, ...] = (0.5,)
+    """Draws from [0, 1) for back-offs."""
+
+
+def build_plan(decision: Decision, request: PlanRequest, delays: HedgeDelays) -> Failover:
+    """Return the plan of one request, ready to start."""
+    route, candidates = decision.route, decision.candidates
+    options = FailoverOptions(
+        candidates=candidates,
+        stream=request.stream,
+        arrived_at=request.arrived_at,
+        deadlines=_deadlines(route.deadlines, request),
+        retry=route.retry,
+        max_attempts=min(request.max_attempts or MAX_ATTEMPTS, MAX_ATTEMPTS),
+        client_limits=_client_limits(route.deadlines, request),
+        jitter=request.jitter,
+        probe=decision.probe,
+        rescue=request.rescue,
+    )
+    if decision.plan == "race":
+        options = replace(options, race_width=route.race_width)
+    elif decision.plan == "hedge":
+        options = replace(options, hedge_after_s=_hedge_after_s(decision, delays))
+    return Failover(options)
+
+
+def _hedge_after_s(decision: Decision, delays: HedgeDelays) -> float | None:
+    """Return when a second call pays; None where it does not, or where there is nobody fit to make it."""
+    first, backup = decision.candidates[0] if decision.candidates else None, _backup(decision)
+    if first is None or backup is None or decision.is_panic:
+        return None
+    is_suspect = first.standing.kind in {"suspect", "slow"}
+    delay_s = delays.delay_s(first.estimate, backup.estimate, is_suspect=is_suspect)
+    if not decision.is_exploring:
+        return delay_s
+    early_s = EXPLORED_HEDGE_FACTOR * first.estimate.normal_ttft_s
+    return early_s if delay_s is None else min(delay_s, early_s)
+
+
+def _backup(decision: Decision) -> Candidate | None:
+    """Return the best candidate after the first that stands well, outside of its failure domain."""
+    for each in decision.candidates[1:]:
+        is_well = each.standing.kind == "healthy" and each.standing.can_ask and not each.standing.is_probe
+        if is_well and each.upstream.failure_domain != decision.candidates[0].upstream.failure_domain:
+            return each
+    return None
+
+
+def _deadlines(deadlines: Deadlines, request: PlanRequest) -> Deadlines:
+    """Return the route's deadlines, shortened by what the client will wait for."""
+    if request.timeout_s is not None:
+        deadlines = replace(deadlines, total_s=min(deadlines.total_s, request.timeout_s))
+    if request.first_token_timeout_s is not None:
+        deadlines = replace(deadlines, first_token_s=min(deadlines.first_token_s, request.first_token_timeout_s))
+    return deadlines
+
+
+def _client_limits(deadlines: Deadlines, request: PlanRequest) -> frozenset[FailureKind]:
+    wished = request.first_token_timeout_s
+    is_shorter = wished is not None and wished < deadlines.first_token_s
+    return frozenset({"first_token_timeout"}) if is_shorter else frozenset()
