@@ -7,9 +7,9 @@ import pytest
 from streamroute.clock import now
 from streamroute.core.execution.commands import Fail
 from streamroute.core.health.breaker import FAILURES_TO_OPEN
-from streamroute.core.upstream import Deadlines, RetryOptions
+from streamroute.core.upstream import Deadlines, PlanName, RetryOptions
 from streamroute.engine.dispatcher import Call
-from streamroute.engine.sink import AnswerHead, FlowControl
+from streamroute.engine.sink import AnswerHead, FlowControl, PartialAnswer
 from streamroute.simulation.fault import Fault
 from streamroute.simulation.faults import Cut, ErrorStatus, NoResponse, RateLimit, Reset, Stall
 from streamroute.simulation.profile import Profile
@@ -50,7 +50,7 @@ class Collector:
         assert self.fail_ is None
         self.is_finished = True
 
-    def fail(self, fail: Fail, attempts: int) -> None:
+    def fail(self, fail: Fail, attempts: int, partial: PartialAnswer | None) -> None:
         del attempts
         assert not self.is_finished
         self.fail_ = fail
@@ -62,11 +62,15 @@ def call_of(*, stream: bool = True) -> Call:
     return Call(request_id="req_test", chat=chat, arrived_at=now())
 
 
+@pytest.mark.parametrize("plan", ["hedge", "race"])
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
-@pytest.mark.parametrize("fault", [None, ErrorStatus(), Reset(), Cut(at_token=0, how="eof")], ids=str)
-async def test_cancel_at_every_step(fault: Fault | None, stream: bool) -> None:
-    """Wherever the client leaves, permits, connections and tasks are back where they started."""
-    async with Rig.of(fault, None, profile=INSTANT) as rig:
+@pytest.mark.parametrize(
+    "fault", [None, ErrorStatus(), Reset(), Cut(at_token=0, how="eof"), Cut(at_token=6, how="eof")], ids=str
+)
+async def test_cancel_at_every_step(fault: Fault | None, stream: bool, plan: PlanName) -> None:
+    """Wherever the client leaves, permits, connections and tasks are back where they started: before the first token,
+    within a race, and while somebody else carries the answer on."""
+    async with Rig.of(fault, None, profile=INSTANT, plan=plan) as rig:
         before = asyncio.all_tasks()
         was_cancelled = was_finished = False
         for steps in range(MAX_STEPS):

@@ -21,9 +21,12 @@ from streamroute.core.upstream import (
     Capabilities,
     CredentialId,
     Deadlines,
+    Midstream,
+    PlanName,
     ProviderName,
     RetryOptions,
     Route,
+    Steering,
     Upstream,
     UpstreamId,
 )
@@ -86,6 +89,9 @@ class Rig:
         server: ServerOptions | None = None,
         profile: Profile = LIVELY,
         transport: Transport | None = None,
+        plan: PlanName = "hedge",
+        midstream: Midstream = "continue",
+        steering: Steering = "preferred",
     ) -> AsyncIterator["Rig"]:
         """Start one provider for each script, named a, b, c, ..., all on the route `chat`."""
         async with AsyncExitStack() as stack:
@@ -114,7 +120,17 @@ class Rig:
                     for name, provider in zip(names, providers, strict=True)
                 },
                 upstreams=upstreams,
-                routes={"chat": Route(name="chat", upstreams=tuple(upstreams), deadlines=deadlines, retry=retry)},
+                routes={
+                    "chat": Route(
+                        name="chat",
+                        upstreams=tuple(upstreams),
+                        plan=plan,
+                        steering=steering,
+                        midstream=midstream,
+                        deadlines=deadlines,
+                        retry=retry,
+                    )
+                },
                 disabled=(),
                 is_simulated=False,
                 sources={},
