@@ -99,7 +99,7 @@ class Attempt:
         """Set when the exchange is over, its connection returned or closed."""
         self.usage: Usage | None = None
         """What the provider has counted, once it said so."""
-        request = options.provider.request(options.chat, options.upstream, options.forwarded)
+        request = options.provider.request(options.chat, options.upstream, options.forwarded, options.rung)
         self._exchange = options.transport.exchange(request, self)
 
     @property

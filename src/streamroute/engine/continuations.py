@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from streamroute.core.execution.commands import Start
 from streamroute.core.outcome import Failure
@@ -9,6 +10,7 @@ from streamroute.core.request import ChatRequest
 from streamroute.core.upstream import Midstream, Rung
 from streamroute.engine.decoding import StreamDecoder
 from streamroute.providers.openai_compatible import OpenAICompatible
+from streamroute.wire.openai_chat.continuation import continuation_request
 from streamroute.wire.openai_chat.transcript import Transcript
 
 SHORT_CHARS = 8
@@ -37,8 +39,6 @@ class Continuations:
 
     def call(self, start: Start, provider: OpenAICompatible) -> ContinuationCall | Failure:
         """Put the follow-on request together, or say why there can be none."""
-        from streamroute.wire.openai_chat.continuation import ContinuationDecoder, continuation_request  # noqa: PLC0415
-
         delivered = self.transcript.read()
         rung = start.rung or "instructed"
         if rung != "restart":
@@ -51,13 +51,7 @@ class Continuations:
         return ContinuationCall(
             chat=continuation_request(self._chat, delivered, rung),
             rung=rung,
-            decoder=lambda: ContinuationDecoder(
-                delivered,
-                rung,
-                upstream=start.upstream.id,
-                wants_usage=self._chat.wants_usage,
-                finish_reason_optional=provider.options.quirks.finish_reason_optional,
-            ),
+            decoder=partial(provider.continuation_decoder, self._chat, delivered, rung, start.upstream),
         )
 
 

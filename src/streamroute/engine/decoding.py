@@ -9,10 +9,17 @@ from streamroute.core.usage import Usage
 class StreamDecoder(Protocol):
     """Follows one stream from its first byte to its last; what it knows only ever grows."""
 
-    error: Failure | None
-    """The provider said, within the stream, that it failed; or the stream is unfit to be delivered."""
-    usage: Usage | None
-    malformed_events: int
+    @property
+    def error(self) -> Failure | None:
+        """The provider said, within the stream, that it failed; or the stream is unfit to be delivered."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the provider has counted for this call."""
+
+    @property
+    def malformed_events(self) -> int:
+        """Events that nobody could read."""
 
     @property
     def content_events(self) -> int:

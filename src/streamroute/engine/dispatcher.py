@@ -19,7 +19,10 @@ from streamroute.core.observation import AttemptObservation, RequestObservation
 from streamroute.core.outcome import Failure, OutcomeKind
 from streamroute.core.request import ChatRequest
 from streamroute.core.routing.decision import Decision
-from streamroute.core.routing.route import Catalog, Unknown, decide, find_route
+from streamroute.core.routing.decision_log import DecisionLog
+from streamroute.core.routing.explorer import Explorer
+from streamroute.core.routing.route import Catalog, Unknown, find_route
+from streamroute.core.routing.steering import decide
 from streamroute.core.upstream import LatencyClass, Midstream, ProviderName
 from streamroute.engine.attempt import Attempt, AttemptOptions
 from streamroute.engine.continuations import NOT_CONTINUABLE, Continuations, midstream_of
@@ -63,6 +66,8 @@ class Call:
     """What the client wants done about an answer that breaks off; None: what the route says."""
     affinity_key: str | None = None
     """Names the conversation, for upstreams that cache its prompts."""
+    decision_id: str | None = None
+    """Under which the decision is kept, for `/status/decisions`; None: it is not kept."""
 
 
 class Dispatcher:
@@ -77,6 +82,8 @@ class Dispatcher:
         self._bus = bus
         self._rng = rng
         self._delays = HedgeDelays()
+        self._explorer = Explorer()
+        self.decisions = DecisionLog()
         self._running: set[Runner] = set()
         self._idle = anyio.Event()
         self.is_closed = False
@@ -110,7 +117,9 @@ class Dispatcher:
         """
         self.check_open()
         directory = self.directory
-        decision = self._decide(call, directory.catalog)
+        decision = self._decide(call, directory.catalog, self._explorer)
+        if call.decision_id is not None:
+            self.decisions.add(call.decision_id, decision, call.arrived_at)
         rescue = RescueOptions(midstream=midstream_of(call.chat, call.midstream or decision.route.midstream))
         continuations = Continuations(call.chat) if call.chat.stream and rescue.midstream != "error" else None
         failures: list[AttemptObservation] = []
@@ -134,12 +143,24 @@ class Dispatcher:
                 self._idle.set()
             self._publish(call, decision, runner, failures)
 
-    def _decide(self, call: Call, catalog: Catalog) -> Decision:
+    def would_decide(self, call: Call) -> Decision:
+        """Return what would be decided for a call now, without a trace; raises RequestError as `dispatch` does."""
+        return self._decide(call, self.directory.catalog, None)
+
+    def _decide(self, call: Call, catalog: Catalog, explorer: Explorer | None) -> Decision:
         found = find_route(call.chat.model, catalog)
         if isinstance(found, Unknown):
             raise _not_found(found, catalog.names())
-        at = now()
-        decision = decide(call.chat, *found, lambda upstream: self.board.standing(upstream, at))
+        decision = decide(
+            call.chat,
+            *found,
+            self.board,
+            now(),
+            self._rng.random,
+            affinity_key=call.affinity_key or call.chat.affinity_key,
+            latency_class=call.latency_class,
+            explorer=explorer,
+        )
         if not decision.candidates:
             reasons = "; ".join(f"{each.upstream}: {each.reason}" for each in decision.rejected)
             raise RequestError(
@@ -229,6 +250,8 @@ class Dispatcher:
             if observation.failure is not None:
                 failures.append(observation)
             self.board.observe(permit, observation)
+            if call.decision_id is not None:
+                self.decisions.attempt(call.decision_id, observation)
             self._bus.publish(observation)
 
         try:

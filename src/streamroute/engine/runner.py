@@ -29,6 +29,7 @@ from streamroute.core.execution.events import (
 )
 from streamroute.core.execution.plan import Plan
 from streamroute.core.outcome import Failure
+from streamroute.core.usage import Usage
 from streamroute.engine.attempt import Attempt
 from streamroute.engine.sink import AnswerHead, AnswerSink, AnswerSummary, PartialAnswer
 from streamroute.wire.openai_chat.transcript import Transcript
@@ -69,6 +70,7 @@ class Runner:
         self._tasks: list[asyncio.Task[None]] = []
         self._attempts: dict[AttemptId, Attempt] = {}
         self._committed: Attempt | None = None
+        self._legs: list[Attempt] = []
         self._is_paused = False
         self.summary = AnswerSummary()
         """How it went, complete when `run` has returned."""
@@ -160,14 +162,13 @@ class Runner:
             case Commit(attempt=attempt):
                 self._commit(self._attempts[attempt])
             case Finish(attempt=attempt):
-                self.summary.usage = self._attempts[attempt].usage
+                self.summary.usage = self._usage()
                 self.summary.is_finished = True
                 self._sink.finish()
                 self._end()
             case Fail():
                 self.summary.fail = command
-                if self._committed is not None:
-                    self.summary.usage = self._committed.usage
+                self.summary.usage = self._usage()
                 self._sink.fail(command, len(self._attempts), self._partial())
                 self._end()
             case Abandon():
@@ -185,6 +186,7 @@ class Runner:
 
     def _commit(self, attempt: Attempt) -> None:
         previous, self._committed = self._committed, attempt
+        self._legs.append(attempt)
         if previous is None:
             self._begin(attempt)
         elif attempt.rung is not None:
@@ -211,6 +213,11 @@ class Runner:
         self._sink.write(data)
         if self._transcript is not None:
             self._transcript.append(data)
+
+    def _usage(self) -> Usage | None:
+        """Add up what the providers have counted for the parts of the answer."""
+        counted = [each.usage for each in self._legs if each.usage is not None]
+        return sum(counted[1:], counted[0]) if counted else None
 
     def _partial(self) -> PartialAnswer | None:
         """Return what the client has of an answer that broke off."""

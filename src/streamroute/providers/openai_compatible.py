@@ -1,14 +1,18 @@
 """A provider that speaks OpenAI Chat Completions, which is most of them: options in, HTTP requests out."""
 
 from collections.abc import Collection, Mapping
+from urllib.parse import urlsplit
 
 from streamroute import __version__
+from streamroute.core.execution.ladder import NATIVE_RUNGS
 from streamroute.core.request import ChatRequest
-from streamroute.core.upstream import Upstream
+from streamroute.core.upstream import Rung, Upstream
 from streamroute.providers.options import ProviderOptions
 from streamroute.providers.transport import HttpRequest
+from streamroute.wire.openai_chat.continuation import ContinuationDecoder
 from streamroute.wire.openai_chat.request import encode_request
 from streamroute.wire.openai_chat.stream import ChatStreamDecoder
+from streamroute.wire.openai_chat.transcript import Delivered
 
 FORWARDED_HEADERS = frozenset({"openai-beta", "anthropic-beta", "traceparent", "tracestate"})
 """Client headers that providers may see, in lower case. Everything else stays here, credentials above all."""
@@ -23,7 +27,10 @@ class OpenAICompatible:
 
     def __init__(self, options: ProviderOptions) -> None:
         self.options = options
-        self._url = options.base_url + options.chat_path
+        self._url = self._continuation_url = options.base_url + options.chat_path
+        if options.quirks.continuation_chat_path is not None:
+            base = urlsplit(options.base_url)
+            self._continuation_url = f"{base.scheme}://{base.netloc}{options.quirks.continuation_chat_path}"
         self._headers = {
             "Content-Type": "application/json",
             "Accept-Encoding": "identity",  # compressed streams arrive in lumps
@@ -41,14 +48,24 @@ class OpenAICompatible:
         """What providers must not get to repeat: the key, and the values of configured headers."""
         return self._secrets
 
-    def request(self, chat: ChatRequest, upstream: Upstream, forwarded: Mapping[str, str]) -> HttpRequest:
-        """Write the HTTP request for one attempt; `forwarded` are client headers, already allow-listed."""
+    def request(
+        self, chat: ChatRequest, upstream: Upstream, forwarded: Mapping[str, str], rung: Rung | None = None
+    ) -> HttpRequest:
+        """Write the HTTP request for one attempt; `forwarded` are client headers, already allow-listed. `rung` says
+        that `chat` is a continuation: some providers take native ones at a path of their own."""
         accept = "text/event-stream" if chat.stream else "application/json"
         ask_usage = self.options.quirks.usage_on_stream == "ask"
         return HttpRequest(
-            url=self._url,
+            url=self._continuation_url if rung in NATIVE_RUNGS else self._url,
             headers={**self._headers, "Accept": accept, **forwarded},
             body=encode_request(chat, model=upstream.model, ask_usage=ask_usage),
+        )
+
+    def models_request(self) -> HttpRequest:
+        """Write `GET /models`: what an upstream can be asked without anything being billed."""
+        headers = {name: value for name, value in self._headers.items() if name != "Content-Type"}
+        return HttpRequest(
+            url=self.options.base_url + "/models", method="GET", headers={**headers, "Accept": "application/json"}
         )
 
     def decoder(self, chat: ChatRequest) -> ChatStreamDecoder:
@@ -57,4 +74,12 @@ class OpenAICompatible:
             choices=chat.choices,
             wants_usage=chat.wants_usage,
             finish_reason_optional=self.options.quirks.finish_reason_optional,
+        )
+
+    def continuation_decoder(
+        self, chat: ChatRequest, delivered: Delivered, rung: Rung, upstream: Upstream
+    ) -> ContinuationDecoder:
+        """Return what reads a stream of this provider that carries on what was `delivered`."""
+        return ContinuationDecoder(
+            self.decoder(chat), delivered=delivered, rung=rung, upstream=upstream.id, wants_usage=chat.wants_usage
         )

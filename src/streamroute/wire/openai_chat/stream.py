@@ -10,6 +10,8 @@ All other events are decoded in full. Rules:
 2. Usage is read from wherever it stands; for clients that did not ask, it is taken out, `usage: null` included.
 3. A chunk makes progress when a delta carries something besides a role: text, reasoning, a tool call, a refusal.
 4. The stream is whole when each choice had a finish reason (or `[DONE]` came, for providers that send none).
+5. From the first piece of a tool call on chunks are held until every choice has its finish reason: half a call is of no
+   use to a client, and as long as it has none, another upstream can be asked. Held chunks are progress, not content.
 """
 
 from collections.abc import Mapping
@@ -27,6 +29,9 @@ DONE_EVENT = b"data: [DONE]\n\n"
 _PLAIN = bytes(code for code in range(0x20, 0x7F) if code not in b'"\\')
 _TEXT_KEYS = ("content", "reasoning_content", "reasoning")
 _NOT_CONTENT = frozenset({"role", "channel", "token_id", "name"})
+_TOOL_KEYS = ("tool_calls", "function_call")
+MAX_HELD_TOOL_BYTES = 1 << 20
+"""1 MiB of tool calls: larger ones, whole files written as arguments, flow as they come."""
 _MAX_ENVELOPE_MISSES = 16
 """Streams whose envelope changes with every chunk (fresh ids, obfuscation) stop trying to learn one."""
 
@@ -40,14 +45,27 @@ class ChatStreamDecoder:
     __slots__ = (
         "_choices",
         "_ending", "_envelope_misses", "_finish_reason_optional", "_finished",
-        "_is_verbatim",
+        "_held", "_held_bytes", "_held_content_events", "_hold_tool_calls",
+        "_is_holding", "_is_verbatim",
         "_out_ending",
         "_out_prefix", "_prefix", "_splitter", "_suffix",
-        "_wants_usage", "content_events", "error", "is_done", "malformed_events", "model", "usage",
+        "_wants_usage", "content_events", "error", "is_done", "is_rescuable", "malformed_events", "model", "usage",
     )  # fmt: skip
 
-    def __init__(self, *, choices: int = 1, wants_usage: bool = True, finish_reason_optional: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        choices: int = 1,
+        wants_usage: bool = True,
+        finish_reason_optional: bool = False,
+        hold_tool_calls: bool = True,
+    ) -> None:
         self._choices = choices
+        self._hold_tool_calls = hold_tool_calls
+        self._is_holding = False
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+        self._held_content_events = 0
         self._wants_usage = wants_usage
         self._finish_reason_optional = finish_reason_optional
         self._splitter = EventSplitter()
@@ -59,7 +77,9 @@ class ChatStreamDecoder:
         self._is_verbatim = True
         self._envelope_misses = 0
         self.content_events = 0
-        """Chunks that made progress."""
+        """Chunks that made progress and are not held."""
+        self.is_rescuable = True
+        """No half of a tool call was let go."""
         self.is_done = False
         """`[DONE]` was seen."""
         self.error: Failure | None = None
@@ -69,6 +89,11 @@ class ChatStreamDecoder:
         self.malformed_events = 0
 
     @property
+    def progress_events(self) -> int:
+        """Chunks that made progress, held ones included."""
+        return self.content_events + self._held_content_events
+
+    @property
     def is_whole(self) -> bool:
         """Every choice that was asked for has come to its end."""
         return len(self._finished) >= self._choices or (self.is_done and self._finish_reason_optional)
@@ -76,7 +101,7 @@ class ChatStreamDecoder:
     @property
     def is_empty(self) -> bool:
         """Nothing was said, and nothing explains why."""
-        return not self.content_events and not EXPLAINS_SILENCE & set(self._finished.values())
+        return not self.progress_events and not EXPLAINS_SILENCE & set(self._finished.values())
 
     def feed(self, block: bytes) -> bytes:
         """Take a received block of any size; return the events to forward, whole ones, possibly none."""
@@ -87,6 +112,7 @@ class ChatStreamDecoder:
             and block.endswith(self._ending)
             and self._splitter.is_between_events
             and not self._has_ended()
+            and not self._is_holding
         ):  # one plain content chunk and nothing else: what most blocks of a stream are
             text = block[len(prefix) : -len(self._ending)]
             if text and not text.translate(None, _PLAIN):
@@ -102,14 +128,20 @@ class ChatStreamDecoder:
 
     def close(self) -> bytes:
         """Take note of the end of the stream; return what its last, unterminated event adds."""
-        return self._forward(self._splitter.close())
+        block = self._forward(self._splitter.close())
+        return block + self._released() if self.is_whole else block
 
     def _whole_events(self, events: list[bytes]) -> bytes:
         if not events or self._has_ended():
             return b""
-        kept = []
+        kept: list[bytes] = []
         prefix, suffix = self._prefix, self._suffix
         for event in events:
+            if self._is_holding:
+                self._hold(event, kept)
+                if self._has_ended():
+                    break
+                continue
             if prefix is not None and event.startswith(prefix) and event.endswith(suffix):
                 text = event[len(prefix) : -len(suffix)]
                 if text and not text.translate(None, _PLAIN):
@@ -117,7 +149,11 @@ class ChatStreamDecoder:
                     kept.append(event if self._is_verbatim else self._without_null_usage(event))
                     continue
             checked = self._check(event)
-            if checked is not None:
+            if self._is_holding:  # since this event
+                self.content_events -= 1
+                self._held_content_events += 1
+                self._keep(checked, kept)
+            elif checked is not None:
                 kept.append(checked)
             if self._has_ended():
                 break
@@ -126,6 +162,35 @@ class ChatStreamDecoder:
             return b""
         kept.append(b"")
         return b"\n\n".join(kept)
+
+    def _hold(self, event: bytes, kept: list[bytes]) -> None:
+        before = self.content_events
+        checked = self._check(event)
+        self._held_content_events += self.content_events - before
+        self.content_events = before
+        self._keep(checked, kept)
+
+    def _keep(self, checked: bytes | None, kept: list[bytes]) -> None:
+        """Put a checked event with those that are held; let all go where the answer is whole, or too large."""
+        if checked is not None:
+            self._held.append(checked)
+            self._held_bytes += len(checked)
+        is_too_large = self._held_bytes > MAX_HELD_TOOL_BYTES
+        if is_too_large:
+            self._hold_tool_calls = self.is_rescuable = False
+        if is_too_large or self.is_whole:
+            kept += self._let_go()
+
+    def _let_go(self) -> list[bytes]:
+        held, self._held = self._held, []
+        self._held_bytes = 0
+        self._is_holding = False
+        self.content_events += self._held_content_events
+        self._held_content_events = 0
+        return held
+
+    def _released(self) -> bytes:
+        return b"".join(event + b"\n\n" for event in self._let_go())
 
     def _has_ended(self) -> bool:
         return self.is_done or self.error is not None
@@ -173,6 +238,8 @@ class ChatStreamDecoder:
             delta = choice.get("delta")
             if isinstance(delta, dict) and any(_is_content(key, value) for key, value in delta.items()):
                 makes_progress = True
+                if self._hold_tool_calls and any(delta.get(key) for key in _TOOL_KEYS):
+                    self._is_holding = True
             reason = choice.get("finish_reason")
             if reason == "error":
                 self.error = read_error_event(choice if choice.get("error") else chunk)
