@@ -20,8 +20,9 @@ from streamroute.clock import now, wall_iso
 from streamroute.config.model import Config
 from streamroute.core.health.board import HealthBoard
 from streamroute.core.routing.route import Catalog, ProviderFacts
-from streamroute.core.upstream import ProviderName
+from streamroute.core.upstream import ProviderName, TokenPrice, UpstreamId
 from streamroute.engine.dispatcher import Directory, Dispatcher
+from streamroute.engine.prober import Prober
 from streamroute.providers.aiohttp_transport import AiohttpTransport
 from streamroute.providers.openai_compatible import OpenAICompatible
 from streamroute.providers.options import ProviderOptions, SimulationOptions
@@ -34,6 +35,7 @@ from streamroute.simulation.server import SimulationServer
 from streamroute.telemetry.bus import Bus
 from streamroute.telemetry.logs import log_observation
 from streamroute.telemetry.metrics.registry import Metrics
+from streamroute.telemetry.metrics.upstreams import Snapshot
 
 BACKLOG = 4096
 """A thousand clients may connect at once; the kernel caps it at net.core.somaxconn."""
@@ -62,22 +64,29 @@ class App:
             stack.push_async_callback(transport.aclose)
             stack.push_async_callback(self._close_simulations)
             bus = Bus([log_observation])
-            metrics = Metrics()
+            metrics = Metrics(price_of=self._price_of, snapshot=self._snapshot)
             bus.subscribe(metrics)
             self.dispatcher = Dispatcher(
                 await self._directory(config),
                 transport=transport,
-                board=HealthBoard(self._rng.random),
+                board=HealthBoard(self._rng.random, config.health),
                 bus=bus,
                 rng=self._rng,
             )
-            self.site = Site(self.dispatcher, config.server, metrics=metrics, bus=bus)
+            self.prober = Prober(
+                self.dispatcher, transport=transport, bus=bus, options=config.health, uniform=self._rng.random
+            )
+            self.site = Site(self.dispatcher, config.server, metrics=metrics, bus=bus, prober=self.prober)
             self.site.config_facts = _config_facts(config)
             self._protocols = self.site.server()
             self._server = await asyncio.get_running_loop().create_server(
                 self._protocols, config.server.host, config.server.port, backlog=BACKLOG
             )
             stack.push_async_callback(self._close_server)
+            # Not anyio's: its task groups must be left within the very scope in which they were entered.
+            tasks = await stack.enter_async_context(asyncio.TaskGroup())
+            probing = tasks.create_task(self.prober.run())
+            stack.callback(probing.cancel)
             self._stack = stack.pop_all()
         return self
 
@@ -111,6 +120,7 @@ class App:
         if (config.server.host, config.server.port) != self._listens_on:
             _log.warning("config.listen_needs_restart", listen=f"{config.server.host}:{config.server.port}")
         self.dispatcher.directory = await self._directory(config)
+        self.dispatcher.board.options = self.prober.policy.options = config.health
         self.site.apply(config.server)
         self.site.config_facts = _config_facts(config)
         self.config = config
@@ -139,6 +149,17 @@ class App:
         """End every live request now, with an error event that says why."""
         self.site.is_draining = self.dispatcher.is_closed = True
         self.dispatcher.shut_down()
+
+    def _price_of(self, upstream: UpstreamId) -> TokenPrice | None:
+        known = self.config.upstreams.get(upstream)
+        return None if known is None else known.price
+
+    def _snapshot(self) -> Snapshot:
+        board, at = self.dispatcher.board, now()
+        return Snapshot(
+            upstreams=[(upstream, board.standing(upstream, at)) for upstream in self.config.upstreams.values()],
+            event_loop_lag_s=self.prober.lag_s,
+        )
 
     async def _directory(self, config: Config) -> Directory:
         """Make what the dispatcher works with, and see that every simulated provider in it is running."""

@@ -42,7 +42,7 @@ def test_json_has_settings_and_disabled(file: Path) -> None:
     document = json.loads(CliRunner().invoke(APP, ["--config", str(file), "--json"]).stdout)
     assert document["valid"] is True
     assert document["disabled"] == [{"kind": "provider", "name": "p", "reason": "set NOPE_KEY to enable it"}]
-    assert {"path": "routes.chat.plan", "value": "failover", "where": "default", "source": "default"} in document[
+    assert {"path": "routes.chat.plan", "value": "hedge", "where": "default", "source": "default"} in document[
         "settings"
     ]
 

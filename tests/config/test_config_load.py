@@ -7,6 +7,7 @@ import pytest
 
 from streamroute.config.load import default_config_path, load_config
 from streamroute.config.schema import config_json_schema
+from streamroute.core.health.options import HEDGE_SPEND, HealthOptions
 from streamroute.core.upstream import CredentialId, ProviderName, UpstreamId
 from streamroute.errors import ConfigError
 from tests.config.conftest import BASE, Load, Problems
@@ -190,6 +191,22 @@ AT = LINES + 1
         ("[server]\napi_keys = 'canary'\n", {}, f"c.toml:{AT + 1}: server.api_keys: expected an array, found a string"),
         ("[server]\ncors_origins = ['x']\n", {}, f'c.toml:{AT + 1}: server.cors_origins[0]: expected "*" or an origin'),
         ("[server]\nlisten = '${L'\n", {}, f"c.toml:{AT + 1}: server.listen: `${{` without a closing"),
+        ("steering = 'balancd'\n", {}, f"c.toml:{AT}: routes.chat.steering: \"balancd\" is not one of 'preferred'"),
+        ("latency_class = 'urgent'\n", {}, f"c.toml:{AT}: routes.chat.latency_class: \"urgent\" is not one of 'batch'"),
+        ("midstream = 'stop'\n", {}, f"c.toml:{AT}: routes.chat.midstream: \"stop\" is not one of 'continue'"),
+        ("race_width = 5\n", {}, f"c.toml:{AT}: routes.chat.race_width: 5 is too large; the most is 4"),
+        ("race_width = 1\n", {}, f"c.toml:{AT}: routes.chat.race_width: 1 is too small; the least is 2"),
+        ("[health]\nslo_factor = 1\n", {}, f"c.toml:{AT + 1}: health.slo_factor: 1 is too small; the least is 1.2"),
+        (
+            "[health]\nfalse_steers_per_hour = 0\n",
+            {},
+            f"c.toml:{AT + 1}: health.false_steers_per_hour: 0 is too small; the least is 0.01",
+        ),
+        ("[health]\nprobe_silence_s = 0.5\n", {}, f"c.toml:{AT + 1}: health.probe_silence_s: 0.5 is too small"),
+        ("[health]\nprobe_budget_usd_per_day = 101\n", {}, f"c.toml:{AT + 1}: health.probe_budget_usd_per_day: 101 is"),
+        ("[health]\nis_probing = 'maybe'\n", {}, f"c.toml:{AT + 1}: health.is_probing: expected true or false, fou"),
+        ("[health]\nhedge_spend = { batch = 2 }\n", {}, f"c.toml:{AT + 1}: health.hedge_spend.batch: 2 is too large"),
+        ("[health]\nhedge_spend = { bulk = 0 }\n", {}, f'c.toml:{AT + 1}: health.hedge_spend.bulk: unknown key "bulk"'),
         ("[log]\nlevel = 'inf'\n", {}, f"c.toml:{AT + 1}: log.level: \"inf\" is not one of 'debug', 'info'"),
     ],
 )
@@ -282,6 +299,36 @@ def test_preset_gives_address_auth_quirks_and_continuation(load: Load) -> None:
     assert config.upstreams[UpstreamId("y")].credential == CredentialId("az/b")
 
 
+def test_billing_of_cancelled_streams_follows_the_provider(load: Load) -> None:
+    """What an upstream does not say is its provider's quirk, the table's over the preset's."""
+    config = load(
+        '[providers.g]\nkind = "groq"\napi_key = "${K}"\n'
+        '[providers.h]\nkind = "groq"\napi_key = "${K}"\nquirks = { bills_cancelled_streams = false }\n'
+        '[upstreams.preset]\nprovider = "g"\nmodel = "a"\n'
+        '[upstreams.said]\nprovider = "g"\nmodel = "a"\ncapabilities = { bills_cancelled_streams = false }\n'
+        '[upstreams.quirk]\nprovider = "h"\nmodel = "b"\n',
+        {"K": "secret"},
+    )
+    bills = {name: upstream.capabilities.bills_cancelled_streams for name, upstream in config.upstreams.items()}
+    assert bills == {"one": None, "preset": True, "said": False, "quirk": False}
+    path = "upstreams.{}.capabilities.bills_cancelled_streams"
+    assert str(config.sources[path.format("preset")]) == "preset groq"
+    assert str(config.sources[path.format("quirk")]).startswith("c.toml:")
+
+
+def test_health_and_how_a_route_is_served(load: Load) -> None:
+    """Tables become options; what a table leaves out keeps its default."""
+    config = load(
+        "plan = 'race'\nrace_width = 3\nsteering = 'balanced'\nlatency_class = 'batch'\nmidstream = 'error'\n"
+        "[health]\nslo_factor = 3\nis_probing = false\nhedge_spend = { standard = 0.1 }\n"
+    )
+    route = config.routes["chat"]
+    assert (route.plan, route.race_width, route.steering) == ("race", 3, "balanced")
+    assert (route.latency_class, route.midstream) == ("batch", "error")
+    assert config.health == HealthOptions(slo_factor=3, is_probing=False, hedge_spend={**HEDGE_SPEND, "standard": 0.1})
+    assert load().health == HealthOptions()
+
+
 def test_simulated_upstreams_leave_a_route_that_has_a_real_one(load: Load) -> None:
     """A made-up answer never stands in for a real one; where all are made up, they stay."""
     text = (
@@ -366,5 +413,5 @@ def test_default_path_prefers_the_working_directory(tmp_path: Path, monkeypatch:
 def test_json_schema_knows_every_table() -> None:
     """Editors can check the file too."""
     schema = config_json_schema()
-    assert set(schema["properties"]) == {"version", "server", "log", "providers", "upstreams", "routes"}
+    assert set(schema["properties"]) == {"version", "server", "log", "health", "providers", "upstreams", "routes"}
     assert schema["additionalProperties"] is False

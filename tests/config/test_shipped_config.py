@@ -12,6 +12,8 @@ from streamroute.config.schema import (
     CapabilitiesTable,
     DeadlinesTable,
     FileTable,
+    HealthTable,
+    HedgeSpendTable,
     LogTable,
     PriceTable,
     ProviderTable,
@@ -20,9 +22,11 @@ from streamroute.config.schema import (
     RouteTable,
     ServerTable,
     SimulationTable,
+    Table,
     UpstreamTable,
 )
-from streamroute.core.upstream import Capabilities, Deadlines, RetryOptions, TokenPrice
+from streamroute.core.health.options import HEDGE_SPEND, HealthOptions
+from streamroute.core.upstream import Capabilities, Deadlines, RetryOptions, Route, TokenPrice, UpstreamId
 from streamroute.providers.options import Quirks, SimulationOptions
 from streamroute.providers.presets import PRESETS
 from streamroute.server.options import ServerOptions
@@ -62,9 +66,11 @@ def test_with_all_keys_there_is_nothing_simulated_left() -> None:
     assert config.routes["chat"].upstreams[0] == "openai-mini"
 
 
-TABLES = {
+TABLES: dict[type[Table], tuple[type, set[str], set[str]]] = {
     ServerTable: (ServerOptions, {"listen"}, {"host", "port"}),
     LogTable: (LogOptions, set(), set()),
+    HealthTable: (HealthOptions, set(), set()),
+    RouteTable: (Route, set(), {"name"}),
     QuirksTable: (Quirks, set(), set()),
     SimulationTable: (SimulationOptions, set(), set()),
     PriceTable: (TokenPrice, set(), set()),
@@ -75,7 +81,7 @@ TABLES = {
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.__name__)
-def test_every_option_can_be_set(table: type) -> None:
+def test_every_option_can_be_set(table: type[Table]) -> None:
     """An Options field without a key in the file, or a key without a field, is a setting that does nothing."""
     options, only_in_file, only_in_code = TABLES[table]
     in_code = {field.name for field in dataclasses.fields(options)}
@@ -85,16 +91,32 @@ def test_every_option_can_be_set(table: type) -> None:
 def test_the_reference_names_every_setting_and_default() -> None:
     """docs/reference/config.md has a row for each key of each table, with its default."""
     page = (ROOT / "docs/reference/config.md").read_text()
-    tables = [FileTable, ProviderTable, UpstreamTable, RouteTable, *TABLES]
+    tables: list[type[Table]] = [FileTable, ProviderTable, UpstreamTable, HedgeSpendTable, *TABLES]
     missing = [f"{table.__name__}.{name}" for table in tables for name in table.model_fields if f"`{name}`" not in page]
     assert missing == []
-    for options in (ServerOptions(), Deadlines(), RetryOptions(), SimulationOptions()):
+    route = Route(name="", upstreams=(UpstreamId(""),))
+    for options in (ServerOptions(), HealthOptions(), route, Deadlines(), RetryOptions(), SimulationOptions()):
         for field in dataclasses.fields(options):
             value = getattr(options, field.name)
             if isinstance(value, float | int) and field.name != "port":
-                row = re.search(rf"^\| `{field.name}` \|.*$", page, re.MULTILINE)
-                assert row, field.name
-                assert f"| {value:g} |" in row.group() or f"| {value} |" in row.group(), row.group()
+                assert_documented(page, field.name, value)
+    for name in ("plan", "steering", "latency_class", "midstream"):
+        assert_documented(page, name, getattr(route, name))
+    for latency_class, share in HEDGE_SPEND.items():
+        assert_documented(page, latency_class, share)
+
+
+def assert_documented(page: str, name: str, default: float | str) -> None:
+    rows = re.findall(rf"^\| `{name}` \|.*$", page, re.MULTILINE)
+    text = (
+        str(default).lower() if isinstance(default, bool) else default if isinstance(default, str) else f"{default:g}"
+    )
+    assert any(f"| {text} |" in row or f"| {default} |" in row for row in rows), (name, rows)
+
+
+def test_the_spend_of_every_latency_class_can_be_set() -> None:
+    """One key a class."""
+    assert set(HedgeSpendTable.model_fields) == set(HEDGE_SPEND)
 
 
 def test_the_provider_page_names_every_preset() -> None:

@@ -1,17 +1,13 @@
 """From the name in `model` to the upstreams that may serve it."""
 
-import random
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from streamroute.core.health.standing import Standing
 from streamroute.core.request import ChatRequest
-from streamroute.core.routing.decision import Rejected
 from streamroute.core.routing.eligibility import why_not
-from streamroute.core.routing.route import Catalog, ProviderFacts, Unknown, decide, find_route
-from streamroute.core.upstream import Capabilities, ProviderName, Route, Upstream, UpstreamId
+from streamroute.core.routing.route import Catalog, ProviderFacts, Unknown, find_route
+from streamroute.core.upstream import Capabilities, ProviderName, Route, Upstream
 from tests.support.observations import upstream
 
 FAST, BACKUP, LIKE_A_ROUTE = upstream("fast"), upstream("backup"), upstream("chat")
@@ -23,7 +19,6 @@ CATALOG = Catalog(
     providers={LAB.name: LAB},
     disabled={"openai": "OPENAI_API_KEY is not set", "big": "its provider openai is disabled"},
 )
-READY = Standing()
 
 
 def resolved(name: str, catalog: Catalog = CATALOG) -> tuple[Route, tuple[Upstream, ...]]:
@@ -38,7 +33,7 @@ def unknown(name: str, catalog: Catalog = CATALOG) -> Unknown:
     return found
 
 
-def request(**facts: bool) -> ChatRequest:
+def request(**facts: Any) -> ChatRequest:
     return ChatRequest(wire_format="openai_chat", payload={}, model="chat", **facts)
 
 
@@ -107,41 +102,9 @@ FLAGS = {"uses_tools": "tools", "uses_vision": "vision", "uses_json_schema": "js
 @pytest.mark.parametrize(("has", "may"), [(True, True), (None, True), (False, False)])
 def test_eligibility(fact: str, capability: str, has: bool | None, may: bool) -> None:
     """Only what is known to be missing rules an upstream out, and only where the request needs it."""
-    subject = upstream("a", capabilities=Capabilities(**{capability: has}))
+    facts: dict[str, Any] = {capability: has}
+    subject = upstream("a", capabilities=Capabilities(**facts))
     assert (why_not(request(**{fact: True}), subject) is None) is may
     assert why_not(request(), subject) is None
     others = {other: True for other in FLAGS if other != fact}
     assert why_not(request(**others), subject) is None
-
-
-def test_the_decision_explains_itself() -> None:
-    """Candidates stand in the order of preference, with how they stood; the rest is rejected with a reason."""
-    blind = upstream("blind", capabilities=Capabilities(vision=False))
-    resting = Standing(kind="rate_limited", can_ask=False, until=9.0)
-    decision = decide(
-        request(uses_vision=True), CHAT, (BACKUP, blind, FAST), lambda each: resting if each is FAST else READY
-    )
-    assert [(each.upstream, each.standing) for each in decision.candidates] == [(BACKUP, READY), (FAST, resting)]
-    assert [each.is_ready_at(0.0) for each in decision.candidates] == [True, False]
-    assert decision.rejected == (Rejected(upstream=UpstreamId("blind"), reason="it does not take images"),)
-    assert decision.route is CHAT
-
-
-@settings(deadline=None, max_examples=60)
-@given(
-    tools=st.lists(st.sampled_from([True, False, None]), min_size=1, max_size=4),
-    uses_tools=st.booleans(),
-    draw=st.randoms(use_true_random=False),
-)
-def test_permutations(tools: list[bool | None], uses_tools: bool, draw: random.Random) -> None:
-    """The order in which upstreams are listed is the order asked, and decides nothing about who may serve."""
-    listed = [upstream(str(at), capabilities=Capabilities(tools=has)) for at, has in enumerate(tools)]
-    shuffled = draw.sample(listed, len(listed))
-    one = decide(request(uses_tools=uses_tools), CHAT, tuple(listed), lambda _: READY)
-    two = decide(request(uses_tools=uses_tools), CHAT, tuple(shuffled), lambda _: READY)
-    assert set(one.candidates) == set(two.candidates)
-    assert set(one.rejected) == set(two.rejected)
-    assert [each.upstream for each in two.candidates] == [
-        each for each in shuffled if each in {candidate.upstream for candidate in one.candidates}
-    ]
-    assert not {each.upstream.id for each in two.candidates} & {each.upstream for each in two.rejected}

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from streamroute.core.health.options import HealthOptions
 from streamroute.core.upstream import Route, UpstreamId
 from streamroute.server.options import ServerOptions
 from streamroute.simulation.faults import Cut, ErrorStatus, NoResponse
@@ -56,6 +57,25 @@ async def test_status_tells_of_every_upstream() -> None:
     assert 0 < b["recent"]["ttft_p50_s"] <= b["recent"]["ttft_p95_s"]
     assert (a["in_flight"], b["in_flight"], b["recent"]["error_ratio"]) == (0, 0, 0.0)
     assert status["routes"]["chat"]["deadlines"]["stall_s"] == rig.app.config.routes["chat"].deadlines.stall_s
+
+
+async def test_status_says_what_to_expect_and_what_is_probed() -> None:
+    """Risk, expectations, probes and their budget; times as RFC 3339, what is not known as null."""
+    async with Rig.of(None, None) as rig:
+        await rig.ask(stream=True)
+        rig.app.prober.look()
+        async with rig.session.get(f"{rig.app.url}/status") as response:
+            status = await response.json()
+    a = status["upstreams"]["a"]
+    assert (a["standing"], a["risk"], a["reason"]) == ("healthy", 0, None)
+    assert a["expected"]["ttft_s"] > 0
+    assert a["expected"]["in_flight_limit"] is None
+    assert a["probes"]["cost_usd"] == 0
+    assert a["probes"]["next_at"].startswith("20")
+    assert (a["breaker"]["is_forced"], a["breaker"]["share"]) == (False, 1.0)
+    assert status["prober"]["is_probing"] is True
+    assert status["prober"]["budget_usd_per_day"] == HealthOptions().probe_budget_usd_per_day
+    assert (status["routes"]["chat"]["plan"], status["routes"]["chat"]["is_panic"]) == ("hedge", False)
 
 
 async def test_in_flight_is_live() -> None:
@@ -151,6 +171,27 @@ async def test_a_model_can_be_named_three_ways() -> None:
         assert rig.providers[1].log[-1].model == "other"
         unknown = await rig.ask(stream=True, model="chatt")
         assert (unknown.status, unknown.error and unknown.error["code"]) == (404, "model_not_found")
+
+
+async def test_reload_changes_health_options() -> None:
+    """Thresholds and the budget of probes are those of the new file; what was learned stays."""
+    async with Rig.of(None, None) as rig:
+        await rig.ask(stream=True)
+        options = HealthOptions(slo_factor=4.0, is_probing=False)
+        await rig.app.reload(replace(rig.app.config, health=options))
+        async with rig.session.get(f"{rig.app.url}/status") as response:
+            status = await response.json()
+    assert (status["health"]["slo_factor"], status["prober"]["is_probing"]) == (4.0, False)
+    assert status["upstreams"]["a"]["attempts"]["total"] == 1
+
+
+async def test_the_prober_ends_with_the_app() -> None:
+    """No task is left behind, and it was running until then."""
+    before = asyncio.all_tasks()
+    async with Rig.of(None):
+        running = [task for task in asyncio.all_tasks() - before if "Prober.run" in repr(task)]
+        assert len(running) == 1
+    assert running[0].done()
 
 
 async def test_reload_is_for_new_requests() -> None:

@@ -6,7 +6,13 @@ import json
 import pytest
 from structlog.testing import capture_logs
 
-from streamroute.core.observation import AttemptObservation, Observation, RefusalObservation, RequestObservation
+from streamroute.core.observation import (
+    AttemptObservation,
+    Observation,
+    ProbeObservation,
+    RefusalObservation,
+    RequestObservation,
+)
 from streamroute.core.outcome import Failure
 from streamroute.core.usage import Usage
 from streamroute.telemetry.bus import Bus
@@ -66,7 +72,7 @@ def test_observations_have_no_room_for_secrets() -> None:
     """
     names = {
         field.name
-        for each in (AttemptObservation, RequestObservation, RefusalObservation)
+        for each in (AttemptObservation, RequestObservation, RefusalObservation, ProbeObservation)
         for field in dataclasses.fields(each)
     }
     assert names == {
@@ -74,6 +80,8 @@ def test_observations_have_no_room_for_secrets() -> None:
         *("failure", "cancel_reason", "http_status", "ended_at", "connect_s", "headers_s", "ttft_s", "duration_s"),
         *("paused_s", "usage", "is_committed", "malformed_events", "received_bytes", "attempts", "failovers"),
         *("route_s", "code"),
+        *("cause", "rung", "prompt_tokens", "content_events", "max_gap_s", "rate_limit"),
+        *("latency_class", "rescued", "continuations", "step", "ok", "cost_usd"),
     }
 
 

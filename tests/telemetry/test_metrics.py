@@ -1,22 +1,43 @@
 """Metrics: what is exposed, and what the reference says."""
 
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from streamroute import __version__
-from streamroute.core.observation import Observation, RefusalObservation
+from streamroute.core.health.standing import Standing
+from streamroute.core.observation import Observation, ProbeObservation, RefusalObservation
 from streamroute.core.outcome import Failure
+from streamroute.core.upstream import TokenPrice
 from streamroute.core.usage import Usage
 from streamroute.telemetry.metrics import attempts as attempts_module
 from streamroute.telemetry.metrics import requests as requests_module
 from streamroute.telemetry.metrics.registry import Metrics
+from streamroute.telemetry.metrics.upstreams import Snapshot
 from tests.support.observations import attempt, failed_attempt, request, upstream
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "metrics.md"
 ROW = re.compile(r"^\| `(?P<name>\w+)` \| (?P<type>\w+) \| (?P<labels>[^|]*)\|(?P<meaning>[^|]+)\|$", re.MULTILINE)
+
+PRICED = upstream("priced", price=TokenPrice(input_per_mtok=Decimal(2), output_per_mtok=Decimal(10)))
+EXTRA: list[Observation] = [
+    attempt(PRICED, cause="hedge", is_committed=True, usage=Usage(input_tokens=1000, output_tokens=200)),
+    attempt(PRICED, cause="hedge", outcome="cancelled", cancel_reason="lost", prompt_tokens=500, content_events=1),
+    failed_attempt("reset", PRICED, cause="hedge"),
+    attempt(PRICED, cause="race", outcome="cancelled", cancel_reason="lost"),
+    attempt(PRICED, cause="race", outcome="cancelled", cancel_reason="client_gone", is_committed=True),
+    attempt(PRICED, cause="continuation", rung="prefill"),
+    failed_attempt("seam_mismatch", PRICED, cause="continuation", rung="instructed"),
+    ProbeObservation(
+        upstream=PRICED.id, provider=PRICED.provider, step="completion", ok=True, duration_s=0.1, cost_usd=0.25
+    ),
+    ProbeObservation(
+        upstream=PRICED.id, provider=PRICED.provider, step="connect", ok=False, failure="connect_error", duration_s=0.1
+    ),
+]
 
 EVERYTHING: list[Observation] = [
     attempt(
@@ -29,6 +50,8 @@ EVERYTHING: list[Observation] = [
     attempt(outcome="cancelled", cancel_reason="client_gone"),
     request(failovers=("reset", "reset")),
     request(outcome="failed", failure=Failure(kind="stall", message="x"), ttft_s=None),
+    request(route="rescued", rescued=("stall",), continuations=("prefill",)),
+    *EXTRA,
     RefusalObservation(request_id="r1", http_status=404, code="model_not_found"),
 ]
 
@@ -36,7 +59,11 @@ Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 def fed(*observations: Observation) -> Metrics:
-    metrics = Metrics()
+    standing = Standing(breaker="half_open", risk=0.25)
+    metrics = Metrics(
+        price_of={PRICED.id: PRICED.price}.get,
+        snapshot=lambda: Snapshot(upstreams=[(upstream(), standing)], event_loop_lag_s=0.002),
+    )
     for observation in observations:
         metrics(observation)
     return metrics
@@ -103,6 +130,42 @@ async def test_requests() -> None:
     assert values[of("gen_ai_server_request_duration_seconds_count", route="chat", outcome="succeeded")] == 2
     assert values[of("gen_ai_server_time_to_first_token_seconds_count", route="chat")] == 1
     assert values[of("streamroute_overhead_seconds_count", route="chat")] == 3
+
+
+async def test_extra_calls() -> None:
+    """What became of them, and what hedges and probes cost: counted usage first, else the estimate."""
+    _, values = await exposed(fed(*EXTRA))
+    for outcome in ("won", "lost", "failed"):
+        assert values[of("streamroute_hedges_total", outcome=outcome)] == 1
+    assert values[of("streamroute_hedge_spend_usd_total")] == pytest.approx(0.004 + 0.00101)
+    assert values[of("streamroute_races_total", outcome="won")] == 1
+    assert values[of("streamroute_races_total", outcome="lost")] == 1
+    assert values[of("streamroute_continuations_total", rung="prefill", outcome="succeeded")] == 1
+    assert values[of("streamroute_continuations_total", rung="instructed", outcome="failed")] == 1
+    who = {"provider": "lab", "upstream": "priced"}
+    assert values[of("streamroute_probes_total", **who, step="completion", outcome="succeeded")] == 1
+    assert values[of("streamroute_probes_total", **who, step="connect", outcome="failed")] == 1
+    assert values[of("streamroute_probe_spend_usd_total")] == 0.25
+
+
+async def test_rescues() -> None:
+    """An answer that was carried on after its first token is a failover in the middle of the stream."""
+    _, values = await exposed(fed(request(rescued=("stall", "reset"))))
+    for reason in ("stall", "reset"):
+        assert values[of("streamroute_failovers_total", route="chat", phase="mid_stream", reason=reason)] == 1
+
+
+async def test_how_upstreams_stand() -> None:
+    """One state is 1, the others 0; figures are those of the scrape."""
+    _, values = await exposed(fed())
+    who = {"provider": "lab", "upstream": "a"}
+    states = {
+        state: values[of("streamroute_upstream_state", **who, state=state)]
+        for state in ("closed", "open", "half_open", "ramping")
+    }
+    assert states == {"closed": 0, "open": 0, "half_open": 1, "ramping": 0}
+    assert values[of("streamroute_upstream_risk", **who)] == 0.25
+    assert values[of("streamroute_event_loop_lag_seconds")] == 0.002
 
 
 async def test_labels_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

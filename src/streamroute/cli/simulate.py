@@ -15,7 +15,7 @@ import typer
 
 from streamroute.errors import ConfigError, Problem
 from streamroute.simulation.profile import Profile
-from streamroute.simulation.scenarios import SCENARIOS
+from streamroute.simulation.scenarios import SCENARIOS, Timing
 from streamroute.simulation.script import Script
 from streamroute.simulation.script_file import load_script
 from streamroute.simulation.server import SimulationServer
@@ -67,7 +67,7 @@ def _choose(script: Path | None, scenario: str | None, provider: str, seed: int 
     if scenario not in SCENARIOS:
         known = ", ".join(SCENARIOS)
         raise ConfigError([Problem(path="--scenario", message=f"no scenario {scenario!r}; there are: {known}")])
-    scripts = SCENARIOS[scenario](seed or 0, 1.0)
+    scripts = SCENARIOS[scenario].scripts(seed or 0, Timing.short())
     if provider not in scripts:
         known = ", ".join(scripts)
         raise ConfigError([Problem(path="--provider", message=f"no provider {provider!r}; there are: {known}")])

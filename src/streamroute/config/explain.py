@@ -31,6 +31,7 @@ def effective(config: Config) -> tuple[Setting, ...]:
     skip = ("host", "port")
     found += [_setting(config, p, v) for p, v in _leaves(("server",), server) if p[-1] not in skip]
     found += [_setting(config, p, v) for p, v in _leaves(("log",), config.log)]
+    found += [_setting(config, p, v) for p, v in _leaves(("health",), config.health)]
     for kind in ("providers", "upstreams", "routes"):
         for name, item in getattr(config, kind).items():
             found += [_setting(config, p, v) for p, v in _leaves((kind, name), item)]

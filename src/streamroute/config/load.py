@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path as FilePath
 
 from streamroute.config.draft import BROKEN, Draft, Tree, suggestion
+from streamroute.config.health import build_health
 from streamroute.config.interpolate import Mark, interpolate
 from streamroute.config.listen import build_server
 from streamroute.config.locate import Path, locate
@@ -19,7 +20,15 @@ from streamroute.config.model import Config, Disabled, LogOptions
 from streamroute.config.overrides import apply_overrides
 from streamroute.config.providers import build_provider
 from streamroute.config.routes import build_route, build_upstream, is_any_simulated, settle_routes
-from streamroute.config.schema import FileTable, LogTable, ProviderTable, RouteTable, ServerTable, UpstreamTable
+from streamroute.config.schema import (
+    FileTable,
+    HealthTable,
+    LogTable,
+    ProviderTable,
+    RouteTable,
+    ServerTable,
+    UpstreamTable,
+)
 from streamroute.config.validate import validate
 from streamroute.core.upstream import ProviderName, Route, Upstream, UpstreamId
 from streamroute.errors import ConfigError, Problem
@@ -124,6 +133,7 @@ def _build(draft: Draft, environ: Mapping[str, str]) -> Config:
     _check_top(draft)
     server = validate(draft, ServerTable, ("server",), draft.tree.get("server", {}))
     log = validate(draft, LogTable, ("log",), draft.tree.get("log", {})) or LogTable()
+    health = validate(draft, HealthTable, ("health",), draft.tree.get("health", {})) or HealthTable()
     server_options = build_server(draft, server) if server is not None else ServerOptions()
     _check_references(draft)
     providers, disabled = _providers(draft, environ)
@@ -138,6 +148,7 @@ def _build(draft: Draft, environ: Mapping[str, str]) -> Config:
         file=draft.file,
         server=server_options,
         log=LogOptions(level=log.level, format=log.format),
+        health=build_health(health),
         providers=providers,
         upstreams=left,
         routes=kept,

@@ -1,10 +1,11 @@
 """What a configuration comes to: the values that the rest of the program is built from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from streamroute.core.health.options import HealthOptions
 from streamroute.core.upstream import ProviderName, Route, Upstream, UpstreamId
 from streamroute.providers.options import ProviderOptions
 from streamroute.server.options import ServerOptions
@@ -57,6 +58,7 @@ class Config:
     file: Path
     server: ServerOptions
     log: LogOptions
+    health: HealthOptions = field(default_factory=HealthOptions)
     providers: Mapping[ProviderName, ProviderOptions]
     """Enabled ones, in the order of the file."""
     upstreams: Mapping[UpstreamId, Upstream]

@@ -30,6 +30,12 @@ def build_upstream(draft: Draft, name: str, table: UpstreamTable, provider: Prov
     inherited = PRESETS[provider.kind].continuation
     if given.continuation is None and inherited is not None:
         draft.sources[f"upstreams.{name}.capabilities.continuation"] = Source(where="preset", detail=provider.kind)
+    bills = given.bills_cancelled_streams
+    if bills is None and provider.quirks.bills_cancelled_streams is not None:
+        bills = provider.quirks.bills_cancelled_streams
+        source = draft.sources.get(f"providers.{provider.name}.quirks.bills_cancelled_streams")
+        if source is not None:
+            draft.sources[f"upstreams.{name}.capabilities.bills_cancelled_streams"] = source
     is_per_model = provider.quirks.rate_limit_scope == "model"
     return Upstream(
         id=UpstreamId(name),
@@ -43,6 +49,7 @@ def build_upstream(draft: Draft, name: str, table: UpstreamTable, provider: Prov
             json_schema=given.json_schema,
             continuation=given.continuation or inherited,
             context_tokens=given.context_tokens,
+            bills_cancelled_streams=bills,
         ),
         price=_price(table.price),
         is_simulated=provider.is_simulated,
@@ -67,6 +74,10 @@ def build_route(draft: Draft, name: str, table: RouteTable) -> Route:
         name=name,
         upstreams=tuple(UpstreamId(upstream) for upstream in table.upstreams),
         plan=table.plan,
+        steering=table.steering,
+        latency_class=table.latency_class,
+        midstream=table.midstream,
+        race_width=table.race_width,
         retry=RetryOptions(
             same_upstream=table.retry.same_upstream,
             wait_for_preferred_s=table.retry.wait_for_preferred_s,

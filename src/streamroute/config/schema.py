@@ -14,8 +14,19 @@ from pydantic_core import PydanticCustomError
 
 from streamroute.config.locate import Path
 from streamroute.config.model import LogFormat, LogLevel, LogOptions
+from streamroute.core.health.options import HEDGE_SPEND, HealthOptions
 from streamroute.core.request import WireFormatName
-from streamroute.core.upstream import Continuation, Deadlines, PlanName, RetryOptions
+from streamroute.core.upstream import (
+    Continuation,
+    Deadlines,
+    LatencyClass,
+    Midstream,
+    PlanName,
+    RetryOptions,
+    Route,
+    Steering,
+    UpstreamId,
+)
 from streamroute.providers.options import (
     AuthScheme,
     RateLimitScope,
@@ -28,6 +39,8 @@ _SERVER = ServerOptions()
 _LOG = LogOptions()
 _DEADLINES = Deadlines()
 _RETRY = RetryOptions()
+_HEALTH = HealthOptions()
+_ROUTE = Route(name="", upstreams=(UpstreamId(""),))
 _SIMULATION = SimulationOptions()
 
 
@@ -69,6 +82,26 @@ class LogTable(Table):
 
     level: LogLevel = _LOG.level
     format: LogFormat = _LOG.format
+
+
+class HedgeSpendTable(Table):
+    """`hedge_spend` of `[health]`: a share for each latency class."""
+
+    batch: Number = Field(default=HEDGE_SPEND["batch"], ge=0, le=1)
+    standard: Number = Field(default=HEDGE_SPEND["standard"], ge=0, le=1)
+    interactive: Number = Field(default=HEDGE_SPEND["interactive"], ge=0, le=1)
+    latency_critical: Number = Field(default=HEDGE_SPEND["latency_critical"], ge=0, le=1)
+
+
+class HealthTable(Table):
+    """`[health]`, see `core.health.options.HealthOptions`."""
+
+    slo_factor: Number = Field(default=_HEALTH.slo_factor, ge=1.2, le=20)
+    false_steers_per_hour: Number = Field(default=_HEALTH.false_steers_per_hour, ge=0.01, le=60)
+    probe_budget_usd_per_day: Number = Field(default=_HEALTH.probe_budget_usd_per_day, ge=0, le=100)
+    probe_silence_s: Number = Field(default=_HEALTH.probe_silence_s, ge=1, le=3600)
+    is_probing: bool = _HEALTH.is_probing
+    hedge_spend: HedgeSpendTable = HedgeSpendTable()
 
 
 class QuirksTable(Table):
@@ -120,6 +153,7 @@ class CapabilitiesTable(Table):
     json_schema: bool | None = None
     continuation: Continuation | None = None
     context_tokens: Count | None = Field(default=None, ge=1, le=1_000_000_000)
+    bills_cancelled_streams: bool | None = None
 
 
 class UpstreamTable(Table):
@@ -155,7 +189,11 @@ class RouteTable(Table):
     """`[routes.NAME]`, see `core.upstream.Route`."""
 
     upstreams: list[str] = Field(min_length=1)
-    plan: PlanName = "failover"
+    plan: PlanName = _ROUTE.plan
+    steering: Steering = _ROUTE.steering
+    latency_class: LatencyClass = _ROUTE.latency_class
+    midstream: Midstream = _ROUTE.midstream
+    race_width: Count = Field(default=_ROUTE.race_width, ge=2, le=4)
     retry: RetryTable = RetryTable()
     deadlines: DeadlinesTable = DeadlinesTable()
 
@@ -166,6 +204,7 @@ class FileTable(Table):
     version: Literal[1]
     server: ServerTable = ServerTable()
     log: LogTable = LogTable()
+    health: HealthTable = HealthTable()
     providers: dict[str, ProviderTable] = Field(default_factory=dict)
     upstreams: dict[str, UpstreamTable] = Field(default_factory=dict)
     routes: dict[str, RouteTable] = Field(default_factory=dict)

@@ -5,11 +5,15 @@ Durations are seconds; None where the phase was not reached.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from streamroute.core.outcome import AttemptCause, CancelReason, Failure, FailureKind, OutcomeKind
 from streamroute.core.rate_limit import RateLimitReport
 from streamroute.core.upstream import CredentialId, LatencyClass, ProviderName, Rung, UpstreamId
 from streamroute.core.usage import Usage
+
+ProbeStep = Literal["connect", "models", "completion"]
+"""What an active probe does, the cheapest first: a connection, `GET /models`, one token of a completion."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,4 +94,22 @@ class RefusalObservation:
     code: str | None
 
 
-Observation = AttemptObservation | RequestObservation | RefusalObservation
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeObservation:
+    """An active probe of an upstream, ended."""
+
+    upstream: UpstreamId
+    provider: ProviderName
+    step: ProbeStep
+    ok: bool
+    """The upstream did what this step asks of it."""
+    failure: FailureKind | None = None
+    http_status: int | None = None
+    ended_at: float = 0.0
+    """Monotonic seconds."""
+    duration_s: float
+    cost_usd: float = 0.0
+    """By the tokens that the provider counted, else by what was set aside."""
+
+
+Observation = AttemptObservation | RequestObservation | RefusalObservation | ProbeObservation

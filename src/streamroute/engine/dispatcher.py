@@ -8,12 +8,14 @@ from functools import partial
 import anyio
 
 from streamroute.clock import now
+from streamroute.core.execution.admission import Admission
+from streamroute.core.execution.hedge_delay import HedgeDelays
 from streamroute.core.execution.commands import Start
 from streamroute.core.execution.events import AttemptEvent
-from streamroute.core.execution.hedge_delay import HedgeDelays
 from streamroute.core.execution.plan import Plan
 from streamroute.core.execution.plans import PlanRequest, build_plan
 from streamroute.core.execution.rescue import RescueOptions
+from streamroute.core.health.attempt_budget import AttemptBudget
 from streamroute.core.health.board import HealthBoard
 from streamroute.core.observation import AttemptObservation, RequestObservation
 from streamroute.core.outcome import Failure, OutcomeKind
@@ -81,6 +83,8 @@ class Dispatcher:
         self._transport = transport
         self._bus = bus
         self._rng = rng
+        self.budget = AttemptBudget(board.options.hedge_spend)
+        self._admission = Admission(board, self.budget)
         self._delays = HedgeDelays()
         self._explorer = Explorer()
         self.decisions = DecisionLog()
@@ -233,23 +237,24 @@ class Dispatcher:
             if isinstance(continuation, Failure):
                 return continuation
             chat, rung, decoder = continuation.chat, continuation.rung, continuation.decoder
-        permit = self.board.admit(
-            upstream,
+        leave = self._admission.admit(
+            start,
             now(),
-            is_last_resort=start.is_last_resort,
+            latency_class=decision.latency_class,
             prompt_tokens=chat.prompt_tokens,
             is_stream=chat.stream,
+            in_flight=self.in_flight,
         )
-        if permit is None:
-            return Failure(kind="blocked", message="not asked: it has failed too often, or must wait for its limit")
+        if isinstance(leave, Failure):
+            return leave
 
         def first_token() -> None:
-            self.board.first_token(permit, upstream, now())
+            self._admission.first_token(leave, now())
 
         def settled(observation: AttemptObservation) -> None:
             if observation.failure is not None:
                 failures.append(observation)
-            self.board.observe(permit, observation)
+            self._admission.settle(leave, observation)
             if call.decision_id is not None:
                 self.decisions.attempt(call.decision_id, observation)
             self._bus.publish(observation)
@@ -274,7 +279,7 @@ class Dispatcher:
                 )
             )
         except BaseException:
-            self.board.give_back(permit, upstream, now())
+            self._admission.give_back(leave, now())
             raise
 
 

@@ -21,7 +21,6 @@ from streamroute.core.health.options import HealthOptions
 from streamroute.core.health.probing import Probe, ProbePolicy, Subject, price_usd
 from streamroute.core.observation import AttemptObservation, Observation, ProbeObservation
 from streamroute.core.outcome import Failure
-from streamroute.core.request import ChatRequest
 from streamroute.engine.attempt import Attempt, AttemptOptions
 from streamroute.engine.dispatcher import Directory
 from streamroute.errors import TransportError
@@ -29,6 +28,7 @@ from streamroute.providers.openai_compatible import OpenAICompatible
 from streamroute.providers.transport import ResponseHead, Transport
 from streamroute.telemetry.bus import Bus
 from streamroute.wire.openai_chat.errors import MAX_ERROR_BYTES, read_error_response
+from streamroute.wire.openai_chat.request import decode_request
 from streamroute.wire.retry_after import retry_after_s
 
 TICK_S = 0.5
@@ -39,7 +39,9 @@ CONNECT_S = 2.0
 ANSWER_S = 10.0
 """Limits of a probe: those of a route by default."""
 MAX_PARALLEL = 8
-_QUESTION = {"messages": [{"role": "user", "content": "Say OK."}], "max_tokens": 1}
+_QUESTION = decode_request(
+    b'{"model":"probe","stream":true,"max_tokens":1,"messages":[{"role":"user","content":"Say OK."}]}'
+)
 _REFUSALS = frozenset({401, 403})
 """Of 4xx answers to `GET /models`, those that say something about our calls; many servers do not have that path."""
 
@@ -108,7 +110,11 @@ class Prober:
         """Make one probe and report it; returns when it is over."""
         provider = self._at.directory.providers.get(probe.upstream.provider)
         is_open = self._at.board.standing(probe.upstream, now()).breaker == "open"
-        permit = self._at.board.admit(probe.upstream, now()) if provider is not None and not is_open else None
+        permit = (
+            self._at.board.admit(probe.upstream, now(), prompt_tokens=_QUESTION.prompt_tokens)
+            if provider is not None and not is_open
+            else None
+        )
         if provider is None or (permit is None and not is_open):
             self.policy.given_up(probe, now())
             return
@@ -182,9 +188,6 @@ class Prober:
     async def _completion(self, probe: Probe, provider: OpenAICompatible, permit: Permit) -> ProbeObservation:
         """Ask for one token, as an attempt like any other."""
         upstream, board = probe.upstream, self._at.board
-        chat = ChatRequest(
-            wire_format="openai_chat", payload=_QUESTION, model=upstream.model, stream=True, max_output_tokens=1
-        )
         seen: list[AttemptObservation] = []
 
         def settled(observation: AttemptObservation) -> None:
@@ -202,8 +205,8 @@ class Prober:
                     cause="probe",
                     request_id=self._id(),
                     route="",
-                    chat=chat,
-                    decoder=lambda: provider.decoder(chat),
+                    chat=_QUESTION,
+                    decoder=lambda: provider.decoder(_QUESTION),
                     upstream=upstream,
                     provider=provider,
                     transport=self._transport,

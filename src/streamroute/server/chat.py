@@ -1,5 +1,7 @@
 """`POST /v1/chat/completions`: the meeting point of one HTTP request and one dispatched call."""
 
+from dataclasses import replace
+
 import structlog
 from aiohttp import web
 
@@ -7,8 +9,10 @@ from streamroute.clock import now
 from streamroute.engine.dispatcher import Call, Dispatcher
 from streamroute.server.answers import StreamAnswer, WholeAnswer, answer_headers
 from streamroute.server.call import decode_call, read_body
+from streamroute.server.decisions import DECISION_ID, decision_id, dry_run, wants_explanation
 from streamroute.server.failure import FailureReply
 from streamroute.server.options import ServerOptions
+from streamroute.server.replies import json_reply
 
 _log = structlog.get_logger(__name__)
 
@@ -26,6 +30,10 @@ class ChatHandler:
         arrived_at = now()
         body = await read_body(request, self._options)
         call = decode_call(request, body, id_=request_id, arrived_at=arrived_at)
+        if wants_explanation(request):
+            return json_reply(dry_run(self._dispatcher.would_decide(call)), headers=headers)
+        call = replace(call, decision_id=decision_id())
+        headers = {**headers, DECISION_ID: call.decision_id or ""}
         return await (self._stream(request, call, headers) if call.chat.stream else self._whole(call, headers))
 
     async def _stream(self, request: web.BaseRequest, call: Call, headers: dict[str, str]) -> web.StreamResponse:

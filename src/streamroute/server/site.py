@@ -1,7 +1,8 @@
 """The HTTP surface: paths to handlers, and what every reply has in common.
 
     clients     POST /v1/chat/completions   GET /v1/models   GET /v1/models/{id}      (also without /v1)
-    operators   GET /livez /readyz /healthz /status /metrics
+    operators   GET /livez /readyz /healthz /status /status/decisions /status/decisions/{id} /metrics
+                POST /admin/upstreams/{id}/{drain,enable,open,close}
 
 Rules: every reply carries `x-request-id`; every error has OpenAI's shape; what we did not expect is a 500 that is
 logged with its traceback, and never reaches the client in words.
@@ -15,17 +16,21 @@ from aiohttp import HttpVersion10, HttpVersion11, web
 from streamroute.clock import wall
 from streamroute.core.observation import RefusalObservation
 from streamroute.engine.dispatcher import Dispatcher
+from streamroute.engine.prober import Prober
 from streamroute.errors import RequestError
+from streamroute.server.admin import PREFIX as ADMIN_PREFIX
+from streamroute.server.admin import operate
 from streamroute.server.auth import KeyCheck
 from streamroute.server.call import request_id
 from streamroute.server.chat import ChatHandler
 from streamroute.server.connection import Connection, ConnectionServer
 from streamroute.server.cors import Cors
+from streamroute.server.decisions import decisions_reply
 from streamroute.server.health import probe_reply
 from streamroute.server.models import list_models, one_model
 from streamroute.server.options import ServerOptions
 from streamroute.server.replies import error_reply, json_reply, refusal
-from streamroute.server.status import status_document
+from streamroute.server.status import status_document, upstream_status
 from streamroute.telemetry.bus import Bus
 from streamroute.telemetry.metrics.registry import Metrics
 
@@ -41,8 +46,11 @@ Handler = Callable[[web.BaseRequest, str, dict[str, str]], Awaitable[web.StreamR
 class Site:
     """Serves HTTP requests."""
 
-    def __init__(self, dispatcher: Dispatcher, options: ServerOptions, *, metrics: Metrics, bus: Bus) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, options: ServerOptions, *, metrics: Metrics, bus: Bus, prober: Prober
+    ) -> None:
         self.dispatcher = dispatcher
+        self.prober = prober
         self.started_at = wall()
         self.config_facts: Mapping[str, object] = {}
         """Where the configuration came from and when it was last loaded, for `/status`."""
@@ -57,6 +65,7 @@ class Site:
             "/readyz": self._readyz,
             "/healthz": self._livez,
             "/status": self._status,
+            "/status/decisions": self._decisions,
             "/metrics": self._show_metrics,
         }
 
@@ -104,12 +113,16 @@ class Site:
         if request.method == "OPTIONS":
             return self._cors.preflight(request)
         operator = self._operator_paths.get(path)
+        if operator is None and path.startswith("/status/decisions/"):
+            operator = self._decisions
         if operator is not None:
             if request.method not in {"GET", "HEAD"}:
                 raise _wrong_method(request, "GET")
             if path not in _PROBE_PATHS:
                 self._keys.check(request)
             return await operator(request, id_, headers)
+        if path.startswith(ADMIN_PREFIX):
+            return await self._admin(request, path, headers)
         path = path.removeprefix("/v1")
         handler = self._client_paths.get((request.method, path))
         if handler is None and request.method == "GET" and path.startswith("/models/"):
@@ -118,13 +131,24 @@ class Site:
             allowed = [method for method, known in self._client_paths if known == path]
             raise _wrong_method(request, *allowed) if allowed else _no_such_path(request)
         self._keys.check(request)
+        self._check_origin(request)
+        return await handler(request, id_, headers)
+
+    def _check_origin(self, request: web.BaseRequest) -> None:
         if request.method == "POST" and not self.options.api_keys and self._cors.refuses(request):
             raise RequestError(
                 f"Web pages of {request.headers['origin'][:200]!r} may not call: add it to `server.cors_origins`.",
                 status=403,
                 code="origin_not_allowed",
             )
-        return await handler(request, id_, headers)
+
+    async def _admin(self, request: web.BaseRequest, path: str, headers: dict[str, str]) -> web.Response:
+        if request.method != "POST":
+            raise _wrong_method(request, "POST")
+        self._keys.check(request)
+        self._check_origin(request)
+        upstream = operate(path, self.dispatcher.directory.catalog, self.dispatcher.board)
+        return json_reply(upstream_status(self, upstream), headers={**headers, "Cache-Control": "no-store"})
 
     async def _list_models(self, request: web.BaseRequest, id_: str, headers: dict[str, str]) -> web.Response:
         return json_reply(list_models(self.dispatcher.directory.catalog, int(self.started_at)), headers=headers)
@@ -156,6 +180,9 @@ class Site:
     async def _status(self, request: web.BaseRequest, id_: str, headers: dict[str, str]) -> web.Response:
         return json_reply(status_document(self), headers={**headers, "Cache-Control": "no-store"})
 
+    async def _decisions(self, request: web.BaseRequest, id_: str, headers: dict[str, str]) -> web.Response:
+        return decisions_reply(self.dispatcher.decisions, request.path.rstrip("/"), headers)
+
     async def _show_metrics(self, request: web.BaseRequest, id_: str, headers: dict[str, str]) -> web.Response:
         body, content_type = await self._metrics.render()
         return web.Response(body=body, headers={**headers, "Content-Type": content_type})
@@ -177,7 +204,7 @@ def _wrong_method(request: web.BaseRequest, *allowed: str) -> RequestError:
 def _no_such_path(request: web.BaseRequest) -> RequestError:
     return RequestError(
         f"There is no {request.method} {request.path[:200]}. Clients use POST /v1/chat/completions and GET /v1/models; "
-        "operators /livez, /readyz, /status and /metrics.",
+        "operators /livez, /readyz, /status, /metrics and POST /admin/upstreams/{id}/{action}.",
         status=404,
         code="not_found",
     )

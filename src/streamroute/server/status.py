@@ -10,18 +10,26 @@ from typing import TYPE_CHECKING
 
 from streamroute import __version__
 from streamroute.clock import now, wall, wall_iso
-from streamroute.core.health.board import HealthBoard
-from streamroute.core.health.upstream_health import RecentError
+from streamroute.core.routing.route import Catalog
 from streamroute.core.upstream import Route, Upstream
+from streamroute.server.shown import moment, shown_fields
 
 if TYPE_CHECKING:
     from streamroute.server.site import Site
 
+_FIGURES_ELSEWHERE = frozenset(
+    {
+        "in_flight", "attempts", "succeeded", "failed", "cancelled", "error_ratio", "ttft_p50_s", "ttft_p95_s",
+        "ttft_p99_s", "tpot_s", "tpot_p50_s", "last_success_at", "recent_errors",
+    }
+)  # fmt: skip
+"""Figures that stand in a group of their own in the document; further ones are shown under their own names."""
+
 
 def status_document(site: "Site") -> dict[str, object]:
     """Return the state of the process and of every upstream."""
-    catalog, board = site.dispatcher.directory.catalog, site.dispatcher.board
-    upstreams = {name: _upstream(upstream, board) for name, upstream in catalog.upstreams.items()}
+    catalog, board, at = site.dispatcher.directory.catalog, site.dispatcher.board, now()
+    upstreams = {name: upstream_status(site, upstream) for name, upstream in catalog.upstreams.items()}
     simulated = [name for name, upstream in catalog.upstreams.items() if upstream.is_simulated]
     is_well = all(entry["standing"] == "healthy" and entry["can_ask"] for entry in upstreams.values())
     return {
@@ -37,26 +45,22 @@ def status_document(site: "Site") -> dict[str, object]:
             "notice": "answers of these upstreams are made up" if simulated else None,
         },
         "config": site.config_facts,
-        "routes": {name: _route(route) for name, route in catalog.routes.items()},
+        "prober": _prober(site),
+        "health": asdict(board.options),
+        "routes": {name: _route(site, route, catalog, at) for name, route in catalog.routes.items()},
         "upstreams": upstreams,
         "disabled": dict(catalog.disabled),
     }
 
 
-def _route(route: Route) -> dict[str, object]:
-    return {
-        "upstreams": list(route.upstreams),
-        "plan": route.plan,
-        "retry": asdict(route.retry),
-        "deadlines": asdict(route.deadlines),
-    }
-
-
-def _upstream(upstream: Upstream, board: HealthBoard) -> dict[str, object]:
-    at = now()
+def upstream_status(site: "Site", upstream: Upstream) -> dict[str, object]:
+    """Return what is known of one upstream."""
+    at, board, policy = now(), site.dispatcher.board, site.prober.policy
     standing = board.standing(upstream, at)
+    estimate = board.estimate(upstream, at, prompt_tokens=0)
     health = board.health(upstream.id, at)
     figures, breaker = health.figures(), health.breaker
+    named = shown_fields(figures, at)
     return {
         "provider": upstream.provider,
         "model": upstream.model,
@@ -64,13 +68,20 @@ def _upstream(upstream: Upstream, board: HealthBoard) -> dict[str, object]:
         "is_simulated": upstream.is_simulated,
         "standing": standing.kind,
         "can_ask": standing.can_ask,
-        "until": _moment(standing.until, at),
+        "until": moment(standing.until, at),
+        "risk": round(standing.risk, 4),
+        "reason": standing.reason or None,
         "breaker": {
             "state": breaker.state,
-            "since": _moment(breaker.changed_at, at),
-            "reopens_at": _moment(breaker.reopens_at, at),
+            "reason": breaker.reason or None,
+            "since": moment(breaker.changed_at, at),
+            "reopens_at": moment(breaker.reopens_at, at),
+            "is_forced": breaker.is_forced,
+            "openings": breaker.openings,
+            "share": breaker.share(at),
         },
         "in_flight": figures.in_flight,
+        "expected": shown_fields(estimate, at, without=frozenset({"ttft", "in_flight"})),
         "attempts": {
             "total": figures.attempts,
             "succeeded": figures.succeeded,
@@ -78,24 +89,48 @@ def _upstream(upstream: Upstream, board: HealthBoard) -> dict[str, object]:
             "cancelled": figures.cancelled,
         },
         "recent": {
-            "error_ratio": figures.error_ratio,
-            "ttft_p50_s": figures.ttft_p50_s,
-            "ttft_p95_s": figures.ttft_p95_s,
+            name: named[name]
+            for name in ("error_ratio", "ttft_p50_s", "ttft_p95_s", "ttft_p99_s", "tpot_s", "tpot_p50_s")
+            if name in named
         },
-        "last_success_at": _moment(figures.last_success_at, at),
-        "last_errors": [_error(error, at) for error in figures.recent_errors],
+        **shown_fields(figures, at, without=_FIGURES_ELSEWHERE),
+        "probes": {
+            "next_at": moment(policy.next_at(upstream.id), at),
+            "cost_usd": round(policy.cost_usd(upstream.id), 6),
+        },
+        "last_success_at": moment(figures.last_success_at, at),
+        "last_errors": [
+            {
+                "at": moment(error.ended_at, at),
+                "kind": error.kind,
+                "http_status": error.http_status,
+                "message": error.message,
+            }
+            for error in figures.recent_errors
+        ],
     }
 
 
-def _error(error: RecentError, at: float) -> Mapping[str, object]:
+def _route(site: "Site", route: Route, catalog: Catalog, at: float) -> dict[str, object]:
+    upstreams = [catalog.upstreams[upstream] for upstream in route.upstreams]
     return {
-        "at": _moment(error.ended_at, at),
-        "kind": error.kind,
-        "http_status": error.http_status,
-        "message": error.message,
+        "upstreams": list(route.upstreams),
+        "plan": route.plan,
+        "steering": route.steering,
+        "latency_class": route.latency_class,
+        "midstream": route.midstream,
+        "race_width": route.race_width,
+        "is_panic": site.dispatcher.board.is_panic(upstreams, at),
+        "retry": asdict(route.retry),
+        "deadlines": asdict(route.deadlines),
     }
 
 
-def _moment(moment: float | None, at: float) -> str | None:
-    """Turn a monotonic time into wall time; `at` is now on the monotonic clock."""
-    return None if moment is None else wall_iso(wall() + moment - at)
+def _prober(site: "Site") -> Mapping[str, object]:
+    policy = site.prober.policy
+    return {
+        "is_probing": policy.options.is_probing,
+        "spent_today_usd": round(policy.spent_today_usd, 6),
+        "budget_usd_per_day": policy.options.probe_budget_usd_per_day,
+        "event_loop_lag_s": round(site.prober.lag_s, 4),
+    }

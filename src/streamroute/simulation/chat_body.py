@@ -36,6 +36,10 @@ class ChatBody:
     """Text of the last user message: what the answer depends on."""
     prefill: str = field(default="", repr=False)
     """Text of a trailing assistant message, to be carried on."""
+    begun: str = field(default="", repr=False)
+    """Text of the assistant message right before the last user message: perhaps an answer to be carried on."""
+    earlier_prompt: str = field(default="", repr=False)
+    """Text of the user message before that."""
     last_role: str = "user"
     prompt_tokens: int = 1
     """A quarter of the characters of all messages, at least 1."""
@@ -70,11 +74,14 @@ def read_chat_body(data: bytes) -> ChatBody:
     stream = _flag(raw, "stream")
     limit = _integer(raw, "max_completion_tokens", 1, 1 << 31) or _integer(raw, "max_tokens", 1, 1 << 31)
     last = messages[-1]
+    begun, earlier_prompt = _begun(messages)
     return ChatBody(
         raw=raw,
         model=model,
         prompt=_prompt(messages),
         prefill=_text(last.get("content")) if last["role"] == "assistant" else "",
+        begun=begun,
+        earlier_prompt=earlier_prompt,
         last_role=str(last["role"]),
         prompt_tokens=max(1, sum(len(_text(message.get("content"))) for message in messages) // 4),
         max_tokens=None if limit is None else min(limit, MAX_TOKENS),
@@ -119,6 +126,13 @@ def _messages(value: object) -> Sequence[Mapping[str, object]]:
 def _prompt(messages: Sequence[Mapping[str, object]]) -> str:
     asked = [message for message in messages if message["role"] == "user"]
     return _text((asked or messages)[-1].get("content"))
+
+
+def _begun(messages: Sequence[Mapping[str, object]]) -> tuple[str, str]:
+    """Return the text before a trailing user message, and the prompt it answered; empty where there is none."""
+    if len(messages) < 3 or messages[-1]["role"] != "user" or messages[-2]["role"] != "assistant":
+        return "", ""
+    return _text(messages[-2].get("content")), _prompt(messages[:-2])
 
 
 def _text(content: object) -> str:

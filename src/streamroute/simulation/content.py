@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import orjson
 
 from streamroute.simulation.chat_body import ChatBody
+from streamroute.simulation.continuing import continued_tokens
 from streamroute.simulation.json_sample import sample
-from streamroute.simulation.profile import MAX_TOKENS, Profile
+from streamroute.simulation.profile import Profile
 from streamroute.simulation.seeded import token_hex
 from streamroute.simulation.text import answer_tokens, expected_text
 
@@ -53,29 +54,10 @@ def compose(body: ChatBody, profile: Profile) -> tuple[Choice, ...]:
 
 
 def _tokens(body: ChatBody, profile: Profile, choice: int) -> list[str]:
-    if not (body.prefill and profile.continues_prefill):
-        return answer_tokens(body.prompt, profile.tokens if body.max_tokens is None else body.max_tokens, choice)
-    return _continued(body, profile, choice)
-
-
-def _continued(body: ChatBody, profile: Profile, choice: int) -> list[str]:
-    """Carry on after the prefill: `max_tokens` more tokens, else up to the usual end.
-
-    An answer anew if the prefill is not its beginning.
-    """
-    tokens = answer_tokens(body.prompt, MAX_TOKENS, choice)
-    more = body.max_tokens
-    rest = body.prefill
-    for i, token in enumerate(tokens):
-        if len(rest) < len(token):
-            if not token.startswith(rest):
-                break
-            end = profile.tokens if more is None else i + more
-            return [token[len(rest) :], *tokens[i + 1 :]][: max(0, end - i)]
-        if not rest.startswith(token):
-            break
-        rest = rest[len(token) :]
-    return answer_tokens(body.prompt, profile.tokens if more is None else more, choice)
+    continued = continued_tokens(body, profile, choice)
+    if continued is not None:
+        return continued
+    return answer_tokens(body.prompt, profile.tokens if body.max_tokens is None else body.max_tokens, choice)
 
 
 def _stopped(tokens: list[str], stop: tuple[str, ...]) -> tuple[str, ...]:

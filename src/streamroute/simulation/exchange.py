@@ -13,7 +13,6 @@ import itertools
 import socket
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import NoReturn
 
 import anyio
@@ -21,9 +20,11 @@ from aiohttp import web
 
 from streamroute import clock
 from streamroute.simulation.answer import Answer, AnswerEvent
+from streamroute.simulation.moment import Moment
+from streamroute.simulation.pace import first_token_s
 from streamroute.simulation.profile import Profile
 from streamroute.simulation.record import RequestRecord
-from streamroute.simulation.seeded import fraction
+from streamroute.simulation.timeline import jitter_factor
 
 _COALESCE_BYTES = 16 * 1024
 """What is gathered before one write; a TLS record, and what real servers send at once."""
@@ -37,17 +38,6 @@ _DRAIN_ROUND_S = 0.005
 _LINGER_ZERO = struct.pack("ii", 1, 0)
 _STREAM_TYPE = "text/event-stream; charset=utf-8"
 _JSON_TYPE = "application/json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
-    """Where in its phase of the script a request stands."""
-
-    seed: int
-    elapsed_s: float
-    """Seconds since the phase began."""
-    ordinal: int
-    """0-based number of the request within the phase."""
 
 
 class Exchange:
@@ -184,7 +174,7 @@ class Exchange:
         """Break the connection with a TCP RST, after what was written has left."""
         transport = await self._prepare_end()
         sock = transport.get_extra_info("socket") if transport is not None else None
-        if sock is not None:
+        if sock is not None and isinstance(sock.fileno(), int):  # in memory there is none: an abort is all there is
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
         await self._abort()
 
@@ -227,10 +217,11 @@ class Exchange:
 
     def _advance(self) -> None:
         step = self._paced_steps
-        wait_s = self.profile.tpot_s if step else self.profile.ttft_s
-        if wait_s and self.profile.jitter:
-            drawn = fraction(self.moment.seed, self.record.ordinal, "pace", step)
-            wait_s *= 1 + self.profile.jitter * (2 * drawn - 1)
+        if step:
+            factor = jitter_factor(self.profile.jitter, self.moment.seed, self.moment.draw, step)
+            wait_s = self.profile.tpot_s * factor
+        else:
+            wait_s = first_token_s(self.profile, self.moment)
         self._paced_steps = step + 1
         self._due += wait_s
 

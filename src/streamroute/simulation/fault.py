@@ -3,6 +3,8 @@
 from typing import ClassVar, Protocol
 
 from streamroute.simulation.exchange import Exchange
+from streamroute.simulation.moment import Moment
+from streamroute.simulation.timeline import Timeline
 
 
 class Fault(Protocol):
@@ -17,6 +19,9 @@ class Fault(Protocol):
     async def play(self, exchange: Exchange) -> None:
         """Answer (or not), and return when the response is over; or never return, see `Exchange`."""
 
+    def timeline(self, normal: Timeline, moment: Moment) -> Timeline:
+        """Return what the client of `play` would see; `normal` is the good answer. Pure."""
+
 
 def require_error_status(status: int) -> None:
     """Raise ValueError unless `status` is one of HTTP's errors."""
@@ -28,3 +33,8 @@ def require(*, is_met: bool, message: str) -> None:
     """Raise ValueError with `message` unless `is_met`: for the checks of a fault's fields."""
     if not is_met:
         raise ValueError(message)
+
+
+def random_token(moment: Moment, tokens: int) -> int:
+    """Return after how many content tokens a mid-stream fault strikes this request: 1..tokens-1, all as likely."""
+    return 1 + int(moment.fraction("token") * max(1, tokens - 1))

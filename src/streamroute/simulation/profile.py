@@ -1,6 +1,9 @@
 """How a simulated provider behaves when nothing is wrong with it."""
 
 from dataclasses import dataclass
+from typing import Literal
+
+ContinuationHabit = Literal["prefill", "ignores", "rejects", "exact", "anchor", "preamble", "overlap", "restart"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -8,11 +11,22 @@ class Profile:
     """Speed, size and habits. The defaults are instant, so that tests take no time; scenarios set real figures."""
 
     ttft_s: float = 0.0
-    """Seconds to the first content token, at least 0. Headers and the role delta are sent at once."""
+    """Seconds to the first content token, at least 0: the median. Headers and the role delta are sent at once."""
+    ttft_sigma: float = 0.0
+    """Standard deviation of the logarithm of the time to the first token (lognormal); 0: always the median. Recorded
+    traffic of hosted models has 0.2 to 0.6 (llmperf's public results, 2023)."""
+    ttft_tail_share: float = 0.0
+    """Share of the requests whose first token is much later still, 0 to 1."""
+    ttft_tail_factor: tuple[float, float] = (3.0, 15.0)
+    """By how much: drawn log-uniformly from this range, both at least 1."""
+    ttft_per_ktok_s: float = 0.0
+    """Seconds more for each 1000 tokens of the prompt, at least 0."""
     tpot_s: float = 0.0
     """Seconds for each further token, at least 0. With 0 the events are coalesced into few writes."""
     jitter: float = 0.0
     """Each wait is multiplied by a seeded factor in [1 - jitter, 1 + jitter]; 0 to 1."""
+    error_share: float = 0.0
+    """Share of the requests that get a 500 though nothing is wrong, 0 to 1."""
     tokens: int = 16
     """Tokens of an answer to a request without `max_tokens` and `max_completion_tokens`; 0 to 9999."""
     models: tuple[str, ...] = ()
@@ -21,16 +35,42 @@ class Profile:
     """The only key that it accepts; others get 401. None: no key is asked for."""
     sends_rate_limit_headers: bool = False
     """Adds OpenAI's `x-ratelimit-*` headers to every answer."""
+    limit_requests: int | None = None
+    """Requests that it answers in each `limit_window_s`; the rest get 429 until the next window. The headers then count
+    down truly. None: no limit."""
+    limit_window_s: float = 60.0
+    """Above 0. Providers limit by the minute."""
+    capacity_rps: float | None = None
+    """Requests a second that it can serve; None: any."""
+    max_in_flight: int | None = None
+    """Requests at once that it can serve; None: any."""
+    over_capacity: Literal["slow", "429", "503"] = "slow"
+    """What happens above capacity: every wait is multiplied by the square of load / capacity, up to 20 (a queue that
+    grows), or what is too much is refused."""
+    continuation: ContinuationHabit = "prefill"
+    """What becomes of a request to carry on an answer; see `simulation.continuing`."""
     continues_prefill: bool = True
-    """A trailing assistant message that is the beginning of the answer is carried on instead of answered anew."""
+    """False is an older name for `continuation = "ignores"`."""
 
     def __post_init__(self) -> None:
-        if self.ttft_s < 0 or self.tpot_s < 0:
+        if self.ttft_s < 0 or self.tpot_s < 0 or self.ttft_per_ktok_s < 0:
             raise ValueError("ttft_s and tpot_s must be at least 0")
-        if not 0 <= self.jitter <= 1:
-            raise ValueError(f"jitter must be between 0 and 1, not {self.jitter}")
+        if self.ttft_sigma < 0:
+            raise ValueError(f"ttft_sigma must be at least 0, not {self.ttft_sigma}")
+        for name, share in (
+            ("jitter", self.jitter),
+            ("ttft_tail_share", self.ttft_tail_share),
+            ("error_share", self.error_share),
+        ):
+            if not 0 <= share <= 1:
+                raise ValueError(f"{name} must be between 0 and 1, not {share}")
+        if not 1 <= self.ttft_tail_factor[0] <= self.ttft_tail_factor[1]:
+            raise ValueError(f"ttft_tail_factor must be two ascending numbers from 1, not {self.ttft_tail_factor}")
         if not 0 <= self.tokens <= MAX_TOKENS:
             raise ValueError(f"tokens must be between 0 and {MAX_TOKENS}, not {self.tokens}")
+        for limit in (self.limit_requests, self.capacity_rps, self.max_in_flight, self.limit_window_s):
+            if limit is not None and limit <= 0:
+                raise ValueError("limits, capacities and windows must be above 0")
 
 
 MAX_TOKENS = 9999

@@ -18,8 +18,13 @@ from streamroute.errors import RequestError
 from streamroute.simulation.answer import Answer
 from streamroute.simulation.chat_body import ChatBody, read_chat_body
 from streamroute.simulation.content import compose
-from streamroute.simulation.exchange import Exchange, Moment
+from streamroute.simulation.continuing import check_prefill
+from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.fault import Fault
+from streamroute.simulation.limit_headers import plausible_headers, rate_limit_headers
+from streamroute.simulation.meter import Meter
+from streamroute.simulation.moment import Moment
+from streamroute.simulation.pace import rate_limit_report, refusal_status, under_load
 from streamroute.simulation.profile import Profile
 from streamroute.simulation.record import RequestRecord
 from streamroute.simulation.script import Script
@@ -43,6 +48,7 @@ class Provider:
         self._started_at: float | None = None
         self._ordinal = 0
         self._in_phase: Counter[int] = Counter()
+        self._meter = Meter()
 
     def play(self, script: Script) -> None:
         """Behave as `script` says from now on; its clock and its count of requests begin anew."""
@@ -50,6 +56,7 @@ class Provider:
         self._started_at = clock.now()
         self._ordinal = 0
         self._in_phase.clear()
+        self._meter = Meter()
 
     async def changed(self) -> None:
         """Wait until a request begins, is written to, or ends."""
@@ -94,17 +101,22 @@ class Provider:
             _authorize(request, self.script.profile)
             body = read_chat_body(data)
             _check_model(body.model, self.script.profile)
+            check_prefill(body, self.script.profile)
         except RequestError as error:
             record.status, record.ending = error.status, "answered"
             return _refusal(error, headers)
         record.model, record.stream = body.model, body.stream
         record.body = body.raw if self._keeps_bodies else None
+        meter = self._meter
         fault, exchange = self._prepare(request, record, body, headers)
-        if fault is None:
-            await exchange.answer_normally()
-        else:
-            record.fault = fault.kind
-            await fault.play(exchange)
+        try:
+            if fault is None:
+                await exchange.answer_normally()
+            else:
+                record.fault = fault.kind
+                await fault.play(exchange)
+        finally:
+            meter.end()
         record.ending = "answered" if fault is None else "fault"
         if exchange.response is None:
             raise RuntimeError(f"fault {record.fault!r} returned without a response")
@@ -118,27 +130,44 @@ class Provider:
         elapsed_s = record.received_at - (record.received_at if self._started_at is None else self._started_at)
         index = script.phase_of(elapsed_s=elapsed_s, ordinal=record.ordinal, model=body.model, stream=body.stream)
         record.phase = index
-        phase = None if index is None else script.phases[index]
-        profile = (phase.profile if phase is not None else None) or script.profile
+        profile = script.profile_in(index)
         answer = Answer(
             body,
             compose(body, profile),
             answer_id=f"chatcmpl-{token_hex(script.seed, 'answer', record.ordinal)}",
             created=int(clock.wall()),
         )
-        if profile.sends_rate_limit_headers:
-            headers |= _rate_limit_headers(record.ordinal)
+        found = self._meter.begin(elapsed_s, limit_window_s=profile.limit_window_s)
         moment = Moment(
             seed=script.seed,
-            elapsed_s=elapsed_s - (phase.from_s if phase is not None else 0.0),
+            elapsed_s=elapsed_s - (0.0 if index is None else script.phases[index].from_s),
             ordinal=0 if index is None else self._in_phase[index],
+            draw=record.ordinal,
+            prompt_tokens=body.prompt_tokens,
+            in_flight=found.in_flight,
+            recent_rps=found.recent_rps,
+            window_requests=found.window_requests,
+            script_s=elapsed_s,
         )
+        if refusal_status(profile, moment) is not None:
+            self._meter.turn_away()
+        report = rate_limit_report(profile, moment)
+        if report is not None:
+            headers |= rate_limit_headers(report)
+        elif profile.sends_rate_limit_headers:
+            headers |= plausible_headers(record.ordinal)
         if index is not None:
             self._in_phase[index] += 1
         exchange = Exchange(
-            request, answer, profile=profile, moment=moment, record=record, headers=headers, on_progress=self._tell
+            request,
+            answer,
+            profile=under_load(profile, moment),
+            moment=moment,
+            record=record,
+            headers=headers,
+            on_progress=self._tell,
         )
-        return (phase.fault if phase is not None else None), exchange
+        return script.fault_for(index, moment), exchange
 
     def _tell(self) -> None:
         if self._changed.statistics().tasks_waiting:
@@ -172,15 +201,3 @@ def _check_model(model: str, profile: Profile) -> None:
 def _refusal(error: RequestError, headers: Mapping[str, str] | None = None) -> web.Response:
     body = {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
     return web.Response(status=error.status, body=orjson.dumps(body), content_type="application/json", headers=headers)
-
-
-def _rate_limit_headers(ordinal: int) -> dict[str, str]:
-    """Return plausible figures: OpenAI's names, a minute's window of 10,000 requests that refills."""
-    return {
-        "x-ratelimit-limit-requests": "10000",
-        "x-ratelimit-limit-tokens": "2000000",
-        "x-ratelimit-remaining-requests": str(9999 - ordinal % 100),
-        "x-ratelimit-remaining-tokens": str(1_999_000 - 100 * (ordinal % 100)),
-        "x-ratelimit-reset-requests": "6ms",
-        "x-ratelimit-reset-tokens": "30ms",
-    }

@@ -9,8 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from streamroute.simulation.fault import Fault
+from streamroute.simulation.faults.error_status import ErrorStatus
+from streamroute.simulation.moment import Moment
+from streamroute.simulation.pace import has_base_error, normal_timeline, refusal_status
 from streamroute.simulation.profile import Profile
 from streamroute.simulation.seeded import fraction
+from streamroute.simulation.timeline import Timeline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,3 +86,55 @@ class Script:
             if phase.probability >= 1 or fraction(self.seed, "phase", i, ordinal) < phase.probability:
                 return i
         return None
+
+    def profile_in(self, phase: int | None) -> Profile:
+        """Return the profile of a phase by its index; the script's own where it has none, or without a phase."""
+        return (None if phase is None else self.phases[phase].profile) or self.profile
+
+    def fault_for(self, phase: int | None, moment: Moment) -> Fault | None:
+        """Return what goes wrong for a request: too many requests, an error of every day, or the phase's fault."""
+        profile = self.profile_in(phase)
+        status = refusal_status(profile, moment)
+        if status is not None:
+            wait_s = profile.limit_window_s - moment.script_s % profile.limit_window_s
+            is_quota = profile.limit_requests is not None and moment.window_requests >= profile.limit_requests
+            return ErrorStatus(status=status, retry_after_s=math.ceil(wait_s) if is_quota else None)
+        if has_base_error(profile, moment):
+            return ErrorStatus(status=500)
+        return None if phase is None else self.phases[phase].fault
+
+    def timeline(
+        self,
+        *,
+        elapsed_s: float,
+        ordinal: int,
+        tokens: int,
+        prompt_tokens: int = 0,
+        in_flight: int = 0,
+        recent_rps: float = 0.0,
+        window_requests: int = 0,
+        stream: bool = True,
+        model: str = "",
+    ) -> Timeline:
+        """Return what a request would see that comes `elapsed_s` after the script began. Pure.
+
+        `ordinal`: its number, 0-based, which also keys chance: the same number draws the same time to the first
+        token and meets the same faults, so give a request its number in the whole traffic to compare policies by
+        common random numbers. `tokens`: of the good answer. The traffic that it finds comes from a `Meter`.
+        """
+        phase = self.phase_of(elapsed_s=elapsed_s, ordinal=ordinal, model=model, stream=stream)
+        found = None if phase is None else self.phases[phase]
+        moment = Moment(
+            seed=self.seed,
+            elapsed_s=elapsed_s - (found.from_s if found is not None else 0.0),
+            ordinal=ordinal - (found.from_request if found is not None else 0),
+            draw=ordinal,
+            prompt_tokens=prompt_tokens,
+            in_flight=in_flight,
+            recent_rps=recent_rps,
+            window_requests=window_requests,
+            script_s=elapsed_s,
+        )
+        normal = normal_timeline(self.profile_in(phase), moment, tokens=tokens, is_stream=stream)
+        fault = self.fault_for(phase, moment)
+        return normal if fault is None else fault.timeline(normal, moment)

@@ -8,6 +8,8 @@
 Closing never hangs: connections that a fault holds open are aborted.
 """
 
+import asyncio
+import itertools
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
@@ -28,6 +30,8 @@ _BACKLOG = 4096
 """A thousand clients may connect at once; the kernel caps it at net.core.somaxconn."""
 _CLOSE_S = 2.0
 """Handlers end within a few loop rounds once their connections are aborted; this bounds the wait for them."""
+_VIRTUAL_PORTS = itertools.count(20_000)
+"""Loops without sockets have no free ports to ask for; below those that clients get."""
 
 
 class SimulationServer:
@@ -51,6 +55,7 @@ class SimulationServer:
         self._host = host
         self._port = port
         self._runner: web.AppRunner | None = None
+        self._listener: asyncio.AbstractServer | None = None
         self._provider = Provider(self._as_script(script), keep_bodies=keep_bodies)
 
     async def __aenter__(self) -> Self:
@@ -61,14 +66,24 @@ class SimulationServer:
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=_CLOSE_S / 4)
         await runner.setup()
         try:
-            await web.TCPSite(runner, self._host, self._port, backlog=_BACKLOG).start()
+            await self._listen(runner)
         except BaseException:
             await runner.cleanup()
             raise
         self._runner = runner
-        self._port = int(runner.addresses[0][1])
         self._provider.play(self._provider.script)
         return self
+
+    async def _listen(self, runner: web.AppRunner) -> None:
+        """Open the port: of the loop, whatever its network is made of; a virtual one gives no port of its own."""
+        loop = asyncio.get_running_loop()
+        assert runner.server is not None  # noqa: S101  set up by the caller
+        if type(loop).__module__.startswith("async_solipsism"):
+            self._port = self._port or next(_VIRTUAL_PORTS)
+            self._listener = await loop.create_server(runner.server, self._host, self._port)
+            return
+        await web.TCPSite(runner, self._host, self._port, backlog=_BACKLOG).start()
+        self._port = int(runner.addresses[0][1])
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
@@ -84,6 +99,8 @@ class SimulationServer:
         with anyio.CancelScope(shield=True):
             for site in list(runner.sites):
                 await site.stop()
+            if self._listener is not None:
+                self._listener.close()
             for request in list(self._provider.active.values()):
                 if request.transport is not None:
                     request.transport.abort()

@@ -12,7 +12,13 @@ from typing import Literal, TextIO, cast
 
 import structlog
 
-from streamroute.core.observation import AttemptObservation, Observation, RefusalObservation, RequestObservation
+from streamroute.core.observation import (
+    AttemptObservation,
+    Observation,
+    ProbeObservation,
+    RefusalObservation,
+    RequestObservation,
+)
 
 LogFormat = Literal["auto", "json", "console"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -77,6 +83,14 @@ def log_observation(observation: Observation) -> None:
             _log_request(observation)
         case RefusalObservation(request_id=request_id, http_status=status, code=code):
             _log.debug("request.refused", request_id=request_id, http_status=status, code=code)
+        case ProbeObservation():
+            _log.debug(
+                "probe.succeeded" if observation.ok else "probe.failed",
+                upstream=observation.upstream,
+                step=observation.step,
+                kind=observation.failure,
+                duration_s=round(observation.duration_s, 4),
+            )
 
 
 def _log_attempt(observation: AttemptObservation) -> None:

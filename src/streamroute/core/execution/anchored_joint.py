@@ -25,10 +25,10 @@ _UNKNOWN_PREAMBLE_CHARS = 64
 """How long a sentence that could be a preamble is waited for; longer only for one that begins as preambles do."""
 _PREAMBLE_CHARS = 200
 
-_DECORATION = re.compile(r"(?:```\w*(?:\n|\Z)|\s|[\"'`*_“”„‘’«»….>-]|<anchor>)*")  # noqa: RUF001 (quotes of other languages)
+_DECORATION = re.compile(r"(?:```\w*(?:\n|\Z)|\s|[\"'`*_“”„‘’«»….>-]|<anchor>|<(?:a(?:n(?:c(?:h(?:or?)?)?)?)?)?\Z)*")  # noqa: RUF001 (quotes of other languages)
 _BEFORE_JOINT = re.compile(r"(?:^|[:.!?,;…\n—-])(?:\s|[\"'`*_“„‘«….>-]|```\w*\n|<anchor>)*\Z")  # noqa: RUF001
 _OPENER = re.compile(
-    r"(?:sure|certainly|of course|okay|ok|absolutely|understood|got it|right|alright|yes|sorry|apologies|i apolog"
+    r"(?:sure|certainly|of course|okay|ok|absolutely|understood|got it|right|alright|yes|sorry|apologies|i apolog\w*"
     r"|my apologies|no problem|here(?:'s|’s| is| comes)|continu\w*|resuming|picking up|let me|the continuation"  # noqa: RUF001
     r"|as requested|i will|i'll|i’ll)\b",  # noqa: RUF001
     re.IGNORECASE,
@@ -205,7 +205,7 @@ class AnchoredJoint:
         decoration = _DECORATION.match(text)
         anchor = _collapsed(self._anchor)
         pieces = {text, text[decoration.end() :] if decoration else text}
-        return any(anchor.startswith(_collapsed(piece)) for piece in pieces)
+        return any(piece and anchor.startswith(_collapsed(piece)) for piece in pieces)
 
     def _is_awaited(self, text: str) -> bool:
         """Whether the anchor, or the beginning of the answer, can still come."""

@@ -31,7 +31,7 @@ Verdict = Literal["undecided", "joined", "restarted", "mismatch"]
 class Seam:
     """Follows one continuation. However its text is cut into pieces, the same characters come out."""
 
-    __slots__ = ("_anchored", "_delivered", "_gap", "_held", "_replay", "_rung", "verdict")
+    __slots__ = ("_anchored", "_delivered", "_held", "_replay", "_rung", "verdict")
 
     def __init__(self, delivered: str, rung: Rung) -> None:
         self._delivered = delivered
@@ -39,16 +39,11 @@ class Seam:
         self._held: list[str] = []
         self._replay = Replay(delivered)
         self._anchored = AnchoredJoint(delivered) if rung == "instructed" else None
-        self._gap = ""
         self.verdict: Verdict = "undecided"
         """`joined` and `restarted`: text flows; `mismatch`: this continuation is of no use."""
         if rung == "restart":
             self.verdict = "restarted"
-        elif rung in NATIVE_RUNGS:
-            self._gap = delivered[len(delivered.rstrip()) :]
-            if len(delivered) < MIN_NATIVE_CHARS or is_refrain(delivered):
-                self.verdict = "joined"
-        elif not delivered:
+        elif (rung in NATIVE_RUNGS and (len(delivered) < MIN_NATIVE_CHARS or is_refrain(delivered))) or not delivered:
             self.verdict = "joined"
 
     def feed(self, text: str) -> str:
@@ -87,7 +82,6 @@ class Seam:
         if self._replay.likeness == "past":
             self.verdict = "joined" if self._rung == "anew" else "restarted"
             self._held.clear()
-            self._gap = ""
             return rest
         is_another = self._replay.chars > HEAD_CHARS and not head_recurs(self._delivered)
         if self._rung == "anew" or is_another:
@@ -100,9 +94,4 @@ class Seam:
     def _pass_on(self, text: str) -> str:
         if self._anchored is not None:
             return self._anchored.feed(text)
-        while self._gap and text:
-            if text[0] != self._gap[0]:
-                self._gap = ""
-                break
-            text, self._gap = text[1:], self._gap[1:]
         return text

@@ -5,52 +5,123 @@ neighbours, and a 429 says something about a quota, not about a model's health.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from math import exp
 from types import MappingProxyType
+from typing import Literal
 
 from streamroute.core.health.breaker import Permit
+from streamroute.core.health.degradation import STEER_NATS, SUSPECT_RATIO, Verdict, risk_of
+from streamroute.core.health.domains import Domains, Ourselves
+from streamroute.core.health.headroom import Headroom
 from streamroute.core.health.options import HealthOptions
 from streamroute.core.health.standing import Estimate, Standing
+from streamroute.core.health.ttft import size_of
 from streamroute.core.health.upstream_health import UpstreamHealth
 from streamroute.core.observation import AttemptObservation
 from streamroute.core.upstream import CredentialId, Upstream, UpstreamId
 
+DEFAULTS = HealthOptions()
 DEFAULT_RATE_LIMIT_S = 1.0
 """How long a credential rests after a 429 that names no time: the shortest wait that providers ask for."""
 
+DRAINED = "drained by the operator"
+FORCED = "forced by the operator"
+
+RATE_LIMIT_JITTER = 0.2
+"""Part of a wait that is added at random: sidecars must not return in step."""
+COLD_TTFT_S = 1.0
+"""What is assumed of an upstream without a sample: about what hosted models take."""
+PANIC_CAPACITY = 0.5
+"""Below half of the capacity health does not decide any more: Envoy's panic threshold."""
 MAX_TRACKED = 1000
 """Upstreams and credentials that are remembered: clients can name any `provider/model`, and memory stays bounded."""
+
+
+OperatorAction = Literal["drain", "enable", "open", "close"]
+"""`drain`: no new requests, running ones finish; `enable`: back again; `open` and `close` force the breaker."""
+
+
+SHOWN_RATIO = 0.35
+"""Evidence below a third of its threshold is noise: no estimate moves for it."""
+_UNREACHABLE = frozenset({"connect_error", "connect_timeout"})
 
 
 class HealthBoard:
     """What is known of every upstream, fed by observations."""
 
-    def __init__(self, uniform: Callable[[], float], options: HealthOptions = HealthOptions()) -> None:
+    def __init__(self, uniform: Callable[[], float], options: HealthOptions = DEFAULTS) -> None:
         """`uniform` draws from [0, 1), for the breakers' jitter."""
         self._uniform = uniform
         self.options = options
         self._upstreams: dict[UpstreamId, UpstreamHealth] = {}
         self._rate_limited_until: dict[CredentialId, float] = {}
+        self._drained: set[UpstreamId] = set()
+        self._headrooms: dict[CredentialId, Headroom] = {}
+        self._domains = Domains()
+        self._domain_of: dict[UpstreamId, str] = {}
+        self._ourselves = Ourselves()
 
     def standing(self, upstream: Upstream, now: float) -> Standing:
         """Return how an upstream stands."""
-        until = self._rate_limited_until.get(upstream.credential)
-        if until is not None:
-            if now < until:
-                return Standing(kind="rate_limited", until=until, can_ask=False, reason="its rate limit is used up")
-            del self._rate_limited_until[upstream.credential]
-        breaker = self._of(upstream.id, now).breaker
+        if upstream.id in self._drained:
+            return Standing(breaker=self._of(upstream.id, now).breaker.state, can_ask=False, reason=DRAINED)
+        until = self._must_wait_until(upstream.credential, now)
+        health = self._of(upstream.id, now)
+        verdict = self._look(upstream, health, now)
+        breaker = health.breaker
         can_ask = breaker.is_ready(now)
-        return Standing(breaker=breaker.state, until=breaker.reopens_at, can_ask=can_ask)
+        if until is not None:
+            return Standing(
+                kind="rate_limited", breaker=breaker.state, until=until, can_ask=False, risk=1.0,
+                reason="its rate limit is used up",
+            )  # fmt: skip
+        return Standing(
+            kind=health.kind(verdict, now),
+            breaker=breaker.state,
+            until=breaker.reopens_at,
+            can_ask=can_ask,
+            is_probe=breaker.state == "half_open",
+            risk=1.0 if breaker.state == "open" else risk_of(verdict.penalty),
+            reason=verdict.reason if breaker.state == "closed" else breaker.reason,
+        )
 
     def estimate(self, upstream: Upstream, now: float, *, prompt_tokens: int) -> Estimate:
         """Return what a request with a prompt of about `prompt_tokens` can expect."""
         health = self._of(upstream.id, now)
-        return Estimate(ttft_s=1.0, normal_ttft_s=1.0, in_flight=health.figures().in_flight)
+        verdict = self._look(upstream, health, now)
+        baseline, breaker = health.baseline, health.breaker
+        is_known = baseline.count > 0
+        normal_s = exp(baseline.expected_ln(size_of(prompt_tokens))) if is_known else COLD_TTFT_S
+        slower_ln = 0.0
+        if verdict.ratio > SHOWN_RATIO:
+            slower_ln = max(0.0, health.evidence.speed_ln, verdict.waiting.ratio_ln)
+        headroom = self._headrooms.get(upstream.credential)
+        return Estimate(
+            ttft_s=normal_s * exp(slower_ln),
+            normal_ttft_s=normal_s,
+            ttft=baseline.ttft if is_known else None,
+            tpot_s=exp(health.pace.level) if health.pace.count else None,
+            penalty=verdict.penalty,
+            capacity=breaker.share(now) * (1.0 if headroom is None else headroom.share(now)),
+            in_flight=health.in_flight,
+            in_flight_limit=min(health.limit.at(now), breaker.in_flight_limit),
+            stall_soft_s=health.stall_soft_s,
+            is_cold=baseline.is_cold,
+        )
 
     def is_panic(self, upstreams: Sequence[Upstream], now: float) -> bool:
         """Return whether so many of a route's upstreams are in trouble that health must not decide any more: hedges
         and races are off, nobody is steered away from but for rejected keys and unexpired `Retry-After`."""
-        return False
+        well, capacity = 0, 0.0
+        for upstream in upstreams:
+            standing = self.standing(upstream, now)
+            health = self._of(upstream.id, now)
+            if not standing.can_ask or health.verdict.penalty > STEER_NATS:
+                continue
+            headroom = self._headrooms.get(upstream.credential)
+            capacity += health.breaker.share(now) * (1.0 if headroom is None else headroom.share(now))
+            well += health.verdict.ratio < SUSPECT_RATIO
+        return not well or capacity < PANIC_CAPACITY * len(upstreams)
 
     def admit(
         self,
@@ -62,20 +133,50 @@ class HealthBoard:
         is_stream: bool = True,
     ) -> Permit | None:
         """Give leave for one call, or None; a given permit comes back through `observe` or `give_back`."""
-        if self.standing(upstream, now).kind == "rate_limited":
+        if upstream.id in self._drained or self._must_wait_until(upstream.credential, now, prompt_tokens) is not None:
             return None
         health = self._of(upstream.id, now)
+        self._look(upstream, health, now)
         self._upstreams[upstream.id] = self._upstreams.pop(upstream.id)  # the latest used stands last
         permit = health.breaker.admit(now, is_last_resort=is_last_resort)
         if permit is not None:
-            health.started()
+            health.started(permit, now, prompt_tokens=prompt_tokens, is_stream=is_stream)
+            self._ourselves.asked(upstream.id, now)
+            headroom = self._headrooms.get(upstream.credential)
+            if headroom is not None:
+                headroom.sent(now, prompt_tokens)
         return permit
+
+    def operate(self, upstream: Upstream, action: OperatorAction, now: float) -> None:
+        """Do what an operator says; it holds until an operator undoes it, over reloads but not over a restart."""
+        match action:
+            case "drain":
+                self._drained.add(upstream.id)
+            case "enable":
+                self._drained.discard(upstream.id)
+            case "open":
+                self._of(upstream.id, now).breaker.force("open", now, FORCED)
+            case "close":
+                self._of(upstream.id, now).breaker.force("closed", now, FORCED)
 
     def connected(self, permit: Permit, upstream: Upstream, now: float) -> None:
         """Learn that the call has its connection."""
+        self._ourselves.reached(upstream.id)
+        self._of(upstream.id, now).connected(permit, now, self._ourselves.until)
 
     def first_token(self, permit: Permit, upstream: Upstream, now: float) -> None:
         """Learn that the first content token of a stream has come, at once and not at its end."""
+        self._ourselves.reached(upstream.id)
+        self._of(upstream.id, now).first_token(permit, now, self._ourselves.until)
+
+    def local_trouble(self, now: float, lag_s: float) -> None:
+        """Learn that our own event loop was `lag_s` late: for a while nothing is held against anybody."""
+        self._ourselves.lagged(now, lag_s)
+
+    @property
+    def local_trouble_until(self) -> float:
+        """Until when we suspect ourselves (monotonic seconds); minus infinity where we never did."""
+        return self._ourselves.until
 
     def give_back(self, permit: Permit, upstream: Upstream, now: float) -> None:
         """Take a permit back for a call that was never made."""
@@ -83,11 +184,23 @@ class HealthBoard:
 
     def observe(self, permit: Permit, observation: AttemptObservation) -> None:
         """Learn from an attempt that is over and take its permit back."""
-        now = observation.ended_at
-        self._of(observation.upstream, now).ended(permit, observation)
-        failure = observation.failure
+        now, failure = observation.ended_at, observation.failure
+        upstream = observation.upstream
+        health = self._of(upstream, now)
+        if failure is not None and failure.kind in _UNREACHABLE and not failure.is_clients_limit:
+            for each in self._ourselves.unreachable(upstream, now, self._domain_of):
+                self._of(each, now).unblame()
+        elif observation.http_status is not None or observation.outcome == "succeeded":
+            self._ourselves.reached(upstream)
+        health.ended(permit, observation, self._ourselves.until)
+        self._look_at(upstream, health, now)
+        if observation.rate_limit is not None:
+            self._headroom(observation.credential, now).reported(
+                observation.rate_limit, now - observation.duration_s + (observation.headers_s or 0.0)
+            )
         if failure is not None and failure.kind == "rate_limited":
-            wait_s = DEFAULT_RATE_LIMIT_S if failure.retry_after_s is None else failure.retry_after_s
+            wait_s = max(failure.retry_after_s or 0.0, DEFAULT_RATE_LIMIT_S)
+            wait_s *= 1.0 + RATE_LIMIT_JITTER * self._uniform()
             until = max(now + wait_s, self._rate_limited_until.get(observation.credential, 0.0))
             if len(self._rate_limited_until) >= MAX_TRACKED:
                 self._rate_limited_until = {each: at for each, at in self._rate_limited_until.items() if at > now}
@@ -102,12 +215,42 @@ class HealthBoard:
         """Credentials that must wait, and until when (monotonic seconds)."""
         return MappingProxyType(self._rate_limited_until)
 
+    def _must_wait_until(self, credential: CredentialId, now: float, prompt_tokens: int = 0) -> float | None:
+        """Return when a credential's rate limit lets calls through again, None where it does now."""
+        until = self._rate_limited_until.get(credential)
+        if until is not None and now >= until:
+            del self._rate_limited_until[credential]
+            until = None
+        headroom = self._headrooms.get(credential)
+        foreseen = None if headroom is None else headroom.blocked_until(now, prompt_tokens)
+        return foreseen if until is None else until if foreseen is None else max(until, foreseen)
+
+    def _headroom(self, credential: CredentialId, now: float) -> Headroom:
+        headroom = self._headrooms.get(credential)
+        if headroom is None:
+            if len(self._headrooms) >= MAX_TRACKED:
+                del self._headrooms[next(iter(self._headrooms))]
+            headroom = self._headrooms[credential] = Headroom(now)
+        return headroom
+
+    def _look(self, upstream: Upstream, health: UpstreamHealth, now: float) -> Verdict:
+        if upstream.id not in self._domain_of:
+            self._domain_of[upstream.id] = upstream.failure_domain
+            self._domains.meet(upstream.id, upstream.failure_domain)
+        return self._look_at(upstream.id, health, now)
+
+    def _look_at(self, upstream: UpstreamId, health: UpstreamHealth, now: float) -> Verdict:
+        verdict = health.look(now, self._ourselves.until, self._domains.echo(upstream, now))
+        if verdict.ratio >= SUSPECT_RATIO and not verdict.is_echo:
+            self._domains.suspected(upstream, verdict.ratio, now)
+        return verdict
+
     def _of(self, upstream: UpstreamId, now: float) -> UpstreamHealth:
         health = self._upstreams.get(upstream)
         if health is None:
             if len(self._upstreams) >= MAX_TRACKED:
                 self._forget_one()
-            health = self._upstreams[upstream] = UpstreamHealth(self._uniform, now)
+            health = self._upstreams[upstream] = UpstreamHealth(self._uniform, now, self.options)
         return health
 
     def _forget_one(self) -> None:
@@ -116,3 +259,6 @@ class HealthBoard:
         well = [upstream for upstream in idle if self._upstreams[upstream].breaker.state == "closed"]
         for upstream in (well or idle)[:1]:
             del self._upstreams[upstream]
+            self._domains.forget(upstream)
+            self._ourselves.forget(upstream)
+            self._domain_of.pop(upstream, None)

@@ -1,58 +1,97 @@
-"""One upstream's recent past: figures for people, and the breaker that acts on them."""
+"""One upstream: its calls under way, its baselines, the evidence against it, its breaker, and figures for people.
 
-import math
+What moves what:
+
+- a first token: a time to first token, at once and not at the stream's end; proof for a breaker on its way back;
+- an end: a failure that counts or a success; the pace of a stream; for one without a first token, its age at least,
+  also where it was cancelled or ran into a limit of the client's;
+- nothing at all while the trouble is our own.
+"""
+
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from math import exp, log
 
 from streamroute.core.health.breaker import Breaker, Permit
 from streamroute.core.health.classify import disposition
+from streamroute.core.health.degradation import NO_VERDICT, SLOW_RATIO, STEER_NATS, SUSPECT_RATIO, Evidence, Verdict
+from streamroute.core.health.figures import RECENT_ATTEMPTS, RECENT_ERRORS, HealthFigures, RecentError, quantile
+from streamroute.core.health.headroom import LearnedLimit
+from streamroute.core.health.in_flight import HUNG_CALLS, NOTHING, Flight, judge, prepare
+from streamroute.core.health.options import HealthOptions
+from streamroute.core.health.scorecard import Scorecard
+from streamroute.core.health.sketch import LogSketch, ln_of
+from streamroute.core.health.standing import StandingKind
+from streamroute.core.health.ttft import Baseline, size_of
 from streamroute.core.observation import AttemptObservation
-from streamroute.core.outcome import FailureKind
 
-RECENT_ATTEMPTS = 100
-"""How many ended attempts the figures look back on; Resilience4j's window."""
-RECENT_ERRORS = 5
+__all__ = ["RECENT_ATTEMPTS", "RECENT_ERRORS", "HealthFigures", "RecentError", "UpstreamHealth", "quantile"]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecentError:
-    """A failure worth showing to an operator."""
-
-    ended_at: float
-    kind: FailureKind
-    message: str
-    http_status: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HealthFigures:
-    """What `/status` and routing read of an upstream, at one moment."""
-
-    in_flight: int
-    attempts: int
-    succeeded: int
-    failed: int
-    cancelled: int
-    error_ratio: float | None
-    """Of the last `RECENT_ATTEMPTS` that say something about the upstream; None without any."""
-    ttft_p50_s: float | None
-    ttft_p95_s: float | None
-    last_success_at: float | None
-    recent_errors: tuple[RecentError, ...]
-    """Newest first."""
+DEFAULTS = HealthOptions()
+MIN_CONTENT_EVENTS = 10
+"""Chunks that a stream needs for its pace to say something."""
+MIN_CONNECT_S = 0.001
+"""Shorter ones were taken from the pool: nothing was connected."""
+CONNECT_SPREAD = 0.5
+STALL_GAPS, STALL_MAX_GAPS, STALL_LEAST_S = 8.0, 2.0, 0.5
+"""A stall is eight usual gaps, twice a stream's longest, and half a second, whichever is longest."""
+STALL_QUANTILE = 0.98
+STALL_SAMPLES = 8
+PROBE_LATE_LN = log(3.0)
+"""A cancelled probe that was this many times later than expected has failed."""
 
 
 class UpstreamHealth:
-    """Counts what happened to one upstream."""
+    """What is known of one upstream. Times are monotonic seconds."""
 
     __slots__ = (
-        "_attempts", "_cancelled", "_errors", "_failed", "_in_flight", "_last_success_at", "_outcomes", "_succeeded",
-        "_ttfts_s", "breaker",
+        "_attempts",
+        "_cached",
+        "_cached_key",
+        "_cancelled",
+        "_changed_at",
+        "_changes",
+        "_connects",
+        "_errors",
+        "_failed",
+        "_flights",
+        "_gaps",
+        "_heard_at",
+        "_in_flight",
+        "_last_success_at",
+        "_outcomes",
+        "_succeeded",
+        "_ttfts_s",
+        "_waiting",
+        "auth_until",
+        "baseline",
+        "breaker",
+        "evidence",
+        "limit",
+        "pace",
+        "scorecard",
+        "verdict",
     )  # fmt: skip
 
-    def __init__(self, uniform: Callable[[], float], now: float) -> None:
+    def __init__(self, uniform: Callable[[], float], now: float, options: HealthOptions = DEFAULTS) -> None:
         self.breaker = Breaker(uniform, now)
+        self.baseline = Baseline()
+        self.pace = Baseline()
+        self._connects = Baseline(min_spread=CONNECT_SPREAD)
+        self._gaps = LogSketch()
+        self.evidence = Evidence(now, slo_factor=options.slo_factor, false_per_hour=options.false_steers_per_hour)
+        self.scorecard = Scorecard()
+        self.limit = LearnedLimit()
+        self.verdict: Verdict = NO_VERDICT
+        """As of the last look."""
+        self.auth_until = float("-inf")
+        self._flights: dict[int, Flight] = {}
+        self._waiting: dict[int, Flight] = {}
+        self._heard_at = now
+        self._changed_at = now
+        self._changes = 0
+        self._cached_key: tuple[float, int, float, float] | None = None
+        self._cached = NO_VERDICT
         self._in_flight = 0
         self._attempts = self._succeeded = self._failed = self._cancelled = 0
         self._outcomes: deque[bool] = deque(maxlen=RECENT_ATTEMPTS)
@@ -65,48 +104,164 @@ class UpstreamHealth:
         """Nothing is in flight."""
         return self._in_flight == 0
 
-    def started(self) -> None:
-        """Count an attempt in flight; `ended` must follow."""
+    @property
+    def in_flight(self) -> int:
+        """Calls under way."""
+        return self._in_flight
+
+    @property
+    def stall_soft_s(self) -> float | None:
+        """A gap between two tokens that is unlike it; None before it is known."""
+        if self._gaps.count < STALL_SAMPLES or not self.pace.count:
+            return None
+        gap_s = exp(self._gaps.quantiles(STALL_QUANTILE)[0])
+        return max(STALL_GAPS * exp(self.pace.level), STALL_MAX_GAPS * gap_s, STALL_LEAST_S)
+
+    # -- what happens to calls
+
+    def started(self, permit: Permit, now: float, *, prompt_tokens: int = 0, is_stream: bool = True) -> None:
+        """Count an attempt in flight; `ended` or `abandoned` must follow."""
         self._in_flight += 1
+        self._changes += 1
+        flight = prepare(self.baseline, size_of(prompt_tokens), now, is_stream=is_stream)
+        self._flights[id(permit)] = flight
+        if is_stream:
+            self._waiting[id(permit)] = flight
 
     def abandoned(self, permit: Permit, now: float) -> None:
         """Forget an attempt that was counted as started and never made."""
         self._in_flight -= 1
+        self._changes += 1
+        self._flights.pop(id(permit), None)
+        self._waiting.pop(id(permit), None)
         self.breaker.settle(permit, now, None)
 
-    def ended(self, permit: Permit, observation: AttemptObservation) -> None:
-        """Learn from an attempt that is over, however it ended."""
+    def first_token(self, permit: Permit, now: float, trouble_until: float) -> None:
+        """Learn that a stream's first content token has come. Idempotent."""
+        flight = self._flights.get(id(permit))
+        if flight is not None and not flight.has_token:
+            self._timed(flight, permit, now - flight.started_at, now, trouble_until)
+
+    def ended(self, permit: Permit, observation: AttemptObservation, trouble_until: float = float("-inf")) -> None:
+        """Learn from an attempt that is over, however it ended; nothing is held against anyone before
+        `trouble_until`."""
         now = observation.ended_at
         self._in_flight -= 1
         self._attempts += 1
+        self._changes += 1
+        flight = self._flights.pop(id(permit), None)
+        if flight is None:
+            flight = prepare(self.baseline, size_of(0), now - observation.duration_s, is_stream=observation.stream)
+        is_ours = now < trouble_until or flight.started_at < trouble_until
         if observation.ttft_s is not None:
             self._ttfts_s.append(observation.ttft_s)
+            if observation.stream and not flight.has_token:
+                self._timed(flight, permit, observation.ttft_s, now, trouble_until)
+        self._waiting.pop(id(permit), None)
+        late_ln = ln_of(observation.duration_s) - flight.expected_ln
+        if flight.is_stream and not flight.has_token and not is_ours and late_ln > 0.0:
+            self.evidence.fresh(now)
+            self.evidence.slow.add_waited(late_ln, flight.spread, self.evidence.ceiling)
+        if not is_ours:
+            self._paced(observation, now)
         if observation.outcome == "succeeded":
             self._succeeded += 1
             self._outcomes.append(True)
             self._last_success_at = now
+            self.auth_until = float("-inf")
+            self.evidence.succeeded()
+            if not observation.stream:
+                self._heard(permit, now, is_healthy=True)
+                self.evidence.fresh(now)
             self.breaker.settle(permit, now, "success")
         elif observation.outcome == "cancelled" or observation.failure is None:
             self._cancelled += 1
-            self.breaker.settle(permit, now, None)
+            is_late = flight.is_stream and not flight.has_token and not is_ours and late_ln > PROBE_LATE_LN
+            self.breaker.settle(permit, now, "failure" if permit.is_probe and is_late else None)
         else:
-            self._failed += 1
-            failure = observation.failure
-            meaning = disposition(failure.kind)
-            self._errors.appendleft(
-                RecentError(ended_at=now, kind=failure.kind, message=failure.message, http_status=failure.http_status)
-            )
-            counts = meaning.counts and not failure.is_clients_limit
-            if counts:
-                self._outcomes.append(False)
-            self.breaker.settle(permit, now, "failure" if counts else None)
-            if meaning.blocks_for_s is not None:
-                self.breaker.block(now, meaning.blocks_for_s)
+            self._failed_with(permit, observation, now, is_ours=is_ours)
+
+    def _failed_with(self, permit: Permit, observation: AttemptObservation, now: float, *, is_ours: bool) -> None:
+        failure = observation.failure
+        assert failure is not None  # noqa: S101 - the caller has looked
+        self._failed += 1
+        meaning = disposition(failure.kind)
+        self._errors.appendleft(
+            RecentError(ended_at=now, kind=failure.kind, message=failure.message, http_status=failure.http_status)
+        )
+        if failure.kind in {"rate_limited", "overloaded"}:
+            self.limit.refused(now, self._in_flight + 1)
+        counts = meaning.counts and not failure.is_clients_limit and not is_ours
+        must_open = False
+        if counts:
+            self._outcomes.append(False)
+            self.evidence.fresh(now)
+            must_open = self.evidence.failed(now)
+            self.scorecard.breached(now)
+        is_probes_refusal = permit.is_probe and failure.kind == "rate_limited"
+        self.breaker.settle(permit, now, "failure" if counts or is_probes_refusal else None)
+        if meaning.blocks_for_s is not None:
+            self.breaker.block(now, meaning.blocks_for_s, failure.kind)
+            self.auth_until = now + meaning.blocks_for_s
+        elif must_open and self.breaker.state in {"closed", "ramping"}:
+            self.breaker.trip(now, "failures close together")
+
+    def connected(self, permit: Permit, now: float, trouble_until: float) -> None:
+        """Learn that a call has its connection."""
+        flight = self._flights.get(id(permit))
+        if flight is None or flight.started_at < trouble_until or now - flight.started_at < MIN_CONNECT_S:
+            return
+        value = ln_of(now - flight.started_at)
+        base = self._connects
+        if not base.is_cold:
+            self._changes += 1
+            self.evidence.connect.add(value - base.expected_ln(0.0), base.spread_at(0.0), self.evidence.ceiling)
+        if base.is_cold or self.evidence.connect.nats < 0.5 * self.evidence.threshold:
+            base.learn(value, 0.0, now)
+
+    def unblame(self) -> None:
+        """Take back what was held against it: the trouble was ours."""
+        self.evidence.errors.nats = 0.0
+        self.evidence.in_a_row = 0
+        self._changes += 1
+
+    # -- what is thought of it
+
+    def look(self, now: float, trouble_until: float = float("-inf"), echo: float = 0.0) -> Verdict:
+        """Weigh what is known at `now`. Opens the breaker where calls hang."""
+        key = (now, self._changes, trouble_until, echo)
+        if key == self._cached_key:
+            return self._cached
+        breaker = self.breaker
+        if breaker.changed_at != self._changed_at:
+            self._changed_at = breaker.changed_at
+            if breaker.state in {"open", "half_open"}:
+                self._waiting.clear()  # of an older generation: they have been judged
+        self.evidence.fade(now)
+        waiting = NOTHING
+        if self._waiting and now >= trouble_until:
+            waiting = judge(self._waiting, now, trouble_until, self._heard_at)
+            if waiting.hung >= HUNG_CALLS and breaker.state in {"closed", "ramping"}:
+                self.scorecard.breached(now)
+                breaker.trip(now, f"{waiting.hung} requests hang")
+        verdict = self.evidence.weigh(waiting, misses_objective=self._misses_objective, echo=echo)
+        self.verdict = self._cached = verdict
+        self._cached_key = key
+        self.scorecard.steered(now, is_steered=verdict.penalty > STEER_NATS or breaker.state == "open")
+        return verdict
+
+    def kind(self, verdict: Verdict, now: float) -> StandingKind:
+        """Return how it stands, its credential's rate limit left out."""
+        if now < self.auth_until and self.breaker.state == "open":
+            return "auth_failed"
+        if verdict.is_slowness and verdict.ratio >= SLOW_RATIO and self._heard_at > self._quiet_since(now):
+            return "slow"
+        return "suspect" if verdict.ratio >= SUSPECT_RATIO else "healthy"
 
     def figures(self) -> HealthFigures:
-        """Return the figures as they stand."""
+        """Return the figures as they stood at the last look."""
         ttfts_s = sorted(self._ttfts_s)
-        outcomes = self._outcomes
+        outcomes, verdict, evidence = self._outcomes, self.verdict, self.evidence
         return HealthFigures(
             in_flight=self._in_flight,
             attempts=self._attempts,
@@ -116,11 +271,80 @@ class UpstreamHealth:
             error_ratio=1 - sum(outcomes) / len(outcomes) if outcomes else None,
             ttft_p50_s=quantile(ttfts_s, 0.5),
             ttft_p95_s=quantile(ttfts_s, 0.95),
+            ttft_p99_s=quantile(ttfts_s, 0.99),
+            tpot_p50_s=exp(self.pace.level) if self.pace.count else None,
             last_success_at=self._last_success_at,
             recent_errors=tuple(self._errors),
+            risk=1.0 if self.breaker.state == "open" else 1.0 - exp(-verdict.penalty),
+            reason=self.breaker.reason if self.breaker.state != "closed" else verdict.reason,
+            slowness_nats=evidence.slow.nats,
+            decode_nats=evidence.decode.nats,
+            error_nats=evidence.errors.nats,
+            waiting_nats=verdict.waiting.nats,
+            threshold_nats=evidence.threshold,
+            trend_per_s=evidence.trend.slope,
+            breach_in_s=verdict.breach_in_s,
+            normal_ttft_s=exp(self.baseline.level) if self.baseline.count else None,
+            changed_at=self.breaker.changed_at,
+            next_probe_at=self.breaker.reopens_at,
+            score=self.scorecard.score(),
         )
 
+    @property
+    def _misses_objective(self) -> bool:
+        before = self.baseline.rebased_from
+        return before is not None and self.baseline.level > before + self.evidence.slo_ln
 
-def quantile(ordered: list[float], q: float) -> float | None:
-    """Return the nearest-rank `q` quantile (0..1) of an ascending list, None of an empty one."""
-    return ordered[max(0, math.ceil(q * len(ordered)) - 1)] if ordered else None
+    def _quiet_since(self, now: float) -> float:
+        return now - 10.0 * exp(self.baseline.level)
+
+    def _timed(self, flight: Flight, permit: Permit, ttft_s: float, now: float, trouble_until: float) -> None:
+        flight.has_token = True
+        self._changes += 1
+        self._waiting.pop(id(permit), None)
+        if now < trouble_until or flight.started_at < trouble_until:
+            self._heard(permit, now, is_healthy=True)
+            return
+        base, evidence, size = self.baseline, self.evidence, flight.size
+        value = ln_of(ttft_s)
+        ratio_ln = value - base.expected_ln(size)
+        is_cold = base.is_cold
+        self._heard(permit, now, is_healthy=is_cold or ratio_ln < evidence.slo_ln)
+        evidence.fresh(now)
+        if is_cold:
+            base.learn(value, size, now)
+            return
+        evidence.timed(ratio_ln, base.spread_at(size), now)
+        if ratio_ln > evidence.slo_ln:
+            self.scorecard.breached(now)
+        if not evidence.is_frozen:
+            base.learn(value, size, now)
+        elif base.endure(value, size, now):
+            evidence.clear()
+
+    def _heard(self, permit: Permit, now: float, *, is_healthy: bool) -> None:
+        """Note that an answer began."""
+        self._heard_at = now
+        if is_healthy and self.breaker.state != "closed":
+            was = self.breaker.state
+            self.breaker.proved(permit, now)
+            if was != "ramping" and permit.is_proved:
+                self.evidence.clear()
+
+    def _paced(self, observation: AttemptObservation, now: float) -> None:
+        events, ttft_s = observation.content_events, observation.ttft_s
+        if not observation.stream or ttft_s is None or events < MIN_CONTENT_EVENTS:
+            return
+        streamed_s = observation.duration_s - ttft_s - observation.paused_s
+        if streamed_s <= 0.0:
+            return
+        value = ln_of(streamed_s / (events - 1))
+        if not self.pace.is_cold:
+            ratio_ln, spread = value - self.pace.expected_ln(0.0), self.pace.spread_at(0.0)
+            self.evidence.decode.add(ratio_ln, spread, self.evidence.ceiling)
+        if not self.evidence.is_frozen:
+            self.pace.learn(value, 0.0, now)
+            if observation.max_gap_s is not None and observation.outcome == "succeeded":
+                self._gaps.add(ln_of(observation.max_gap_s), now)
+        elif self.pace.endure(value, 0.0, now):
+            self.evidence.clear()

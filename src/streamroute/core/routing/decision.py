@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from streamroute.core.health.standing import Estimate, Standing
 from streamroute.core.upstream import LatencyClass, PlanName, Route, Upstream, UpstreamId
 
+WELL = Standing()
 UNKNOWN = Estimate(ttft_s=1.0, normal_ttft_s=1.0)
 
 
@@ -13,7 +14,7 @@ class Candidate:
     """An upstream that may serve the request, and how it stood when that was decided."""
 
     upstream: Upstream
-    standing: Standing = Standing()
+    standing: Standing = WELL
     estimate: Estimate = UNKNOWN
     weight: float = 1.0
     """Its share of such requests, relative to the other candidates'; at least 0."""

@@ -1,13 +1,9 @@
 """From the name in a request's `model` to the upstreams that may serve it."""
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from streamroute.core.health.standing import Standing
-from streamroute.core.request import ChatRequest
-from streamroute.core.routing.decision import Candidate, Decision, Rejected
-from streamroute.core.routing.eligibility import why_not
 from streamroute.core.upstream import CredentialId, ProviderName, Route, Upstream, UpstreamId
 
 
@@ -69,23 +65,6 @@ def find_route(name: str, catalog: Catalog) -> tuple[Route, tuple[Upstream, ...]
         return Route(name=name, upstreams=(upstream.id,)), (upstream,)
     reason = catalog.disabled.get(name) or catalog.disabled.get(name.partition("/")[0])
     return Unknown(name=name, nearest=catalog.nearest(name), disabled_because=reason)
-
-
-def decide(
-    request: ChatRequest,
-    route: Route,
-    upstreams: tuple[Upstream, ...],
-    standing: Callable[[Upstream], Standing],
-) -> Decision:
-    """Rank a route's upstreams for one request: the order of preference, those that cannot serve it left out."""
-    candidates, rejected = [], []
-    for upstream in upstreams:
-        reason = why_not(request, upstream)
-        if reason is None:
-            candidates.append(Candidate(upstream=upstream, standing=standing(upstream)))
-        else:
-            rejected.append(Rejected(upstream=upstream.id, reason=reason))
-    return Decision(route=route, candidates=tuple(candidates), rejected=tuple(rejected))
 
 
 def _upstream_of(facts: ProviderFacts, model: str, catalog: Catalog) -> Upstream:

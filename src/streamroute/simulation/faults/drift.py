@@ -5,6 +5,8 @@ from typing import ClassVar
 
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.fault import require
+from streamroute.simulation.moment import Moment
+from streamroute.simulation.timeline import Timeline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,12 @@ class Drift:
         exchange.profile = replace(
             profile,
             ttft_s=profile.ttft_s * (1 + (self.factor - 1) * share),
+            ttft_per_ktok_s=profile.ttft_per_ktok_s * (1 + (self.factor - 1) * share),
             tpot_s=profile.tpot_s * (1 + (self.tpot_factor - 1) * share),
         )
         await exchange.answer_normally()
+
+    def timeline(self, normal: Timeline, moment: Moment) -> Timeline:
+        """Return what `play` lets the client see."""
+        share = self.share(elapsed_s=moment.elapsed_s, ordinal=moment.ordinal)
+        return normal.slowed(1 + (self.factor - 1) * share, 1 + (self.tpot_factor - 1) * share)

@@ -1,6 +1,6 @@
 """Fault `empty_answer`: success by every sign, and nothing in it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import orjson
@@ -8,6 +8,8 @@ import orjson
 from streamroute.simulation.answer import Answer
 from streamroute.simulation.content import Choice
 from streamroute.simulation.exchange import Exchange
+from streamroute.simulation.moment import Moment
+from streamroute.simulation.timeline import Timeline, TimelineEnding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,3 +50,10 @@ class EmptyAnswer:
             case "no_body":
                 kind = "text/event-stream; charset=utf-8" if exchange.is_stream else "application/json"
                 await exchange.send(200, b"", content_type=kind)
+
+    def timeline(self, normal: Timeline, moment: Moment) -> Timeline:
+        """Return what `play` lets the client see."""
+        if self.shape == "no_content" and normal.is_stream:  # no role is missing there, and no wait for a token either
+            return replace(normal, head_s=normal.ttft_s, ttft_s=None, ends_at_token=0)
+        ending: TimelineEnding = "done" if self.shape in {"no_content", "no_choices"} else "eof"
+        return replace(normal, head_s=normal.ttft_s, ttft_s=None, ends_at_token=0, has_role=False, ending=ending)

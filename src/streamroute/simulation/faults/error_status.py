@@ -9,6 +9,8 @@ import orjson
 
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.fault import require, require_error_status
+from streamroute.simulation.moment import Moment
+from streamroute.simulation.timeline import Timeline
 
 _BY_CODE: dict[str, tuple[str, str]] = {
     "context_length_exceeded": (
@@ -72,6 +74,11 @@ class ErrorStatus:
         headers = {} if self.retry_after_s is None else {"Retry-After": str(round(self.retry_after_s))}
         body, content_type = self._body()
         await exchange.send(self.status, body, headers=headers, content_type=content_type)
+
+    def timeline(self, normal: Timeline, moment: Moment) -> Timeline:
+        """Return what `play` lets the client see."""
+        retry_after_s = None if self.retry_after_s is None else float(round(self.retry_after_s))
+        return normal.refused(self.status, after_s=self.delay_s, retry_after_s=retry_after_s)
 
     def _body(self) -> tuple[bytes, str]:
         type_, message = self._words()

@@ -1,11 +1,13 @@
 """Fault `flapping`: well and failing in turns, too quickly for a slow breaker."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.fault import require, require_error_status
 from streamroute.simulation.faults.error_status import ErrorStatus
+from streamroute.simulation.moment import Moment
+from streamroute.simulation.timeline import Timeline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,3 +43,11 @@ class Flapping:
             await exchange.reset()
         else:
             await ErrorStatus(status=self.status).play(exchange)
+
+    def timeline(self, normal: Timeline, moment: Moment) -> Timeline:
+        """Return what `play` lets the client see."""
+        if not self.is_failing(elapsed_s=moment.elapsed_s, ordinal=moment.ordinal):
+            return normal
+        if self.failure == "reset":
+            return replace(normal.silent(), ending="reset")
+        return ErrorStatus(status=self.status).timeline(normal, moment)

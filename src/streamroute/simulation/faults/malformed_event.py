@@ -1,10 +1,12 @@
 """Fault `malformed_event`: one bad event among good ones, which kills naive parsers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.fault import require
+from streamroute.simulation.moment import Moment
+from streamroute.simulation.timeline import Timeline
 
 Shape = Literal["truncated", "not_json", "unbalanced", "raw", "binary"]
 
@@ -42,6 +44,12 @@ class MalformedEvent:
         else:
             await exchange.pace_whole()
             await exchange.send(200, self._damaged(exchange.answer.whole()).removeprefix(b"data: ").rstrip())
+
+    def timeline(self, normal: Timeline, moment: Moment) -> Timeline:
+        """Return what `play` lets the client see."""
+        if normal.is_stream:
+            return normal
+        return replace(normal, ending="eof", ends_at_token=0)
 
     def _damaged(self, good: bytes) -> bytes:
         match self.shape:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from streamroute.simulation.exchange import Exchange
+from streamroute.simulation.moment import Moment
+from streamroute.simulation.timeline import Timeline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,3 +21,7 @@ class MissingDone:
             return
         rest = await exchange.stream_until(0)
         await exchange.stream_rest(event for event in rest if event.kind != "done")
+
+    def timeline(self, normal: Timeline, moment: Moment) -> Timeline:
+        """Return what `play` lets the client see."""
+        return normal

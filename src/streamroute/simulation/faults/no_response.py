@@ -1,9 +1,11 @@
 """Fault `no_response`: the request is taken and never answered."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from streamroute.simulation.exchange import Exchange
+from streamroute.simulation.moment import Moment
+from streamroute.simulation.timeline import Timeline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,3 +29,15 @@ class NoResponse:
             case "role":
                 await exchange.stream_until(0)
         await exchange.hang()
+
+    def timeline(self, normal: Timeline, moment: Moment) -> Timeline:
+        """Return what `play` lets the client see."""
+        if self.after == "accept":
+            return normal.silent()
+        return replace(
+            normal.silent(),
+            head_s=normal.connect_s,
+            status=200,
+            has_role=self.after == "role",
+            rate_limit=normal.rate_limit,
+        )

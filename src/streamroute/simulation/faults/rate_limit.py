@@ -1,15 +1,18 @@
 """Fault `rate_limit`: 429, with every form in which providers say how long to wait."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from typing import ClassVar, Literal
 
 import orjson
 
 from streamroute import clock
+from streamroute.core.rate_limit import RateLimitReport
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.fault import require
+from streamroute.simulation.moment import Moment
+from streamroute.simulation.timeline import Timeline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +40,19 @@ class RateLimit:
         )
         error = {"message": message, "type": self.scope, "param": None, "code": "rate_limit_exceeded"}
         await exchange.send(429, orjson.dumps({"error": error}), headers=self._headers())
+
+    def timeline(self, normal: Timeline, moment: Moment) -> Timeline:
+        """Return what `play` lets the client see."""
+        waits: dict[str, float] = {"seconds": float(math.ceil(self.retry_after_s)), "ms": self.retry_after_s}
+        wait_s = None if self.form == "none" else waits.get(self.form, self.retry_after_s)
+        refused = normal.refused(429, retry_after_s=wait_s)
+        if self.form == "none":
+            return refused
+        if self.scope == "requests":
+            return replace(
+                refused, rate_limit=RateLimitReport(remaining_requests=0, reset_requests_s=self.retry_after_s)
+            )
+        return replace(refused, rate_limit=RateLimitReport(remaining_tokens=0, reset_tokens_s=self.retry_after_s))
 
     def _headers(self) -> dict[str, str]:
         used_up = {

@@ -1,12 +1,14 @@
 """Fault `reset`: the connection breaks before any header of the response."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import anyio
 
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.fault import require
+from streamroute.simulation.moment import Moment
+from streamroute.simulation.timeline import Timeline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,3 +27,7 @@ class Reset:
         if self.delay_s:
             await anyio.sleep(self.delay_s)
         await exchange.reset()
+
+    def timeline(self, normal: Timeline, moment: Moment) -> Timeline:
+        """Return what `play` lets the client see."""
+        return replace(normal.silent(), ending="reset", pause_s=self.delay_s)

@@ -1,10 +1,16 @@
 """Fault `slow_drip`: a good answer in pieces of a few bytes, cut anywhere, also within a character or a field name."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.fault import require
+from streamroute.simulation.moment import Moment
+from streamroute.simulation.timeline import Timeline
+
+_EVENT_BYTES = 250
+"""Roughly one event of a stream, for the times of a timeline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,3 +31,11 @@ class SlowDrip:
         """Answer well, drop by drop."""
         exchange.drip = (self.piece_bytes, self.interval_s)
         await exchange.answer_normally()
+
+    def timeline(self, normal: Timeline, moment: Moment) -> Timeline:
+        """Return what `play` lets the client see."""
+        pieces = math.ceil(_EVENT_BYTES / self.piece_bytes)
+        return normal.paced(
+            ttft_s=(normal.ttft_s or 0.0) + 2 * pieces * self.interval_s,
+            tpot_s=max(normal.tpot_s, pieces * self.interval_s),
+        )

@@ -7,6 +7,8 @@ import anyio
 
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.fault import require
+from streamroute.simulation.moment import Moment
+from streamroute.simulation.timeline import Timeline, jitter_factor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +26,18 @@ class SlowFirstToken:
 
     async def play(self, exchange: Exchange) -> None:
         """Wait, then answer well."""
-        exchange.profile = replace(exchange.profile, ttft_s=self.ttft_s)
+        exchange.profile = replace(
+            exchange.profile, ttft_s=self.ttft_s, ttft_sigma=0.0, ttft_tail_share=0.0, ttft_per_ktok_s=0.0
+        )
         if self.after == "accept":
             await anyio.sleep(self.ttft_s)
         await exchange.answer_normally()
+
+    def timeline(self, normal: Timeline, moment: Moment) -> Timeline:
+        """Return what `play` lets the client see."""
+        ttft_s = self.ttft_s * jitter_factor(normal.jitter, *normal.draw_key, 0)
+        waited_s = self.ttft_s if self.after == "accept" else 0.0
+        slow = normal.paced(ttft_s=max(ttft_s, waited_s), tpot_s=normal.tpot_s)
+        if normal.is_stream:
+            return replace(slow, head_s=waited_s)
+        return replace(slow, head_s=max(waited_s, normal.paced(ttft_s=ttft_s, tpot_s=normal.tpot_s).head_s or 0.0))

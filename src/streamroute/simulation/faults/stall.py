@@ -1,12 +1,14 @@
 """Fault `stall`: an answer that stops in the middle while its connection stays open."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import anyio
 
 from streamroute.simulation.exchange import Exchange
-from streamroute.simulation.fault import require
+from streamroute.simulation.fault import random_token, require
+from streamroute.simulation.moment import Moment
+from streamroute.simulation.timeline import Timeline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +18,8 @@ class Stall:
     kind: ClassVar[str] = "stall"
     at_token: int = 4
     """Content tokens that are still sent, at least 0; never the finish reason."""
+    at_random: bool = False
+    """After a random number of tokens instead, each request its own: from 1 to all but one."""
     alive: Literal["nothing", "comments", "empty_deltas"] = "nothing"
     """What is sent instead of content: nothing, SSE comments, or deltas with an empty content. Streams only."""
     every_s: float = 0.5
@@ -38,11 +42,23 @@ class Stall:
             await exchange.write(body[len(body) // 2 :])
             await exchange.finish()
             return
-        rest = await exchange.stream_until(self.at_token)
+        token = random_token(exchange.moment, exchange.answer.steps) if self.at_random else self.at_token
+        rest = await exchange.stream_until(token)
         await exchange.flush()
         with anyio.move_on_after(self.for_s):
             await self._stay(exchange)
         await exchange.stream_rest(rest)
+
+    def timeline(self, normal: Timeline, moment: Moment) -> Timeline:
+        """Return what `play` lets the client see."""
+        token = random_token(moment, normal.tokens) if self.at_random else self.at_token
+        if self.for_s is None:
+            return normal.stopped(token, "hang")
+        if not normal.is_stream:
+            return replace(normal.stopped(token, "done"), ends_at_token=normal.tokens, pause_s=self.for_s)
+        if token >= normal.tokens:
+            return replace(normal, pause_s=self.for_s)
+        return replace(normal, gaps=(*normal.gaps, (token, self.for_s)))
 
     async def _stay(self, exchange: Exchange) -> None:
         if self.alive == "nothing":

@@ -7,7 +7,9 @@ import orjson
 
 from streamroute.simulation.answer import DONE
 from streamroute.simulation.exchange import Exchange
-from streamroute.simulation.fault import require
+from streamroute.simulation.fault import random_token, require
+from streamroute.simulation.moment import Moment
+from streamroute.simulation.timeline import Timeline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +22,8 @@ class StreamError:
     kind: ClassVar[str] = "stream_error"
     at_token: int = 0
     """Content tokens before it, at least 0."""
+    at_random: bool = False
+    """After a random number of tokens instead, each request its own: from 1 to all but one."""
     shape: Literal["openai", "event", "openrouter"] = "openai"
     """`openai`: `data: {"error": ...}`. `event`: the same under `event: error`. `openrouter`: a chunk with choices,
     `finish_reason: "error"` and a top-level `error`, per OpenRouter's documentation of errors in streams."""
@@ -39,11 +43,17 @@ class StreamError:
             await exchange.pace_whole(0.5)
             await exchange.send(200, orjson.dumps({"error": self._error()}))
             return
-        await exchange.stream_until(self.at_token)
+        token = random_token(exchange.moment, exchange.answer.steps) if self.at_random else self.at_token
+        await exchange.stream_until(token)
         await exchange.write(self._event(exchange))
         if self.then_done:
             await exchange.write(DONE)
         await exchange.finish()
+
+    def timeline(self, normal: Timeline, moment: Moment) -> Timeline:
+        """Return what `play` lets the client see."""
+        token = random_token(moment, normal.tokens) if self.at_random else self.at_token
+        return normal.stopped(token, "error_event")
 
     def _error(self) -> dict[str, object]:
         if self.shape == "openrouter":

@@ -1,31 +1,32 @@
-"""Scenario `afternoon`: one trouble after another in 15 seconds."""
+"""Scenario `afternoon`: one trouble after another, for people to watch."""
 
 from streamroute.simulation.faults import Drift, ErrorStatus, RateLimit, Reset
-from streamroute.simulation.scenarios.cast import stage
+from streamroute.simulation.scenario import Scenario, Timing
+from streamroute.simulation.scenarios.cast import cast
 from streamroute.simulation.script import Phase, Script
 
 
-def afternoon(seed: int, time_scale: float) -> dict[str, Script]:
-    """Return: well until 3 s, `a` drifts until 6 s, `a` and `b` limit rates until 9 s, `a` is down until 12 s, well."""
-    at_3, at_6, at_9, at_12 = (3.0 * i * time_scale for i in range(1, 5))
-    return stage(
+def _scripts(seed: int, timing: Timing) -> dict[str, Script]:
+    first, second = timing.at(1 / 3), timing.at(2 / 3)
+    limit = RateLimit(retry_after_s=timing.scale, form="ms")
+    return cast(
         "afternoon",
         seed,
-        time_scale,
+        timing,
         {
             "a": (
-                Phase(from_s=at_3, until_s=at_6, fault=Drift(factor=6.0, over_s=at_6 - at_3)),
-                Phase(from_s=at_6, until_s=at_9, fault=RateLimit(retry_after_s=time_scale, form="ms")),
-                Phase(from_s=at_9, until_s=at_12, probability=0.4, fault=Reset()),
-                Phase(from_s=at_9, until_s=at_12, fault=ErrorStatus(status=503)),
-            ),
-            "b": (
                 Phase(
-                    from_s=at_6,
-                    until_s=at_9,
-                    probability=0.5,
-                    fault=RateLimit(retry_after_s=time_scale / 2, form="ms"),
+                    from_s=timing.trouble_from_s, until_s=first, fault=Drift(factor=6.0, over_s=timing.trouble_s / 3)
                 ),
+                Phase(from_s=first, until_s=second, fault=limit),
+                Phase(from_s=second, until_s=timing.trouble_until_s, probability=0.4, fault=Reset()),
+                Phase(from_s=second, until_s=timing.trouble_until_s, fault=ErrorStatus(status=503)),
             ),
+            "b": (Phase(from_s=first, until_s=second, probability=0.5, fault=limit),),
         },
     )
+
+
+AFTERNOON = Scenario(
+    name="afternoon", title="a drifts, a and b limit rates, a is down", scripts=_scripts, faulty=("a", "b")
+)

@@ -5,16 +5,16 @@ hosted models as measured by thefastest.ai in 2024 (ttft 0.2 to 0.5 s), with a p
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
+from streamroute.simulation.fault import Fault
 from streamroute.simulation.profile import Profile
+from streamroute.simulation.scenario import Timing
 from streamroute.simulation.script import Phase, Script
 
-TROUBLE_FROM_S = 3.0
-"""When scenarios begin to go wrong: time enough for estimates to settle."""
-TROUBLE_UNTIL_S = 10.0
-"""When they are well again; a scenario is watched for about 15 seconds."""
-
 _TTFT_S = {"a": 0.2, "b": 0.3, "c": 0.45}
+_MEDIAN_TTFT_S = {"a": 0.45, "b": 0.5, "c": 0.6}
 _TPOT_S = {"a": 0.01, "b": 0.012, "c": 0.02}
 
 
@@ -40,6 +40,47 @@ def stage(
     }
 
 
-def trouble(time_scale: float) -> tuple[float, float]:
-    """Return (from_s, until_s) of the usual time of trouble."""
-    return TROUBLE_FROM_S * time_scale, TROUBLE_UNTIL_S * time_scale
+def well(provider: str, timing: Timing) -> Profile:
+    """Return how `a`, `b` or `c` behaves in scenarios when well.
+
+    Medians of hosted models as thefastest.ai measured them in 2024; a spread of .35 and a heavy hundredth as in
+    llmperf's public results; no jitter between tokens, so that a timeline costs nothing to walk.
+    """
+    return Profile(
+        ttft_s=_MEDIAN_TTFT_S[provider] * timing.scale,
+        ttft_sigma=0.35,
+        ttft_tail_share=0.01,
+        tpot_s=0.02 * timing.scale,
+        error_share=0.002,
+        tokens=100,
+    )
+
+
+def cast(
+    name: str,
+    seed: int,
+    timing: Timing,
+    phases: Mapping[str, Sequence[Phase]] | None = None,
+    **changes: Mapping[str, Any],
+) -> dict[str, Script]:
+    """Return the scripts of `a`, `b` and `c` with the given phases; `changes`: fields of a provider's profile."""
+    return {
+        provider: Script(
+            name=f"{name}/{provider}",
+            seed=seed * 3 + i,
+            profile=replace(well(provider, timing), **changes.get(provider, {})),
+            phases=tuple((phases or {}).get(provider, ())),
+        )
+        for i, provider in enumerate(_MEDIAN_TTFT_S)
+    }
+
+
+def during(timing: Timing, fault: Fault | None, *, probability: float = 1.0, profile: Profile | None = None) -> Phase:
+    """Return the phase of the whole trouble."""
+    return Phase(
+        from_s=timing.trouble_from_s,
+        until_s=timing.trouble_until_s,
+        fault=fault,
+        probability=probability,
+        profile=profile,
+    )

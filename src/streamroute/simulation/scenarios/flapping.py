@@ -1,12 +1,13 @@
-"""Scenario `flapping`: the preferred provider is well and down in turns, quicker than a cooldown."""
+"""Scenario `flapping`: the preferred provider is well and down in turns of a twelfth of the trouble (10 s)."""
 
 from streamroute.simulation.faults import Flapping
-from streamroute.simulation.scenarios.cast import stage, trouble
-from streamroute.simulation.script import Phase, Script
+from streamroute.simulation.scenario import Scenario, Timing
+from streamroute.simulation.scenarios.cast import cast, during
+from streamroute.simulation.script import Script
 
 
-def flapping(seed: int, time_scale: float) -> dict[str, Script]:
-    """Return `a` alternating every 0.7 s from 3 s to 10 s."""
-    from_s, until_s = trouble(time_scale)
-    fault = Flapping(period_s=0.7 * time_scale)
-    return stage("flapping", seed, time_scale, {"a": (Phase(from_s=from_s, until_s=until_s, fault=fault),)})
+def _flapping(seed: int, timing: Timing) -> dict[str, Script]:
+    return cast("flapping", seed, timing, {"a": (during(timing, Flapping(period_s=timing.trouble_s / 12)),)})
+
+
+FLAPPING = Scenario(name="flapping", title="a is well and down in turns of 10 s", scripts=_flapping)

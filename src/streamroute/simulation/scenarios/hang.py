@@ -1,21 +1,13 @@
-"""Scenario `hang`: the preferred provider takes requests and says nothing, before or after its headers."""
+"""Scenario `hang`: the preferred provider takes requests and says nothing at all."""
 
 from streamroute.simulation.faults import NoResponse
-from streamroute.simulation.scenarios.cast import stage, trouble
-from streamroute.simulation.script import Phase, Script
+from streamroute.simulation.scenario import Scenario, Timing
+from streamroute.simulation.scenarios.cast import cast, during
+from streamroute.simulation.script import Script
 
 
-def hang(seed: int, time_scale: float) -> dict[str, Script]:
-    """Return `a` hanging from 3 s to 10 s: half of the requests before the headers, half after the role delta."""
-    from_s, until_s = trouble(time_scale)
-    return stage(
-        "hang",
-        seed,
-        time_scale,
-        {
-            "a": (
-                Phase(from_s=from_s, until_s=until_s, probability=0.5, fault=NoResponse()),
-                Phase(from_s=from_s, until_s=until_s, fault=NoResponse(after="role")),
-            )
-        },
-    )
+def _hang(seed: int, timing: Timing) -> dict[str, Script]:
+    return cast("hang", seed, timing, {"a": (during(timing, NoResponse()),)})
+
+
+HANG = Scenario(name="hang", title="a takes requests and never answers", scripts=_hang)

@@ -1,23 +1,15 @@
-"""Scenario `mid_stream_cut`: answers of the preferred provider break in the middle, in every way."""
+"""Scenario `mid_stream_cut`: connections break in the middle of answers, after a random token."""
 
-from streamroute.simulation.faults import Cut, Stall
-from streamroute.simulation.scenarios.cast import stage, trouble
-from streamroute.simulation.script import Phase, Script
+from streamroute.simulation.faults import Cut
+from streamroute.simulation.scenario import Scenario, Timing
+from streamroute.simulation.scenarios.cast import cast, during
+from streamroute.simulation.script import Script
 
 
-def mid_stream_cut(seed: int, time_scale: float) -> dict[str, Script]:
-    """Return `a` cutting (reset, close, bare end) or stalling after some tokens from 3 s to 10 s."""
-    from_s, until_s = trouble(time_scale)
-    return stage(
-        "mid_stream_cut",
-        seed,
-        time_scale,
-        {
-            "a": (
-                Phase(from_s=from_s, until_s=until_s, probability=0.4, fault=Cut(at_token=12)),
-                Phase(from_s=from_s, until_s=until_s, probability=0.5, fault=Cut(at_token=6, how="close")),
-                Phase(from_s=from_s, until_s=until_s, probability=0.5, fault=Cut(at_token=24, how="eof")),
-                Phase(from_s=from_s, until_s=until_s, fault=Stall(at_token=9)),
-            )
-        },
-    )
+def _mid_stream_cut(seed: int, timing: Timing) -> dict[str, Script]:
+    return cast("mid_stream_cut", seed, timing, {"a": (during(timing, Cut(at_random=True)),)})
+
+
+MID_STREAM_CUT = Scenario(
+    name="mid_stream_cut", title="the connections of a break in the middle of answers", scripts=_mid_stream_cut
+)

@@ -1,21 +1,13 @@
-"""Scenario `outage`: the preferred provider is down for seven seconds, then well."""
+"""Scenario `outage_503`: the preferred provider is down and says so at once, then is well again."""
 
-from streamroute.simulation.faults import ErrorStatus, Reset
-from streamroute.simulation.scenarios.cast import stage, trouble
-from streamroute.simulation.script import Phase, Script
+from streamroute.simulation.faults import ErrorStatus
+from streamroute.simulation.scenario import Scenario, Timing
+from streamroute.simulation.scenarios.cast import cast, during
+from streamroute.simulation.script import Script
 
 
-def outage(seed: int, time_scale: float) -> dict[str, Script]:
-    """Return `a` refusing with 503 or resetting its connections from 3 s to 10 s."""
-    from_s, until_s = trouble(time_scale)
-    return stage(
-        "outage",
-        seed,
-        time_scale,
-        {
-            "a": (
-                Phase(from_s=from_s, until_s=until_s, probability=0.3, fault=Reset()),
-                Phase(from_s=from_s, until_s=until_s, fault=ErrorStatus(status=503)),
-            )
-        },
-    )
+def _outage_503(seed: int, timing: Timing) -> dict[str, Script]:
+    return cast("outage_503", seed, timing, {"a": (during(timing, ErrorStatus(status=503)),)})
+
+
+OUTAGE_503 = Scenario(name="outage_503", title="a answers 503 to everything", scripts=_outage_503)

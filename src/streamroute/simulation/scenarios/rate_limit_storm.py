@@ -1,25 +1,25 @@
-"""Scenario `rate_limit_storm`: 429 from two of three providers, with the forms of Retry-After mixed."""
+"""Scenarios `rate_limit_storm` and `rate_limit_storm_mute`: 87 % of the answers are 429.
+
+The share is that of one provider in llmperf's public results (130 of 150 requests).
+"""
 
 from streamroute.simulation.faults import RateLimit
-from streamroute.simulation.scenarios.cast import stage, trouble
-from streamroute.simulation.script import Phase, Script
+from streamroute.simulation.scenario import Scenario, Timing
+from streamroute.simulation.scenarios.cast import cast, during
+from streamroute.simulation.script import Script
+
+_SHARE = 0.87
 
 
-def rate_limit_storm(seed: int, time_scale: float) -> dict[str, Script]:
-    """Return `a` limiting everything and `b` half of its requests from 3 s to 10 s."""
-    from_s, until_s = trouble(time_scale)
-    wait_s = 2.0 * time_scale
-    return stage(
-        "rate_limit_storm",
-        seed,
-        time_scale,
-        {
-            "a": (
-                Phase(
-                    from_s=from_s, until_s=until_s, probability=0.5, fault=RateLimit(retry_after_s=wait_s, form="ms")
-                ),
-                Phase(from_s=from_s, until_s=until_s, fault=RateLimit(retry_after_s=wait_s)),
-            ),
-            "b": (Phase(from_s=from_s, until_s=until_s, probability=0.5, fault=RateLimit(form="none")),),
-        },
-    )
+def _storm(name: str, title: str, *, is_mute: bool) -> Scenario:
+    def scripts(seed: int, timing: Timing) -> dict[str, Script]:
+        limit = RateLimit(form="none") if is_mute else RateLimit(retry_after_s=5 * timing.scale, form="ms")
+        return cast(name, seed, timing, {"a": (during(timing, limit, probability=_SHARE),)})
+
+    return Scenario(name=name, title=title, scripts=scripts)
+
+
+RATE_LIMIT_STORMS = (
+    _storm("rate_limit_storm", "a answers 429 and says how long to wait", is_mute=False),
+    _storm("rate_limit_storm_mute", "a answers 429 and does not say how long to wait", is_mute=True),
+)

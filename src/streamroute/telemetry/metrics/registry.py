@@ -4,6 +4,8 @@ Rendering 200 histogram children takes some 24 ms, so it happens in a worker thr
 that clients name freely (`provider/model`) share the label `other` once there are `MAX_UPSTREAM_LABELS`.
 """
 
+from collections.abc import Callable
+
 import anyio.to_thread
 from prometheus_client import (
     CollectorRegistry,
@@ -16,15 +18,29 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from streamroute import __version__
-from streamroute.core.observation import AttemptObservation, Observation, RefusalObservation, RequestObservation
+from streamroute.core.observation import (
+    AttemptObservation,
+    Observation,
+    ProbeObservation,
+    RefusalObservation,
+    RequestObservation,
+)
+from streamroute.core.upstream import TokenPrice, UpstreamId
 from streamroute.telemetry.metrics.attempts import AttemptMetrics
+from streamroute.telemetry.metrics.extra_calls import ExtraCallMetrics, PriceOf
 from streamroute.telemetry.metrics.requests import RequestMetrics
+from streamroute.telemetry.metrics.upstreams import Snapshot, UpstreamGauges
+
+
+def _no_price(upstream: UpstreamId) -> TokenPrice | None:
+    return None
 
 
 class Metrics:
     """A listener for the bus."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, price_of: PriceOf = _no_price, snapshot: Callable[[], Snapshot] = Snapshot) -> None:
+        """`snapshot` says how upstreams stand; it is asked on the event loop, at each scrape."""
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a start time for every child would nearly double the lines
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
@@ -33,17 +49,24 @@ class Metrics:
         Info("streamroute_build", "The running version.", registry=self.registry).info({"version": __version__})
         self._attempts = AttemptMetrics(self.registry)
         self._requests = RequestMetrics(self.registry)
+        self._extra_calls = ExtraCallMetrics(self.registry, price_of)
+        self._gauges = UpstreamGauges(snapshot)
+        self.registry.register(self._gauges)
 
     def __call__(self, observation: Observation) -> None:
         """Count an observation."""
         match observation:
             case AttemptObservation():
                 self._attempts.observe(observation)
+                self._extra_calls.observe(observation)
             case RequestObservation():
                 self._requests.observe(observation)
             case RefusalObservation():
                 self._requests.refused(observation)
+            case ProbeObservation():
+                self._extra_calls.probed(observation)
 
     async def render(self) -> tuple[bytes, str]:
         """Return the exposition and its content type."""
+        self._gauges.take()
         return await anyio.to_thread.run_sync(generate_latest, self.registry), CONTENT_TYPE_LATEST

@@ -32,7 +32,7 @@ class RequestMetrics:
         )
         self._failovers = Counter(
             "streamroute_failovers",
-            "Attempts replaced by another before the client noticed.",
+            "Attempts replaced by another, before the first token or in the middle of an answer.",
             ("route", "phase", "reason"),
             registry=registry,
         )
@@ -69,6 +69,8 @@ class RequestMetrics:
             child(self._ttft, route).observe(observation.ttft_s)
         for reason in observation.failovers:
             child(self._failovers, route, "before_first_token", reason).inc()
+        for reason in observation.rescued:
+            child(self._failovers, route, "mid_stream", reason).inc()
 
     def refused(self, observation: RefusalObservation) -> None:
         """Count one refusal."""

@@ -38,14 +38,16 @@ _LEFT_OUT = frozenset({"role", "content", *REASONING_KEYS})
 def continuation_request(chat: ChatRequest, delivered: Delivered, rung: Rung) -> ChatRequest:
     """Return the request that asks for the rest. `chat` and its payload stay as they are.
 
-    Token limits shrink by what was delivered, to 1 at least; `anew` and `restart` ask the same again, unchanged.
+    Token limits shrink by what was delivered, to 1 at least; `anew` and `restart` ask the same again, unchanged. The
+    text goes as it is, white space at its end included: without it the tokens are not those that the model wrote, and
+    at temperature 0 it may go on differently. Claude refuses such a prefill; the next rung is then tried.
     """
     if rung in {"anew", "restart"}:
         return chat
     payload = dict(chat.payload)
     messages = payload.get("messages")
     messages = list(messages) if isinstance(messages, list) else []
-    text = delivered.text.rstrip() if rung in NATIVE_RUNGS else delivered.text
+    text = delivered.text
     partial: dict[str, object] = {"role": "assistant", "content": text}
     last = messages[-1] if messages else None
     if isinstance(last, Mapping) and last.get("role") == "assistant" and isinstance(last.get("content"), str):
@@ -188,7 +190,6 @@ class ContinuationDecoder:
         if self._seam.verdict == "mismatch" and self.error is None:
             self._mismatch()
         if self.error is not None:
-            out.clear() if not self.content_events else None
             return
         if more:
             self._mark(out)

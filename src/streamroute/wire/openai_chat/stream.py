@@ -149,7 +149,7 @@ class ChatStreamDecoder:
                     kept.append(event if self._is_verbatim else self._without_null_usage(event))
                     continue
             checked = self._check(event)
-            if self._is_holding:  # since this event
+            if self._holds():  # since this event
                 self.content_events -= 1
                 self._held_content_events += 1
                 self._keep(checked, kept)
@@ -191,6 +191,9 @@ class ChatStreamDecoder:
 
     def _released(self) -> bytes:
         return b"".join(event + b"\n\n" for event in self._let_go())
+
+    def _holds(self) -> bool:
+        return self._is_holding
 
     def _has_ended(self) -> bool:
         return self.is_done or self.error is not None

@@ -1,0 +1,248 @@
+"""What a decision costs: CPU of `decide` over ten upstreams, and of what the health board learns from one event.
+
+    python bench/decision.py [--reps 7] [--json] [--out FILE]
+
+A real health board is warmed up with some thousands of attempts, well and ill, on a clock that the script turns. Every
+figure is the median over the repetitions of the mean of a repetition. Exit code 1: a limit is broken. The limits are a
+tenth of a millisecond for a decision, where a first token takes some hundred milliseconds, and five microseconds for
+an event, of which there are a few a request.
+"""
+
+import argparse
+import json
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from harness.run_facts import run_facts
+from rich.console import Console
+from rich.table import Table
+
+from streamroute.core.health.board import HealthBoard
+from streamroute.core.observation import AttemptObservation
+from streamroute.core.outcome import Failure
+from streamroute.core.request import ChatRequest
+from streamroute.core.routing.decision_log import DecisionLog
+from streamroute.core.routing.explain import explain
+from streamroute.core.routing.explorer import Explorer
+from streamroute.core.routing.steering import decide
+from streamroute.core.upstream import CredentialId, ProviderName, Route, Steering, TokenPrice, Upstream, UpstreamId
+
+REPS = 7
+UPSTREAMS = 10
+WARM_UP = 5000
+"""Attempts before anything is measured: past the point where estimators still take in their first samples."""
+CALLS = 2000
+"""Of each subject in a repetition."""
+DECISION_LIMIT_US = 100.0
+EVENT_LIMIT_US = 5.0
+PROMPT_TOKENS = 500
+START = 1000.0
+"""Of the clock, in seconds: not 0, for which some code might have a special case."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One subject, in microseconds of CPU a call."""
+
+    subject: str
+    median_us: float
+    min_us: float
+    max_us: float
+    limit_us: float | None
+
+
+class World:
+    """Ten upstreams, a board that has seen them work, and a clock."""
+
+    def __init__(self) -> None:
+        self.rng = random.Random(7)
+        self.board = HealthBoard(self.rng.random)
+        self.now = START
+        self.upstreams = tuple(_upstream(i) for i in range(UPSTREAMS))
+        for i in range(WARM_UP):
+            self.attempt(self.upstreams[i % UPSTREAMS])
+
+    def attempt(self, upstream: Upstream) -> None:
+        """Let one attempt pass, from its permit to its end."""
+        self.now += 0.02
+        permit = self.board.admit(upstream, self.now, prompt_tokens=PROMPT_TOKENS)
+        if permit is None:
+            return
+        ttft_s = 0.4 * self.rng.lognormvariate(0.0, 0.35)
+        self.board.connected(permit, upstream, self.now + 0.01)
+        self.board.first_token(permit, upstream, self.now + ttft_s)
+        self.board.observe(permit, observation(upstream, self.now + 2.0, ttft_s, is_failed=self.rng.random() < 0.005))
+
+
+def observation(upstream: Upstream, ended_at: float, ttft_s: float, *, is_failed: bool = False) -> AttemptObservation:
+    """Make the observation of a streamed attempt."""
+    return AttemptObservation(
+        request_id="bench",
+        attempt=1,
+        route="chat",
+        upstream=upstream.id,
+        provider=upstream.provider,
+        credential=upstream.credential,
+        model=upstream.model,
+        stream=True,
+        outcome="failed" if is_failed else "succeeded",
+        failure=Failure(kind="server_error", message="bench") if is_failed else None,
+        http_status=500 if is_failed else 200,
+        ended_at=ended_at,
+        connect_s=0.01,
+        headers_s=0.1,
+        ttft_s=None if is_failed else ttft_s,
+        duration_s=2.0,
+        prompt_tokens=PROMPT_TOKENS,
+        content_events=0 if is_failed else 100,
+        max_gap_s=None if is_failed else 0.05,
+    )
+
+
+def _upstream(i: int) -> Upstream:
+    name = f"provider-{i}"
+    return Upstream(
+        id=UpstreamId(f"upstream-{i}"),
+        provider=ProviderName(name),
+        model="model",
+        credential=CredentialId(name),
+        failure_domain=name,
+        price=TokenPrice(input_per_mtok=Decimal("0.25") * (i + 1), output_per_mtok=Decimal(i + 1)),
+    )
+
+
+def _mean_us(call: Callable[[], object]) -> float:
+    begun = time.process_time_ns()
+    for _ in range(CALLS):
+        call()
+    return (time.process_time_ns() - begun) / 1e3 / CALLS
+
+
+def _decisions_us(world: World, steering: Steering, *, key: str | None = None) -> float:
+    route = Route(name="chat", upstreams=tuple(each.id for each in world.upstreams), steering=steering)
+    chat = ChatRequest(wire_format="openai_chat", payload={}, model="chat", stream=True, prompt_bytes=4 * PROMPT_TOKENS)
+    explorer, log = Explorer(), DecisionLog()
+
+    def call() -> None:
+        world.now += 0.001
+        decision = decide(
+            chat, route, world.upstreams, world.board, world.now, world.rng.random, affinity_key=key, explorer=explorer
+        )
+        log.add("bench", decision, world.now)
+
+    return _mean_us(call)
+
+
+def _explanations_us(world: World) -> float:
+    route = Route(name="chat", upstreams=tuple(each.id for each in world.upstreams))
+    chat = ChatRequest(wire_format="openai_chat", payload={}, model="chat", stream=True)
+    decision = decide(chat, route, world.upstreams, world.board, world.now, world.rng.random)
+    return _mean_us(lambda: explain(decision, world.now))
+
+
+def _events_us(world: World) -> dict[str, float]:
+    """Return what each step in the life of an attempt costs; admitting is not timed with the events."""
+    spent_ns = {"board.admit": 0, "board.connected": 0, "board.first_token": 0, "board.observe": 0}
+    clock, board = time.perf_counter_ns, world.board  # the process clock is too coarse for single calls
+    overhead_ns = min(-(clock() - clock()) for _ in range(100))
+    made = 0
+    for i in range(CALLS):
+        upstream = world.upstreams[i % UPSTREAMS]
+        world.now += 0.02
+        ttft_s = 0.4 * world.rng.lognormvariate(0.0, 0.35)
+        ended = observation(upstream, world.now + 2.0, ttft_s)
+        t0 = clock()
+        permit = board.admit(upstream, world.now, prompt_tokens=PROMPT_TOKENS)
+        t1 = clock()
+        if permit is None:
+            continue
+        board.connected(permit, upstream, world.now + 0.01)
+        t2 = clock()
+        board.first_token(permit, upstream, world.now + ttft_s)
+        t3 = clock()
+        board.observe(permit, ended)
+        t4 = clock()
+        made += 1
+        for name, took_ns in zip(spent_ns, (t1 - t0, t2 - t1, t3 - t2, t4 - t3), strict=True):
+            spent_ns[name] += took_ns - overhead_ns
+    return {name: spent / 1e3 / max(1, made) for name, spent in spent_ns.items()}
+
+
+def measure(reps: int) -> list[Figure]:
+    """Measure every subject `reps` times."""
+    found: dict[str, list[float]] = {}
+    for _ in range(reps):
+        world = World()
+        sample = {
+            "decide, preferred": _decisions_us(world, "preferred"),
+            "decide, balanced": _decisions_us(world, "balanced"),
+            "decide, balanced with affinity": _decisions_us(world, "balanced", key="session"),
+            **_events_us(world),
+            "explain (only when read)": _explanations_us(world),
+        }
+        for subject, took_us in sample.items():
+            found.setdefault(subject, []).append(took_us)
+    return [
+        Figure(
+            subject=subject,
+            median_us=statistics.median(all_us),
+            min_us=min(all_us),
+            max_us=max(all_us),
+            limit_us=_limit_us(subject),
+        )
+        for subject, all_us in found.items()
+    ]
+
+
+def _limit_us(subject: str) -> float | None:
+    if subject.startswith("decide"):
+        return DECISION_LIMIT_US
+    return EVENT_LIMIT_US if subject in {"board.connected", "board.first_token", "board.observe"} else None
+
+
+def table(figures: list[Figure]) -> Table:
+    """Lay the figures out, one a line."""
+    made = Table(title=f"{UPSTREAMS} upstreams, microseconds a call")
+    made.add_column("subject")
+    for column in ("median", "min", "max", "limit"):
+        made.add_column(column, justify="right")
+    for each in figures:
+        limit = "-" if each.limit_us is None else f"{each.limit_us:g}"
+        made.add_row(each.subject, f"{each.median_us:.1f}", f"{each.min_us:.1f}", f"{each.max_us:.1f}", limit)
+    return made
+
+
+def main() -> int:
+    """Parse the command line, run, print; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--reps", type=int, default=REPS)
+    parser.add_argument("--json", action="store_true", help="print a list of objects, one a subject")
+    parser.add_argument("--out", type=Path, help="also write them, with machine and commit, to this file")
+    arguments = parser.parse_args()
+    facts = run_facts()
+    figures = measure(max(1, arguments.reps))
+    results = [
+        {name: round(value, 3) if isinstance(value, float) else value for name, value in asdict(each).items()}
+        for each in figures
+    ]
+    broken = [each.subject for each in figures if each.limit_us is not None and each.median_us > each.limit_us]
+    if arguments.out is not None:
+        document = {"run": facts, "broken_limits": broken, "results": results}
+        arguments.out.write_text(json.dumps(document, indent=2) + "\n")
+    if arguments.json:
+        print(json.dumps(results, indent=2))
+    else:
+        Console(width=None if sys.stdout.isatty() else 120).print(table(figures))
+    for each in broken:
+        print(f"decision: LIMIT BROKEN: {each}", file=sys.stderr)
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""The product's own decisions as one object: board, routing, plans and budgets, put together as the engine does.
+
+Everything that follows the core's interfaces as they change is here.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+from failover_lab.purse import Purse
+from failover_lab.scenarios import Scenario
+from failover_lab.world import INPUT_PRICE_USD_PER_MTOK, OUTPUT_PRICE_USD_PER_MTOK, Request
+from streamroute.core.execution import hedge_delay
+from streamroute.core.execution.plan import Plan
+from streamroute.core.execution.plans import PlanRequest, build_plan
+from streamroute.core.execution.rescue import RescueOptions
+from streamroute.core.health.attempt_budget import HedgeSpend
+from streamroute.core.health.board import HealthBoard
+from streamroute.core.health.breaker import Permit
+from streamroute.core.health.options import HealthOptions
+from streamroute.core.health.probing import Probe, ProbePolicy, Subject
+from streamroute.core.observation import AttemptObservation
+from streamroute.core.request import ChatRequest
+from streamroute.core.routing.decision import Decision
+from streamroute.core.routing.explorer import Explorer
+from streamroute.core.routing.steering import decide
+from streamroute.core.upstream import (
+    Capabilities,
+    CredentialId,
+    LatencyClass,
+    ProviderName,
+    Route,
+    TokenPrice,
+    Upstream,
+    UpstreamId,
+)
+
+BYTES_PER_TOKEN = 4
+"""As the core reckons."""
+AVOIDED_NATS = 2.3
+"""ln 10: from this penalty on it gets less than a tenth of its share."""
+
+
+class Core:
+    """One sidecar's mind, for one run."""
+
+    def __init__(self, scenario: Scenario, seed: int) -> None:
+        self._random = Random(seed * 104_729 + 5)
+        self.board = HealthBoard(self._random.random)
+        self.upstreams: dict[str, Upstream] = {
+            each.name: Upstream(
+                id=UpstreamId(each.name),
+                provider=ProviderName(each.name),
+                model="sim",
+                credential=CredentialId(each.credential or each.name),
+                failure_domain=each.domain or each.name,
+                capabilities=Capabilities(continuation=each.continues, bills_cancelled_streams=each.bills_cancelled),
+                price=TokenPrice(
+                    input_per_mtok=Decimal(str(INPUT_PRICE_USD_PER_MTOK)),
+                    output_per_mtok=Decimal(str(OUTPUT_PRICE_USD_PER_MTOK)),
+                ),
+                is_simulated=True,
+            )
+            for each in scenario.providers
+        }
+        self._all: Sequence[Upstream] = tuple(self.upstreams.values())
+        self.route = Route(
+            name="chat",
+            upstreams=tuple(each.id for each in self._all),
+            plan=scenario.plan,
+            steering=scenario.steering,
+            latency_class=scenario.latency_class,
+        )
+        self.purse = Purse()
+        self._explorer = Explorer()
+        self._delays = _delays()
+        self.probing = ProbePolicy(HealthOptions(), self._random.random)
+        self._asked: set[UpstreamId] = set()
+
+    def decide(self, request: Request, now: float) -> Decision:
+        """Rank the providers for one request."""
+        chat = ChatRequest(
+            wire_format="openai_chat",
+            payload={},
+            model=self.route.name,
+            stream=True,
+            prompt_bytes=request.prompt_tokens * BYTES_PER_TOKEN,
+        )
+        return decide(chat, self.route, self._all, self.board, now, self._random.random, explorer=self._explorer)
+
+    def plan(self, decision: Decision, request: Request) -> Plan:
+        """Return the plan of one request."""
+        return build_plan(
+            decision,
+            PlanRequest(
+                stream=True,
+                arrived_at=request.arrived_at,
+                rescue=RescueOptions(midstream=self.route.midstream),
+                jitter=tuple(self._random.random() for _ in range(4)),
+            ),
+            *self._delays,
+        )
+
+    def observe(
+        self,
+        permit: Permit,
+        upstream: Upstream,
+        class_: LatencyClass,
+        spend: HedgeSpend | None,
+        observation: AttemptObservation,
+    ) -> None:
+        """Tell everyone who learns of a client's call that is over."""
+        self.board.observe(permit, observation)
+        self.purse.ended(upstream, observation, class_, spend)
+        self._asked.add(observation.upstream)
+        self.probing.attempted(observation)
+
+    def probe_ended(self, permit: Permit, observation: AttemptObservation) -> None:
+        """Tell everyone who learns of a probe that is over and says something."""
+        self.board.observe(permit, observation)
+        self._asked.add(observation.upstream)
+
+    def probes_due(self, now: float) -> list[Probe]:
+        """Return the probes to make now."""
+        subjects = [
+            Subject(upstream=each, standing=self.board.standing(each, now), is_unknown=each.id not in self._asked)
+            for each in self._all
+        ]
+        return self.probing.due(subjects, {self.route.name: self.route}, now)
+
+    # -- the opinion that is watched
+
+    def is_shut_out(self, provider: str, now: float) -> bool:
+        """Return whether its breaker is open, or it is on its way back from there."""
+        return self.board.standing(self.upstreams[provider], now).breaker in {"open", "half_open"}
+
+    def is_avoided(self, provider: str, now: float) -> bool:
+        """Return whether it gets less than a tenth of its share."""
+        upstream = self.upstreams[provider]
+        standing = self.board.standing(upstream, now)
+        if standing.kind in {"rate_limited", "auth_failed"}:
+            return True
+        return self.board.estimate(upstream, now, prompt_tokens=0).penalty > AVOIDED_NATS
+
+
+def _delays() -> tuple[Any, ...]:
+    """Return what `build_plan` takes beside decision and request: a memory of delays, where the core keeps one."""
+    memory = getattr(hedge_delay, "HedgeDelays", None)
+    return () if memory is None else (memory(),)

@@ -1,0 +1,212 @@
+"""All evidence against one upstream, weighed: what it is worth in weight, and what to say about it.
+
+Every kind of evidence is divided by its own threshold; the strongest decides. At a ratio of 1 traffic moves away. The
+threshold follows from how many samples an hour there are and how many false alarms an hour are accepted.
+"""
+
+from dataclasses import dataclass
+from math import exp, log
+
+from streamroute.core.health.estimators import ErrorTest, Rate, SlownessTest, Trend
+from streamroute.core.health.in_flight import NOTHING, Waiting
+
+STEER_NATS = 2.303
+"""A weight of less than a tenth: steered away from."""
+SUSPECT_RATIO = 0.7
+SLOW_RATIO = 1.2
+MAX_RATIO = 1.6
+"""Of evidence that is kept: more would only delay the return."""
+MIN_THRESHOLD, MAX_THRESHOLD = 5.5, 13.0
+"""Of slowness, in nats: never less than two of the strongest samples, never more than four."""
+THRESHOLD_MARGIN = 0.5
+"""CUSUMs alarm far more rarely than Lorden's bound; several of them and the calls under way take most of that."""
+QUIET_S = 2.0
+HALF_LIFE_S = 10.0
+"""Evidence fades with this half-life once nothing fresh came for `QUIET_S`: an upstream that gets no traffic cannot
+prove that it is well again."""
+MAX_QUIET_S, MAX_HALF_LIFE_S = 60.0, 120.0
+"""At low traffic both grow with the usual time between samples."""
+PRE_STEER_S = 30.0
+"""A breach that the trend predicts within this time counts."""
+TREND_MARGIN = 2.0
+CONNECT_SHARE = 0.6
+"""Slow connections alone make nobody suspect."""
+OBJECTIVE_NATS = 1.2
+"""Off the weight of an upstream whose new normal misses the latency objective."""
+FROZEN_RATIO = 0.4
+"""Baselines learn nothing above this."""
+OPEN_FAILURES = 3
+OPEN_STEPS = 2.6
+"""Three failures with up to some ten successes between them."""
+ROW_S = 300.0
+"""Failures further apart are not in a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is held against an upstream at one moment."""
+
+    ratio: float = 0.0
+    """Evidence over its threshold."""
+    reason: str = ""
+    is_slowness: bool = False
+    penalty: float = 0.0
+    waiting: Waiting = NOTHING
+    breach_in_s: float | None = None
+    """When the trend misses the latency objective; None where it does not point there."""
+    is_echo: bool = False
+    """The strongest evidence is lent by siblings."""
+
+
+NO_VERDICT = Verdict()
+
+
+class Evidence:
+    """Everything that is known against one upstream. Times are monotonic seconds."""
+
+    __slots__ = (
+        "_faded_at", "_fresh_at", "connect", "decode", "errors", "false_per_hour", "in_a_row", "last_failure_at",
+        "rate", "slo_ln", "slow", "speed_ln", "threshold", "trend",
+    )  # fmt: skip
+
+    def __init__(self, now: float, *, slo_factor: float, false_per_hour: float) -> None:
+        self.false_per_hour = false_per_hour
+        self.slo_ln = log(slo_factor)
+        self.slow, self.decode, self.connect = SlownessTest(), SlownessTest(), SlownessTest()
+        self.errors = ErrorTest()
+        self.trend = Trend()
+        self.rate = Rate(now)
+        self.threshold = MIN_THRESHOLD
+        self.in_a_row = 0
+        self.last_failure_at: float | None = None
+        self.speed_ln = 0.0
+        """ln of how much slower than normal the last few samples were."""
+        self._fresh_at = self._faded_at = now
+
+    def fresh(self, now: float) -> None:
+        """Note that a sample came; call it before the sample is added."""
+        self.fade(now)
+        self._fresh_at = self._faded_at = now
+        self.rate.add(now)
+        per_hour = 3600.0 * self.rate.per_s()
+        threshold = log(max(per_hour / self.false_per_hour, 1.0)) - THRESHOLD_MARGIN
+        self.threshold = min(max(threshold, MIN_THRESHOLD), MAX_THRESHOLD)
+
+    @property
+    def ceiling(self) -> float:
+        """The most evidence of slowness that is kept."""
+        return MAX_RATIO * self.threshold
+
+    def fade(self, now: float) -> None:
+        """Let old evidence fade."""
+        interval_s = 1.0 / self.rate.per_s()
+        quiet_s = min(max(QUIET_S, 2.0 * interval_s), MAX_QUIET_S)
+        since = max(self._faded_at, self._fresh_at + quiet_s)
+        if now <= since:
+            return
+        factor = 2.0 ** ((since - now) / min(max(HALF_LIFE_S, 3.0 * interval_s), MAX_HALF_LIFE_S))
+        self.slow.scale(factor)
+        self.decode.scale(factor)
+        self.connect.scale(factor)
+        self.errors.nats *= factor
+        self.speed_ln *= factor
+        if now - self._fresh_at > 3.0 * quiet_s:
+            self.trend = Trend()
+        self._faded_at = now
+
+    def timed(self, ratio_ln: float, spread: float, now: float) -> None:
+        """Take a time to first token."""
+        self.slow.add(ratio_ln, spread, self.ceiling)
+        clipped = min(max(ratio_ln, -2.0 * spread), 2.0 * spread + self.slo_ln)
+        self.trend.add(clipped, now)
+        self.speed_ln += 0.3 * (clipped - self.speed_ln)
+
+    def failed(self, now: float) -> bool:
+        """Take a failure that counts; True where the breaker should open."""
+        is_row = self.last_failure_at is not None and now - self.last_failure_at <= ROW_S
+        self.in_a_row = self.in_a_row + 1 if is_row else 1
+        self.last_failure_at = now
+        errors = self.errors
+        limit = self.error_threshold()
+        errors.add(is_failure=True, ceiling=3.2 * errors.step)
+        if self.in_a_row > 1 and limit <= 2.0 * errors.step:
+            errors.nats = max(errors.nats, 1.01 * limit)
+        return self.in_a_row >= OPEN_FAILURES or errors.nats >= OPEN_STEPS * errors.step
+
+    def succeeded(self) -> None:
+        """Take a success."""
+        self.in_a_row = 0
+        self.errors.add(is_failure=False, ceiling=0.0)
+
+    def clear(self) -> None:
+        """Forget what was held against it, not what is normal."""
+        self.slow, self.decode, self.connect = SlownessTest(), SlownessTest(), SlownessTest()
+        self.trend = Trend()
+        self.errors.nats = 0.0
+        self.in_a_row = 0
+        self.speed_ln = 0.0
+
+    def error_threshold(self) -> float:
+        """Return the evidence of errors above which traffic moves."""
+        return self.errors.threshold(3600.0 * self.rate.per_s(), self.false_per_hour)
+
+    @property
+    def is_frozen(self) -> bool:
+        """Samples must not move the baselines now."""
+        return max(self.slow.nats, self.decode.nats) > FROZEN_RATIO * self.threshold
+
+    def weigh(self, waiting: Waiting, *, misses_objective: bool = False, echo: float = 0.0) -> Verdict:
+        """Return the verdict, `fade` having been called. `echo` is a ratio that neighbours lend."""
+        limit = self.threshold
+        ratio, reason, is_slowness = 0.0, "", False
+        if self.slow.nats + waiting.nats > 0.0:
+            ratio = min((self.slow.nats + waiting.nats) / limit, MAX_RATIO)
+            is_slowness = True
+            reason = "no first token for long" if waiting.nats > self.slow.nats else "slower than normal"
+        if self.errors.nats > 0.0:
+            errors = self.errors.nats / self.error_threshold()
+            if errors > ratio:
+                ratio, reason, is_slowness = errors, "errors", False
+        if self.decode.nats / limit > ratio:
+            ratio, reason, is_slowness = self.decode.nats / limit, "slow tokens", True
+        connect = min(self.connect.nats / limit, 1.0) * CONNECT_SHARE
+        if connect > ratio:
+            ratio, reason = connect, "slow connections"
+        breach_in_s = None
+        trend = self.trend
+        if trend.level > 0.2 and trend.t_stat > 0.0:
+            wanted = (2.0 * (log(max(3600.0 * self.rate.per_s() / self.false_per_hour, 3.0)) + TREND_MARGIN)) ** 0.5
+            if trend.t_stat > wanted:
+                breach_in_s = trend.breach_in_s(self.slo_ln)
+                if breach_in_s is not None and breach_in_s < PRE_STEER_S and ratio < 1.0:
+                    ratio, reason, is_slowness = 1.01, "growing slower", True
+        is_echo = echo > ratio
+        if is_echo:
+            ratio, reason = echo, "its failure domain is in trouble"
+        penalty = penalty_of(ratio)
+        if misses_objective:
+            penalty += OBJECTIVE_NATS
+            reason = reason or "its normal misses the latency objective"
+        return Verdict(
+            ratio,
+            reason if ratio >= 0.5 or misses_objective else "",
+            is_slowness,
+            penalty,
+            waiting,
+            breach_in_s,
+            is_echo,
+        )
+
+
+def penalty_of(ratio: float) -> float:
+    """Return the nats that evidence takes off a weight: 0 up to half the threshold, `STEER_NATS` at it, more beyond."""
+    if ratio <= 0.5:
+        return 0.0
+    if ratio <= 1.0:
+        return (STEER_NATS + 1e-3) * ((ratio - 0.5) / 0.5) ** 2
+    return STEER_NATS + 1e-3 + 5.0 * (ratio - 1.0)
+
+
+def risk_of(penalty: float) -> float:
+    """Return 0..1: the share of its weight that is gone."""
+    return 1.0 - exp(-penalty)

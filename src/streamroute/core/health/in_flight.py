@@ -1,0 +1,88 @@
+"""Calls that are under way, as evidence: one without a first token for long says what its end would say too late.
+
+A time that is not over yet is a censored observation (Kaplan and Meier 1958): it is at least its age. Only the oldest
+few are looked at, once for each decision.
+"""
+
+from dataclasses import dataclass
+
+from streamroute.core.health.estimators import waiting_llr
+from streamroute.core.health.sketch import ln_of
+from streamroute.core.health.ttft import Baseline
+
+LOOKED_AT = 8
+"""Oldest calls without a first token that are judged at a time."""
+HUNG_CALLS = 3
+"""Different requests that must hang before a breaker may open for it."""
+HUNG_FACTOR = 5.0
+"""Times the expected: with no first token from anyone in that time, it is a hang, not a slow answer."""
+COLD_EXPECTED_S = 3.0
+"""What is expected of an upstream of which nothing is known: three times the first token of a usual hosted model."""
+
+
+@dataclass(slots=True, eq=False)
+class Flight:
+    """One call under way."""
+
+    started_at: float
+    expected_ln: float
+    """ln of the seconds to its first token, when it started."""
+    spread: float
+    size: float
+    is_stream: bool
+    has_token: bool = False
+    is_tainted: bool = False
+    """We were in trouble ourselves during it: its times say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What the calls under way say together."""
+
+    nats: float = 0.0
+    calls: int = 0
+    """That add evidence."""
+    hung: int = 0
+    """That hang."""
+    ratio_ln: float = 0.0
+    """Of the second oldest to what was expected, at least 0: how slow it is now, at least."""
+
+
+NOTHING = Waiting()
+
+
+def prepare(baseline: Baseline, size: float, now: float, *, is_stream: bool) -> Flight:
+    """Return the record of a call that starts."""
+    if baseline.is_cold:
+        known = baseline.expected_ln(size) if baseline.count else ln_of(COLD_EXPECTED_S)
+        return Flight(now, max(known, ln_of(COLD_EXPECTED_S)), baseline.spread, size, is_stream)
+    return Flight(now, baseline.expected_ln(size), baseline.spread_at(size), size, is_stream)
+
+
+def judge(waiting: dict[int, Flight], now: float, not_before: float, heard_at: float) -> Waiting:
+    """Return what the oldest of `waiting`, in the order of their start, say at `now`.
+
+    Calls count from `not_before` on. `heard_at` is when the last first token of any call came: a hang needs silence.
+    """
+    nats, calls, hung, second = 0.0, 0, 0, 0.0
+    looked = 0
+    for flight in waiting.values():
+        age = now - (max(not_before, flight.started_at))
+        if age <= 0.0:
+            break
+        ratio_ln = ln_of(age) - flight.expected_ln
+        llr = waiting_llr(ratio_ln, flight.spread)
+        if llr > 0.0:
+            nats += llr
+            calls += 1
+            if calls == 2:
+                second = ratio_ln
+        if ratio_ln > _HUNG_LN and heard_at <= flight.started_at:
+            hung += 1
+        looked += 1
+        if looked == LOOKED_AT:
+            break
+    return Waiting(nats, calls, hung, second) if looked else NOTHING
+
+
+_HUNG_LN = ln_of(HUNG_FACTOR)

@@ -1,0 +1,155 @@
+"""What is normal for one upstream: a robust, slow baseline of ln(seconds), for a prompt of any size.
+
+    ln(ttft) = m + b * ln(1 + prompt_tokens / 1000) + s * noise
+
+m is the median and s the spread by quartiles of a decaying sketch (a fault of less than a quarter of the samples hardly
+moves either; Huber, Robust Statistics); b is a ridge regression on clipped residuals, drawn to a prior. The baseline is
+frozen by its owner while the upstream is suspect: percentiles that a fault drags along hide it (CASSANDRA-14293).
+"""
+
+from math import log, log1p, sqrt
+
+from streamroute.core.health.sketch import LogSketch, RelativeTtft, ln_of
+
+SPREAD_PRIOR = 0.4
+"""Of ln(ttft); published runs of hosted models lie within 0.16..0.6."""
+PRIOR_SAMPLES = 20.0
+"""How many samples the prior is worth."""
+MIN_SPREAD, MAX_SPREAD = 0.15, 0.8
+SLOPE_PRIOR = 0.3
+"""Four times the prompt takes half as long again, once it is far above a thousand tokens."""
+SLOPE_PRIOR_SD = 0.25
+MIN_SLOPE, MAX_SLOPE = 0.0, 1.2
+"""Prefill grows at most about linearly with the prompt."""
+COLD_BELOW = 10
+"""Samples that a judgement needs."""
+REFRESH_EVERY = 8
+"""Samples between two readings of the sketch, once warm."""
+REBASE_AFTER_S = 600.0
+"""Ten minutes of stable slowness are the new normal."""
+REBASE_SAMPLES = 20
+_CLIP = 2.5
+_FORGET = 0.999
+_STABLE = 1.6
+"""The new normal may be this many times as spread as the old one."""
+
+
+def size_of(prompt_tokens: int) -> float:
+    """Return the covariate of a prompt's size: 0 for an empty one, ln 2 for a thousand tokens."""
+    return log1p(max(prompt_tokens, 0) / 1000.0)
+
+
+class Baseline:
+    """Median, spread and slope of the logarithm of one upstream's times."""
+
+    __slots__ = (
+        "_min_spread", "_n", "_next_refresh", "_shadow", "_shadow_since", "_sketch", "_slope_mass", "_sw",
+        "_sx", "_sxx", "_sxy", "_sy", "level", "rebased_from", "slope", "spread", "ttft",
+    )  # fmt: skip
+
+    def __init__(self, *, min_spread: float = MIN_SPREAD) -> None:
+        """`min_spread` is the least spread of ln(seconds) that is believed."""
+        self._min_spread = min_spread
+        self._sketch = LogSketch()
+        self.ttft = RelativeTtft(self._sketch)
+        self.level = 0.0
+        self.spread = max(SPREAD_PRIOR, min_spread)
+        self.slope = SLOPE_PRIOR
+        self._n = 0
+        self._next_refresh = 1
+        self._sw = self._sx = self._sy = self._sxx = self._sxy = 0.0
+        self._slope_mass = 0.0
+        self._shadow: LogSketch | None = None
+        self._shadow_since = 0.0
+        self.rebased_from: float | None = None
+        """The level before the last rebase, while the present one is well above it."""
+
+    @property
+    def count(self) -> int:
+        """How many healthy samples it stands on."""
+        return self._n
+
+    @property
+    def is_cold(self) -> bool:
+        """Too little is known for a judgement."""
+        return self._n < COLD_BELOW
+
+    def expected_ln(self, size: float) -> float:
+        """Return the median of ln(seconds) for a prompt of `size` (see `size_of`)."""
+        return self.level + self.slope * size
+
+    def spread_at(self, size: float) -> float:
+        """Return the spread of a prediction for `size`, with what is not known of level and slope."""
+        away = size - (self._sx / self._sw if self._sw > 0.0 else size)
+        slope_var = SLOPE_PRIOR_SD * SLOPE_PRIOR_SD / (1.0 + self._slope_mass)
+        return sqrt(self.spread * self.spread * (1.0 + 1.6 / (self._n + 0.5)) + slope_var * away * away)
+
+    def quantiles_s(self, *qs: float) -> list[float]:
+        """Return quantiles of ln(seconds) at the typical size; see `LogSketch.quantiles`."""
+        typical = self.slope * (self._sx / self._sw) if self._sw > 0.0 else 0.0
+        return [value + typical for value in self._sketch.quantiles(*qs)]
+
+    def learn(self, ln_s: float, size: float, now: float) -> None:
+        """Take a healthy sample."""
+        self._shadow = None
+        self._n += 1
+        if self._n > 1:
+            expected, reach = self.expected_ln(size), _CLIP * self.spread
+            self._regress(min(max(ln_s, expected - reach), expected + reach), size)
+        else:
+            self._regress(ln_s, size)
+        self._sketch.add(ln_s - self.slope * size, now)
+        if self._n >= self._next_refresh:
+            self._next_refresh = self._n + (1 if self._n < 2 * COLD_BELOW else REFRESH_EVERY)
+            self._refresh()
+
+    def endure(self, ln_s: float, size: float, now: float) -> bool:
+        """Take a slow but successful sample while frozen; True where it has become the new normal."""
+        if self._shadow is None:
+            self._shadow, self._shadow_since = LogSketch(), now
+        shadow = self._shadow
+        shadow.add(ln_s - self.slope * size, now)
+        if now - self._shadow_since < REBASE_AFTER_S or shadow.count < REBASE_SAMPLES:
+            return False
+        low, high = shadow.quantiles(0.25, 0.75)
+        if (high - low) / 1.349 > _STABLE * self.spread:
+            return False
+        self.rebased_from = self.level if self.rebased_from is None else min(self.level, self.rebased_from)
+        shadow.version += self._sketch.version + 1
+        self._sketch, self._shadow = shadow, None
+        self._n = shadow.count
+        self._sw = self._sx = self._sy = self._sxx = self._sxy = 0.0
+        self.ttft = RelativeTtft(shadow)
+        self._next_refresh = self._n + 1
+        self._refresh()
+        return True
+
+    def _regress(self, y: float, x: float) -> None:
+        self._sw = self._sw * _FORGET + 1.0
+        self._sx = self._sx * _FORGET + x
+        self._sy = self._sy * _FORGET + y
+        self._sxx = self._sxx * _FORGET + x * x
+        self._sxy = self._sxy * _FORGET + x * y
+
+    def _refresh(self) -> None:
+        if self._sw > 0.0:
+            var_x = max(0.0, self._sxx - self._sx * self._sx / self._sw)
+            cov = self._sxy - self._sx * self._sy / self._sw
+            ridge = (self.spread / SLOPE_PRIOR_SD) ** 2
+            slope = (cov + ridge * SLOPE_PRIOR) / (var_x + ridge)
+            slope = min(max(slope, MIN_SLOPE), MAX_SLOPE)
+            self._slope_mass = var_x / ridge
+            self._sketch.shift((self.slope - slope) * self._sx / self._sw)
+            self.slope = slope
+        low, self.level, high = self._sketch.quantiles(0.25, 0.5, 0.75)
+        seen = (high - low) / 1.349
+        spread = sqrt((PRIOR_SAMPLES * SPREAD_PRIOR**2 + self._n * seen * seen) / (PRIOR_SAMPLES + self._n))
+        self.spread = min(max(spread, self._min_spread), MAX_SPREAD)
+        self.ttft.centre_on(self.level)
+        if self.rebased_from is not None and self.level < self.rebased_from + log(1.3):
+            self.rebased_from = None
+
+
+def ratio_ln(seconds: float, baseline: Baseline, size: float) -> float:
+    """Return ln(seconds / expected)."""
+    return ln_of(seconds) - baseline.expected_ln(size)

@@ -1,0 +1,116 @@
+"""A decision in words: plain values that can be written as JSON. Nothing of the prompt or the answer is in them.
+
+Durations are seconds; `in_s` counts from the decision.
+"""
+
+from collections.abc import Mapping
+from math import exp, isfinite
+
+from streamroute.core.observation import AttemptObservation
+from streamroute.core.routing.decision import Candidate, Decision
+from streamroute.core.routing.weight import crowd
+
+
+def explain(decision: Decision, at: float) -> dict[str, object]:
+    """Return who was considered, how each stood, and why they stand in this order; `at` is when it was decided.
+
+    `share` is the probability of being drawn first, on a balanced route; on others the order decides, and it is None.
+    """
+    route = decision.route
+    total = sum(each.weight for each in decision.candidates) if route.steering == "balanced" else 0.0
+    return {
+        "route": route.name,
+        "steering": route.steering,
+        "latency_class": decision.latency_class,
+        "plan": decision.plan,
+        "is_exploring": decision.is_exploring,
+        "is_panic": decision.is_panic,
+        "reasons": list(decision.reasons),
+        "candidates": [_candidate(each, at, total) for each in decision.candidates],
+        "probe": None if decision.probe is None else _candidate(decision.probe, at, 0.0),
+        "rejected": [{"upstream": each.upstream, "reason": each.reason} for each in decision.rejected],
+    }
+
+
+def explain_attempt(observation: AttemptObservation) -> dict[str, object]:
+    """Return what came of one attempt."""
+    failure = observation.failure
+    return {
+        "attempt": observation.attempt,
+        "upstream": observation.upstream,
+        "cause": observation.cause,
+        "rung": observation.rung,
+        "outcome": observation.outcome,
+        "failure": None if failure is None else failure.kind,
+        "cancel_reason": observation.cancel_reason,
+        "is_committed": observation.is_committed,
+        "headers_s": observation.headers_s,
+        "ttft_s": observation.ttft_s,
+        "duration_s": observation.duration_s,
+    }
+
+
+def summary(decision: Decision) -> str:
+    """Return one line: route, plan and order, such as `chat: hedge a, b; exploring`."""
+    order = ", ".join(each.upstream.id for each in decision.candidates) or "nobody"
+    notes = [
+        *(["exploring"] if decision.is_exploring else []),
+        *(["panic"] if decision.is_panic else []),
+        *([f"probing {decision.probe.upstream.id}"] if decision.probe is not None else []),
+    ]
+    return "; ".join([f"{decision.route.name}: {decision.plan} {order}", *notes])
+
+
+def _candidate(candidate: Candidate, at: float, total: float) -> Mapping[str, object]:
+    standing, estimate = candidate.standing, candidate.estimate
+    return {
+        "upstream": candidate.upstream.id,
+        "failure_domain": candidate.upstream.failure_domain,
+        "weight": round(candidate.weight, 6),
+        "share": round(candidate.weight / total, 4) if total > 0.0 and standing.can_ask else None,
+        "standing": standing.kind,
+        "breaker": standing.breaker,
+        "can_ask": standing.can_ask,
+        "in_s": None if standing.until is None else round(max(0.0, standing.until - at), 3),
+        "risk": round(standing.risk, 4),
+        "factors": {
+            "health": round(exp(-estimate.penalty), 6),
+            "capacity": round(estimate.capacity, 6),
+            "crowd": round(crowd(estimate), 6),
+        },
+        "estimate": {
+            "ttft_s": round(estimate.ttft_s, 4),
+            "normal_ttft_s": round(estimate.normal_ttft_s, 4),
+            "tpot_s": estimate.tpot_s,
+            "penalty": round(estimate.penalty, 4),
+            "in_flight": estimate.in_flight,
+            "in_flight_limit": estimate.in_flight_limit if isfinite(estimate.in_flight_limit) else None,
+            "is_cold": estimate.is_cold,
+        },
+        "reasons": [*candidate.reasons, *_reasons(candidate, at)],
+    }
+
+
+def _reasons(candidate: Candidate, at: float) -> list[str]:
+    standing, estimate = candidate.standing, candidate.estimate
+    words = [standing.reason] if standing.reason else []
+    if not standing.can_ask:
+        when = "" if standing.until is None else f" for another {max(0.0, standing.until - at):.1f} s"
+        words.append(f"it cannot be asked{when}" + _last_resort(candidate))
+    elif standing.is_probe:
+        words.append("it is half open: the next call is a probe")
+    if estimate.penalty > 0.0:
+        words.append(f"what speaks against it leaves {exp(-estimate.penalty):.0%} of its weight")
+    if estimate.ttft_s > 1.2 * estimate.normal_ttft_s:
+        words.append(f"its first token takes {estimate.ttft_s:.2f} s now, {estimate.normal_ttft_s:.2f} s when well")
+    if estimate.capacity < 1.0:
+        words.append(f"its ramp or its rate limit lets {estimate.capacity:.0%} through")
+    if crowd(estimate) < 0.9:
+        words.append(f"{estimate.in_flight} calls are in flight, near its limit of {estimate.in_flight_limit:g}")
+    if estimate.is_cold:
+        words.append("too little is known of it to judge its speed")
+    return words
+
+
+def _last_resort(candidate: Candidate) -> str:
+    return "" if candidate.standing.kind == "rate_limited" else ", except as a last resort"

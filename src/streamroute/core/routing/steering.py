@@ -1,0 +1,150 @@
+"""Whom to ask, in which order and by which plan: one request's decision from everything that is known now.
+
+1. Only upstreams that can serve the request, as far as is known, are candidates.
+2. Those that can be asked come first, ordered by the route's steering (`core.routing.ranking`); then those that are
+   half open; then, as last resorts, those that cannot be asked, the ones with a rejected key at the very end.
+3. A half-open upstream is never asked instead of one that is well, but beside it: it becomes the decision's `probe`
+   where it would be among the first two if it were well.
+4. Now and then one that is steered away from goes first, to learn how it is (`core.routing.explorer`).
+5. Where so much is ill that health must not decide, `is_panic`, nobody is steered away from: the least ill goes first,
+   and nothing is asked twice.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from streamroute.core.health.standing import Estimate, Standing
+from streamroute.core.request import ChatRequest
+from streamroute.core.routing.decision import Candidate, Decision, Rejected
+from streamroute.core.routing.eligibility import why_not
+from streamroute.core.routing.explorer import EXPLORING_CLASSES, Explorer
+from streamroute.core.routing.ranking import Field, Ranking, balanced, by_health, preferred
+from streamroute.core.routing.weight import health_factor, merits
+from streamroute.core.upstream import LatencyClass, PlanName, Route, Upstream
+
+_PROBED_PLACES = 2
+"""Who would come first or second is worth a call of its own: the one to ask, and the one to fall back on."""
+
+
+class Board(Protocol):
+    """What steering asks of the health board. Times are monotonic seconds."""
+
+    def standing(self, upstream: Upstream, now: float) -> Standing:
+        """Return how an upstream stands."""
+
+    def estimate(self, upstream: Upstream, now: float, *, prompt_tokens: int) -> Estimate:
+        """Return what a request of that size can expect."""
+
+    def is_panic(self, upstreams: Sequence[Upstream], now: float) -> bool:
+        """Return whether so many are in trouble that health must not decide."""
+
+
+def decide(  # noqa: PLR0913 - the core keeps nothing: all that a decision depends on is an argument
+    request: ChatRequest,
+    route: Route,
+    upstreams: Sequence[Upstream],
+    board: Board,
+    now: float,
+    uniform: Callable[[], float],
+    *,
+    affinity_key: str | None = None,
+    latency_class: LatencyClass | None = None,
+    explorer: Explorer | None = None,
+) -> Decision:
+    """Decide whom to ask; a decision without candidates says why each was rejected.
+
+    `now` is in monotonic seconds, `uniform` draws from [0, 1). `affinity_key` names the conversation, where the client
+    does; `latency_class` is the request's own, else the route's holds. Without an `explorer` nothing is explored.
+    """
+    class_ = latency_class or route.latency_class
+    fit: list[Upstream] = []
+    rejected: list[Rejected] = []
+    for upstream in upstreams:
+        reason = why_not(request, upstream)
+        if reason is None:
+            fit.append(upstream)
+        else:
+            rejected.append(Rejected(upstream=upstream.id, reason=reason))
+    tokens = request.prompt_tokens
+    standings = [board.standing(upstream, now) for upstream in fit]
+    estimates = [board.estimate(upstream, now, prompt_tokens=tokens) for upstream in fit]
+    half_open = [i for i, each in enumerate(standings) if each.can_ask and each.is_probe]
+    field = Field(
+        upstreams=fit,
+        standings=standings,
+        estimates=estimates,
+        healths=[health_factor(each) for each in estimates],
+        ready=[i for i, each in enumerate(standings) if each.can_ask and not each.is_probe],
+    )
+    is_panic = len(fit) > 1 and board.is_panic(fit, now)
+    if is_panic:
+        ranking = by_health(field)
+    elif route.steering == "balanced":
+        ranking = balanced(field, merits(fit, estimates, request, class_), uniform, class_, affinity_key)
+    else:
+        ranking = preferred(field, uniform, class_)
+
+    order, reasons = list(ranking.order), ranking.reasons
+    probe = explored = None
+    if order and not is_panic:
+        if class_ != "batch":
+            probe = next((i for i in half_open if ranking.places[i] < _PROBED_PLACES), None)
+        if probe is None and explorer is not None:
+            explored = _explored(field, ranking, class_, explorer, now, uniform)
+    if explored is not None:
+        order.remove(explored)
+        order.insert(0, explored)
+        reasons = (*reasons, f"but {fit[explored].id} is asked first, to learn how it is")
+    if probe is not None:
+        reasons = (*reasons, f"{fit[probe].id} is half open and is tried beside the first")
+    order += [i for i in half_open if i != probe]
+    order += _last_resorts(field, is_panic=is_panic)
+
+    candidates = [
+        Candidate(upstream=upstream, standing=standing, estimate=estimate, weight=weight)
+        for upstream, standing, estimate, weight in zip(fit, standings, estimates, ranking.weights, strict=True)
+    ]
+    return Decision(
+        route=route,
+        candidates=tuple([candidates[i] for i in order]),
+        rejected=tuple(rejected),
+        plan=_plan(route, class_, field, ranking, is_panic=is_panic),
+        latency_class=class_,
+        probe=None if probe is None else candidates[probe],
+        is_exploring=explored is not None,
+        is_panic=is_panic,
+        reasons=reasons,
+    )
+
+
+def _explored(
+    field: Field,
+    ranking: Ranking,
+    latency_class: LatencyClass,
+    explorer: Explorer,
+    now: float,
+    uniform: Callable[[], float],
+) -> int | None:
+    """Return who is to be asked first though it is steered away from."""
+    explorer.forget(field.upstreams[ranking.order[0]].id)
+    if latency_class not in EXPLORING_CLASSES:
+        return None
+    return next((i for i in ranking.steered_away if explorer.is_due(field.upstreams[i].id, now, uniform)), None)
+
+
+def _last_resorts(field: Field, *, is_panic: bool) -> list[int]:
+    """Return those that cannot be asked, in the order in which to try them when nobody else is left."""
+    blocked = [i for i, each in enumerate(field.standings) if not each.can_ask]
+    if is_panic:
+        blocked.sort(key=lambda i: -field.healths[i])
+    blocked.sort(key=lambda i: field.standings[i].kind == "auth_failed")
+    return blocked
+
+
+def _plan(route: Route, latency_class: LatencyClass, field: Field, ranking: Ranking, *, is_panic: bool) -> PlanName:
+    """Return the route's plan, or a thriftier one where a second call would be of no use, or a bolder one where the
+    first is in doubt and time is all that counts."""
+    if is_panic or latency_class == "batch" or len(field.ready) < 2:
+        return "failover"
+    is_in_doubt = field.standings[ranking.order[0]].kind != "healthy"
+    return "race" if route.plan == "hedge" and latency_class == "latency_critical" and is_in_doubt else route.plan

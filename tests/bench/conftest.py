@@ -1,0 +1,6 @@
+"""Puts `bench/` on the path, as running a benchmark does."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))

@@ -1,0 +1,91 @@
+"""What operators do to upstreams while the sidecar runs."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from streamroute.server.options import ServerOptions
+from tests.support.rig import Rig
+
+
+async def post(
+    rig: Rig, path: str, *, method: str = "POST", headers: dict[str, str] | None = None
+) -> tuple[int, dict[str, Any]]:
+    async with rig.session.request(method, f"{rig.app.url}/admin/upstreams/{path}", headers=headers) as response:
+        return response.status, await response.json()
+
+
+async def upstream_of(rig: Rig, **more: object) -> str:
+    return (await rig.ask(stream=True, **more)).headers["x-streamroute-upstream"]  # type: ignore[arg-type]
+
+
+async def test_drain_and_enable() -> None:
+    """No new request goes to a drained upstream, running ones finish; enabled, it is back."""
+    async with Rig.of(None, None) as rig:
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(rig.ask(stream=True))
+            await rig.providers[0].wait_until(lambda: rig.providers[0].in_flight == 1)
+            status, entry = await post(rig, "a/drain")
+            assert (status, entry["can_ask"], entry["reason"]) == (200, False, "drained by the operator")
+            assert await upstream_of(rig) == "b"
+        assert running.result().text == rig.expected_text
+        status, entry = await post(rig, "a/enable")
+        assert (status, entry["can_ask"], entry["reason"]) == (200, True, None)
+        assert await upstream_of(rig) == "a"
+
+
+async def test_a_drained_upstream_is_no_last_resort() -> None:
+    """Where it is the only one, requests are refused: the operator has the last word."""
+    async with Rig.of(None) as rig:
+        await post(rig, "a/drain")
+        reply = await rig.ask(stream=True)
+        assert (reply.status, rig.requests) == (503, [0])
+
+
+async def test_drain_outlives_a_reload() -> None:
+    """A changed configuration does not bring back what an operator took out."""
+    async with Rig.of(None, None) as rig:
+        await post(rig, "a/drain")
+        await rig.app.reload(rig.app.config)
+        assert await upstream_of(rig) == "b"
+
+
+async def test_the_breaker_can_be_forced() -> None:
+    """Open, the next upstream serves; closed, the first one is back at once."""
+    async with Rig.of(None, None) as rig:
+        status, entry = await post(rig, "a/open")
+        assert (status, entry["breaker"]["state"], entry["can_ask"]) == (200, "open", False)
+        assert entry["breaker"]["reason"] == "forced by the operator"
+        assert await upstream_of(rig) == "b"
+        status, entry = await post(rig, "a/close")
+        assert (status, entry["breaker"]["state"], entry["can_ask"]) == (200, "closed", True)
+        assert await upstream_of(rig) == "a"
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("aa/drain", "There is no upstream 'aa'. Did you mean 'a'?"),
+        ("zzz/drain", "There is no upstream 'zzz'. There are a, b."),
+        ("a/drian", "There is no action 'drian'. Did you mean 'drain'?"),
+        ("a", "There is no action 'a'. There are drain, enable, open, close."),
+    ],
+)
+async def test_unknown_names(path: str, hint: str) -> None:
+    """404 with the nearest name, or all of them."""
+    async with Rig.of(None, None) as rig:
+        status, body = await post(rig, path)
+        assert (status, body["error"]["code"], body["error"]["message"]) == (404, "not_found", hint)
+
+
+async def test_who_may() -> None:
+    """Keys are checked as for `/status`; without keys, web pages may not; a GET changes nothing."""
+    async with Rig.of(None) as rig:
+        status, body = await post(rig, "a/drain", headers={"Origin": "https://evil.example"})
+        assert (status, body["error"]["code"]) == (403, "origin_not_allowed")
+        assert (await post(rig, "a/drain", method="GET"))[0] == 405
+        assert await upstream_of(rig) == "a"
+    async with Rig.of(None, server=ServerOptions(api_keys=("first-key",))) as rig:
+        assert (await post(rig, "a/drain"))[0] == 401
+        assert (await post(rig, "a/drain", headers={"Authorization": "Bearer first-key"}))[0] == 200

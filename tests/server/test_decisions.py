@@ -1,0 +1,107 @@
+"""Why a request went where it went: kept decisions, and the dry run."""
+
+import orjson
+
+from streamroute.server.decisions import DECISIONS_SHOWN
+from streamroute.server.options import ServerOptions
+from streamroute.simulation.faults import ErrorStatus
+from tests.support.rig import PROMPT, Rig
+
+
+async def get(rig: Rig, path: str, key: str | None = None) -> tuple[int, dict[str, object], str]:
+    headers = {} if key is None else {"authorization": f"Bearer {key}"}
+    async with rig.session.get(rig.app.url + path, headers=headers) as response:
+        raw = await response.text()
+        return response.status, orjson.loads(raw), raw
+
+
+async def dry_run(rig: Rig, value: str = "1", **more: object) -> tuple[int, dict[str, object]]:
+    body = {"model": "chat", "messages": [{"role": "user", "content": PROMPT}], **more}
+    url = f"{rig.app.url}/v1/chat/completions"
+    async with rig.session.post(url, json=body, headers={"x-streamroute-explain": value}) as response:
+        return response.status, orjson.loads(await response.read())
+
+
+async def test_every_reply_names_its_decision() -> None:
+    """Streamed, whole or failed: the id leads to what was decided and to what came of it."""
+    async with Rig.of(ErrorStatus(status=500), None) as rig:
+        for stream in (True, False):
+            reply = await rig.ask(stream=stream)
+            status, document, raw = await get(rig, f"/status/decisions/{reply.headers['x-streamroute-decision-id']}")
+            assert (status, document["route"], document["id"]) == (
+                200,
+                "chat",
+                reply.headers["x-streamroute-decision-id"],
+            )
+            attempts = document["attempts"]
+            assert isinstance(attempts, list)
+            assert [(each["upstream"], each["outcome"], each["failure"]) for each in attempts] == [
+                ("a", "failed", "server_error"),
+                ("b", "succeeded", None),
+            ]
+            assert PROMPT not in raw
+            assert rig.expected_text not in raw
+    async with Rig.of(ErrorStatus(status=500)) as rig:
+        reply = await rig.ask(stream=True)
+        assert reply.status >= 500
+        assert (await get(rig, f"/status/decisions/{reply.headers['x-streamroute-decision-id']}"))[0] == 200
+
+
+async def test_the_client_does_not_choose_the_id() -> None:
+    """Two requests with the same `x-request-id` are two decisions."""
+    async with Rig.of(None) as rig:
+        replies = [await rig.ask(stream=True, headers={"x-request-id": "same"}) for _ in range(2)]
+        ids = {reply.headers["x-streamroute-decision-id"] for reply in replies}
+        assert len(ids) == 2
+        assert "same" not in ids
+
+
+async def test_the_latest_decisions() -> None:
+    """Newest first, at most fifty, a line each."""
+    async with Rig.of(None, None) as rig:
+        replies = [await rig.ask(stream=False) for _ in range(DECISIONS_SHOWN + 2)]
+        _, document, _ = await get(rig, "/status/decisions")
+        shown = document["decisions"]
+        assert isinstance(shown, list)
+        assert document["kept"] == DECISIONS_SHOWN + 2
+        ids = [reply.headers["x-streamroute-decision-id"] for reply in replies]
+        assert [each["id"] for each in shown] == ids[:1:-1]
+        assert shown[0]["summary"].startswith("chat: ")
+
+
+async def test_an_unknown_decision() -> None:
+    """One that never was, or is forgotten, is a 404 in OpenAI's shape."""
+    async with Rig.of(None) as rig:
+        status, document, _ = await get(rig, "/status/decisions/dec_none")
+        error = document["error"]
+        assert isinstance(error, dict)
+        assert (status, error["code"]) == (404, "decision_not_found")
+
+
+async def test_a_dry_run_calls_nobody() -> None:
+    """It says what would be decided, leaves no trace, and refuses what the request itself would be refused for."""
+    async with Rig.of(None, None) as rig:
+        for stream in (True, False):
+            status, document = await dry_run(rig, stream=stream)
+            candidates = document["candidates"]
+            assert isinstance(candidates, list)
+            assert status == 200
+            assert document["is_dry_run"] is True
+            assert [each["upstream"] for each in candidates] == ["a", "b"]
+        assert rig.requests == [0, 0]
+        assert (await get(rig, "/status/decisions"))[1]["kept"] == 0
+        assert (await dry_run(rig, model="chta"))[0] == 404
+        assert (await dry_run(rig, messages=[]))[0] == 400
+        assert (await dry_run(rig, value="perhaps"))[0] == 400
+        assert rig.requests == [0, 0]
+        assert (await dry_run(rig, value="0"))[1]["object"] == "chat.completion"
+
+
+async def test_keys_are_asked_for() -> None:
+    """What is true of `/status` is true of what is below it, and of a dry run."""
+    async with Rig.of(None, server=ServerOptions(api_keys=("right",))) as rig:
+        for path in ("/status/decisions", "/status/decisions/dec_none"):
+            assert (await get(rig, path))[0] == 401
+            assert (await get(rig, path, "wrong"))[0] == 401
+        assert (await get(rig, "/status/decisions", "right"))[0] == 200
+        assert (await dry_run(rig))[0] == 401
