@@ -6,12 +6,11 @@ Everything that follows the core's interfaces as they change is here.
 from collections.abc import Sequence
 from decimal import Decimal
 from random import Random
-from typing import Any
 
 from failover_lab.purse import Purse
 from failover_lab.scenarios import Scenario
 from failover_lab.world import INPUT_PRICE_USD_PER_MTOK, OUTPUT_PRICE_USD_PER_MTOK, Request
-from streamroute.core.execution import hedge_delay
+from streamroute.core.execution.hedge_delay import HedgeDelays
 from streamroute.core.execution.plan import Plan
 from streamroute.core.execution.plans import PlanRequest, build_plan
 from streamroute.core.execution.rescue import RescueOptions
@@ -74,7 +73,7 @@ class Core:
         )
         self.purse = Purse()
         self._explorer = Explorer()
-        self._delays = _delays()
+        self._delays = HedgeDelays()
         self.probing = ProbePolicy(HealthOptions(), self._random.random)
         self._asked: set[UpstreamId] = set()
 
@@ -99,7 +98,7 @@ class Core:
                 rescue=RescueOptions(midstream=self.route.midstream),
                 jitter=tuple(self._random.random() for _ in range(4)),
             ),
-            *self._delays,
+            self._delays,
         )
 
     def observe(
@@ -142,9 +141,3 @@ class Core:
         if standing.kind in {"rate_limited", "auth_failed"}:
             return True
         return self.board.estimate(upstream, now, prompt_tokens=0).penalty > AVOIDED_NATS
-
-
-def _delays() -> tuple[Any, ...]:
-    """Return what `build_plan` takes beside decision and request: a memory of delays, where the core keeps one."""
-    memory = getattr(hedge_delay, "HedgeDelays", None)
-    return () if memory is None else (memory(),)

@@ -38,8 +38,9 @@ def perform(job: Job) -> tuple[Job, RunFigures]:
         scenario = scenario.shorter()
     if job.mode == "des":
         return job, figures(scenario, run(scenario, job.policy, job.seed, job.rps))
-    from failover_lab.sidecar import run_sidecar  # noqa: PLC0415 - imports the whole product, aiohttp and all
+    from failover_lab.sidecar import cut_short, run_sidecar  # noqa: PLC0415 - imports the whole product, aiohttp and all
 
+    scenario = cut_short(scenario, job.mode)
     return job, figures(scenario, run_sidecar(scenario, job.policy, job.seed, mode=job.mode, rps=job.rps))
 
 

@@ -9,9 +9,11 @@ import aiohttp
 import async_solipsism  # type: ignore[import-untyped]
 from aiohttp.client_proto import ResponseHandler
 
+from streamroute.providers.aiohttp_transport import _Connector
 
-class VirtualConnector(aiohttp.TCPConnector):
-    """Connects within the loop. aiohttp's own way races addresses through real sockets."""
+
+class VirtualConnector(_Connector):
+    """Connects within the loop, and tells the product's exchanges so; aiohttp's own way needs real sockets."""
 
     async def _wrap_create_connection(
         self, *args: Any, addr_infos: Any, req: Any, **kwargs: Any
@@ -57,5 +59,5 @@ def _new_loop() -> asyncio.AbstractEventLoop:
         clock._ticks += math.ceil(delta_s / clock.resolution)  # noqa: SLF001
 
     clock.advance = advance
-    loop._clock_resolution = 1e-9
+    loop._clock_resolution = 1e-9  # noqa: SLF001
     return loop  # type: ignore[no-any-return]

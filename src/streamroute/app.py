@@ -66,15 +66,21 @@ class App:
             bus = Bus([log_observation])
             metrics = Metrics(price_of=self._price_of, snapshot=self._snapshot)
             bus.subscribe(metrics)
+            board = HealthBoard(self._rng.random, config.health)
             self.dispatcher = Dispatcher(
                 await self._directory(config),
                 transport=transport,
-                board=HealthBoard(self._rng.random, config.health),
+                board=board,
                 bus=bus,
                 rng=self._rng,
             )
             self.prober = Prober(
-                self.dispatcher, transport=transport, bus=bus, options=config.health, uniform=self._rng.random
+                self.dispatcher,
+                transport=transport,
+                bus=bus,
+                options=config.health,
+                uniform=self._rng.random,
+                lagged=board.local_trouble,
             )
             self.site = Site(self.dispatcher, config.server, metrics=metrics, bus=bus, prober=self.prober)
             self.site.config_facts = _config_facts(config)
@@ -157,7 +163,11 @@ class App:
     def _snapshot(self) -> Snapshot:
         board, at = self.dispatcher.board, now()
         return Snapshot(
-            upstreams=[(upstream, board.standing(upstream, at)) for upstream in self.config.upstreams.values()],
+            upstreams=[
+                (upstream, board.standing(upstream, at), board.health(upstream.id, at).figures().score)
+                for upstream in self.config.upstreams.values()
+            ],
+            budget=self.dispatcher.budget.figures(at),
             event_loop_lag_s=self.prober.lag_s,
         )
 

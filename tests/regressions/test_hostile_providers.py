@@ -121,7 +121,7 @@ async def test_half_an_emoji_in_an_error_event() -> None:
     """The same within a stream: one error event, then the end."""
     event = b'data: {"error":{"message":"cannot read \\ud83d"}}\n\n'
     async with raw_first(STREAM + chunk({"content": "Hi"}), event, every_s=0.05) as rig:
-        reply = await rig.ask(stream=True)
+        reply = await rig.ask(stream=True, headers={"x-streamroute-midstream": "error"})
         assert (reply.status, reply.text, reply.is_done) == (200, "Hi", False)
         assert reply.error is not None
 

@@ -49,9 +49,12 @@ async def test_status_tells_of_every_upstream() -> None:
         async with rig.session.get(f"{rig.app.url}/status") as response:
             status = await response.json()
     a, b = status["upstreams"]["a"], status["upstreams"]["b"]
-    assert (a["breaker"]["state"], a["can_ask"], status["status"]) == ("open", False, "warn")
-    assert a["breaker"]["reopens_at"] > a["breaker"]["since"]
-    assert [error["kind"] for error in a["last_errors"]] == ["server_error"] * 3
+    assert (a["standing"], a["reason"], status["status"]) == ("suspect", "errors", "warn")
+    assert a["risk"] > 0.9
+    assert a["evidence"]["error_nats"] > 0
+    assert {error["kind"] for error in a["last_errors"]} == {"server_error"}
+    assert a["last_errors"][0]["at"] > a["breaker"]["since"]
+    assert a["score"]["steers"] == 1
     assert a["recent"]["error_ratio"] == 1.0
     assert b["attempts"] == {"total": 3, "succeeded": 3, "failed": 0, "cancelled": 0}
     assert 0 < b["recent"]["ttft_p50_s"] <= b["recent"]["ttft_p95_s"]
@@ -67,12 +70,15 @@ async def test_status_says_what_to_expect_and_what_is_probed() -> None:
         async with rig.session.get(f"{rig.app.url}/status") as response:
             status = await response.json()
     a = status["upstreams"]["a"]
-    assert (a["standing"], a["risk"], a["reason"]) == ("healthy", 0, None)
+    assert (a["standing"], a["risk"], a["reason"], a["rate_limit"]) == ("healthy", 0, None, None)
     assert a["expected"]["ttft_s"] > 0
     assert a["expected"]["in_flight_limit"] is None
     assert a["probes"]["cost_usd"] == 0
     assert a["probes"]["next_at"].startswith("20")
     assert (a["breaker"]["is_forced"], a["breaker"]["share"]) == (False, 1.0)
+    assert a["score"] == {"steers": 0, "confirmed": 0, "predicted": 0, "false_steers": 0, "last_lead_s": None}
+    assert (a["evidence"]["error_nats"], a["evidence"]["breach_in_s"]) == (0, None)
+    assert (status["budget"]["global_tokens"], status["budget"]["hedges_denied"]) == (10.0, {})
     assert status["prober"]["is_probing"] is True
     assert status["prober"]["budget_usd_per_day"] == HealthOptions().probe_budget_usd_per_day
     assert (status["routes"]["chat"]["plan"], status["routes"]["chat"]["is_panic"]) == ("hedge", False)

@@ -63,6 +63,8 @@ class Reply:
     is_cut: bool = False
     """The body ended against HTTP's rules."""
     comments: int = 0
+    joints: int = 0
+    """Places where another call carried the answer on."""
 
     @property
     def presents_itself_as_complete(self) -> bool:
@@ -191,6 +193,7 @@ def read_stream(raw: bytes, reply: Reply) -> None:
     for i, event in enumerate(events):
         if event.startswith(b":"):
             reply.comments += 1
+            reply.joints += event.startswith(b": streamroute ")
             continue
         assert event.startswith(b"data: "), event
         if event == b"data: [DONE]":

@@ -8,6 +8,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from streamroute import __version__
+from streamroute.core.health.attempt_budget import BudgetFigures
+from streamroute.core.health.scorecard import Score
 from streamroute.core.health.standing import Standing
 from streamroute.core.observation import Observation, ProbeObservation, RefusalObservation
 from streamroute.core.outcome import Failure
@@ -39,6 +41,19 @@ EXTRA: list[Observation] = [
     ),
 ]
 
+SCORE = Score(steers=3, confirmed=2, predicted=1, false_steers=1, last_lead_s=-0.5)
+BUDGET = BudgetFigures(
+    retries_in_flight=0,
+    hedges_in_flight=0,
+    spent_usd=0.0,
+    hedge_spent_usd=0.0,
+    global_tokens=7.5,
+    retries_allowed=0,
+    retries_denied={"tokens": 2},
+    hedges_allowed=0,
+    hedges_denied={"spend": 4},
+)
+
 EVERYTHING: list[Observation] = [
     attempt(
         connect_s=0.01,
@@ -62,7 +77,7 @@ def fed(*observations: Observation) -> Metrics:
     standing = Standing(breaker="half_open", risk=0.25)
     metrics = Metrics(
         price_of={PRICED.id: PRICED.price}.get,
-        snapshot=lambda: Snapshot(upstreams=[(upstream(), standing)], event_loop_lag_s=0.002),
+        snapshot=lambda: Snapshot(upstreams=[(upstream(), standing, SCORE)], budget=BUDGET, event_loop_lag_s=0.002),
     )
     for observation in observations:
         metrics(observation)
@@ -166,6 +181,17 @@ async def test_how_upstreams_stand() -> None:
     assert states == {"closed": 0, "open": 0, "half_open": 1, "ramping": 0}
     assert values[of("streamroute_upstream_risk", **who)] == 0.25
     assert values[of("streamroute_event_loop_lag_seconds")] == 0.002
+    assert values[of("streamroute_steers_total", **who)] == 3
+    assert values[of("streamroute_false_steers_total", **who)] == 1
+    assert values[of("streamroute_steer_lead_seconds", **who)] == -0.5
+
+
+async def test_budgets() -> None:
+    """What is left, and what was refused for want of which budget."""
+    _, values = await exposed(fed())
+    assert values[of("streamroute_retry_tokens")] == 7.5
+    assert values[of("streamroute_hedges_denied_total", budget="spend")] == 4
+    assert values[of("streamroute_retries_denied_total", budget="tokens")] == 2
 
 
 async def test_labels_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,20 +10,18 @@ from typing import TYPE_CHECKING
 
 from streamroute import __version__
 from streamroute.clock import now, wall, wall_iso
+from streamroute.core.health.board import HealthBoard
 from streamroute.core.routing.route import Catalog
 from streamroute.core.upstream import Route, Upstream
-from streamroute.server.shown import moment, shown_fields
+from streamroute.server.shown import moment, shown, shown_fields
 
 if TYPE_CHECKING:
     from streamroute.server.site import Site
 
-_FIGURES_ELSEWHERE = frozenset(
-    {
-        "in_flight", "attempts", "succeeded", "failed", "cancelled", "error_ratio", "ttft_p50_s", "ttft_p95_s",
-        "ttft_p99_s", "tpot_s", "tpot_p50_s", "last_success_at", "recent_errors",
-    }
+_EVIDENCE = (
+    "slowness_nats", "decode_nats", "error_nats", "waiting_nats", "threshold_nats", "trend_per_s", "breach_in_s",
 )  # fmt: skip
-"""Figures that stand in a group of their own in the document; further ones are shown under their own names."""
+_RECENT = ("error_ratio", "ttft_p50_s", "ttft_p95_s", "ttft_p99_s", "tpot_p50_s")
 
 
 def status_document(site: "Site") -> dict[str, object]:
@@ -45,6 +43,7 @@ def status_document(site: "Site") -> dict[str, object]:
             "notice": "answers of these upstreams are made up" if simulated else None,
         },
         "config": site.config_facts,
+        "budget": shown(site.dispatcher.budget.figures(at), at),
         "prober": _prober(site),
         "health": asdict(board.options),
         "routes": {name: _route(site, route, catalog, at) for name, route in catalog.routes.items()},
@@ -88,12 +87,10 @@ def upstream_status(site: "Site", upstream: Upstream) -> dict[str, object]:
             "failed": figures.failed,
             "cancelled": figures.cancelled,
         },
-        "recent": {
-            name: named[name]
-            for name in ("error_ratio", "ttft_p50_s", "ttft_p95_s", "ttft_p99_s", "tpot_s", "tpot_p50_s")
-            if name in named
-        },
-        **shown_fields(figures, at, without=_FIGURES_ELSEWHERE),
+        "recent": {name: named[name] for name in _RECENT},
+        "evidence": {name: named[name] for name in _EVIDENCE},
+        "score": named["score"],
+        "rate_limit": _rate_limit(board, upstream, at),
         "probes": {
             "next_at": moment(policy.next_at(upstream.id), at),
             "cost_usd": round(policy.cost_usd(upstream.id), 6),
@@ -108,6 +105,17 @@ def upstream_status(site: "Site", upstream: Upstream) -> dict[str, object]:
             }
             for error in figures.recent_errors
         ],
+    }
+
+
+def _rate_limit(board: HealthBoard, upstream: Upstream, at: float) -> Mapping[str, object] | None:
+    headroom = board.headroom(upstream.credential)
+    if headroom is None:
+        return None
+    return {
+        "credential": upstream.credential,
+        "share": shown(headroom.share(at), at),
+        "exhausted_in_s": shown(headroom.exhausted_in_s(at), at),
     }
 
 

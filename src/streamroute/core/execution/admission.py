@@ -8,7 +8,7 @@
 Whoever performs a plan, the engine or a simulation, comes here for every `Start`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamroute.core.execution.commands import Start
 from streamroute.core.health.attempt_budget import AttemptBudget, HedgeSpend, attempt_cost_usd
@@ -65,7 +65,9 @@ class Admission:
             upstream, now, is_last_resort=start.is_last_resort, prompt_tokens=prompt_tokens, is_stream=is_stream
         )
         if permit is None:
-            return _NO_PERMIT
+            standing = self._board.standing(upstream, now)
+            is_limited = standing.kind == "rate_limited" and standing.until is not None
+            return replace(_NO_PERMIT, retry_after_s=max(0.0, (standing.until or now) - now) if is_limited else None)
         hedge = self._budget.hedge_started(latency_class, cost_usd, now) if is_beside else None
         return Leave(permit, upstream, latency_class, hedge)
 

@@ -104,7 +104,7 @@ class Delivery:
 
     def failed(self, call: LiveCall, failure: Failure, now: float) -> Sequence[Command]:
         """Take note of a call that is over without a whole answer: look for somebody who carries on."""
-        if call.cause == "probe":
+        if call.cause == "probe" and call is not self._speaker:
             return ()
         if failure.kind == "blocked":
             self._calls.not_made()

@@ -227,8 +227,11 @@ class Failover:
         if call.cause in {"probe", "hedge", "race"} and (call.cause == "probe" or failure.kind == "blocked"):
             return self._beside(call, failure, now)
         if failure.kind == "blocked" and not call.is_last_resort:
-            # Its breaker has opened since the decision: another one first, this one as the last resort.
             self._calls.not_made()
+            until = None if failure.retry_after_s is None else now + failure.retry_after_s + _MARGIN_S
+            if call.candidate is self._options.candidates[0] and self._can_wait(until, now):
+                return self._wait(call.candidate, until or now)
+            # Its breaker has opened since the decision: another one first, this one as the last resort.
             self._selection.put_off(call.candidate)
             return self._next(now, failure)
         self._tried.append(Tried(upstream=upstream.id, failure=failure))

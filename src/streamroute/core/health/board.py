@@ -215,6 +215,10 @@ class HealthBoard:
         """Credentials that must wait, and until when (monotonic seconds)."""
         return MappingProxyType(self._rate_limited_until)
 
+    def headroom(self, credential: CredentialId) -> Headroom | None:
+        """Return what is known of a credential's rate limit; None where no answer has told."""
+        return self._headrooms.get(credential)
+
     def _must_wait_until(self, credential: CredentialId, now: float, prompt_tokens: int = 0) -> float | None:
         """Return when a credential's rate limit lets calls through again, None where it does now."""
         until = self._rate_limited_until.get(credential)

@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from streamroute.core.health.attempt_budget import BudgetFigures
+from streamroute.core.health.scorecard import Score
 from streamroute.core.health.standing import BreakerState, Standing
 from streamroute.core.upstream import Upstream
 
+_WHO = ("provider", "upstream")
 _STATES: tuple[BreakerState, ...] = get_args(BreakerState)
 
 
@@ -20,8 +23,9 @@ _STATES: tuple[BreakerState, ...] = get_args(BreakerState)
 class Snapshot:
     """What the gauges show, taken at one moment."""
 
-    upstreams: Sequence[tuple[Upstream, Standing]] = ()
+    upstreams: Sequence[tuple[Upstream, Standing, Score]] = ()
     """Configured ones: their number bounds the labels."""
+    budget: BudgetFigures | None = None
     event_loop_lag_s: float = 0.0
 
 
@@ -41,22 +45,54 @@ class UpstreamGauges(Collector):
         state = GaugeMetricFamily(
             "streamroute_upstream_state",
             "1 for the state that the upstream's breaker is in, 0 for the others.",
-            labels=("provider", "upstream", "state"),
+            labels=(*_WHO, "state"),
         )
         risk = GaugeMetricFamily(
             "streamroute_upstream_risk",
             "From 0 (well) to 1 (steered away from entirely).",
-            labels=("provider", "upstream"),
+            labels=_WHO,
         )
-        for upstream, standing in self._snapshot.upstreams:
+        steers = CounterMetricFamily(
+            "streamroute_steers", "How often traffic was steered away from an upstream.", labels=_WHO
+        )
+        false_steers = CounterMetricFamily(
+            "streamroute_false_steers", "Steers that no failure and no breach of the objective followed.", labels=_WHO
+        )
+        lead = GaugeMetricFamily(
+            "streamroute_steer_lead_seconds",
+            "From the last confirmed steer to the first breach; negative where the breach came first.",
+            labels=_WHO,
+        )
+        for upstream, standing, score in self._snapshot.upstreams:
             who = (upstream.provider, upstream.id)
             for name in _STATES:
                 state.add_metric((*who, name), float(standing.breaker == name))
             risk.add_metric(who, standing.risk)
-        yield state
-        yield risk
+            steers.add_metric(who, score.steers)
+            false_steers.add_metric(who, score.false_steers)
+            if score.last_lead_s is not None:
+                lead.add_metric(who, score.last_lead_s)
+        yield from (state, risk, steers, false_steers, lead)
+        if self._snapshot.budget is not None:
+            yield from _budget(self._snapshot.budget)
         yield GaugeMetricFamily(
             "streamroute_event_loop_lag_seconds",
             "How late this process's event loop was at the last look.",
             value=self._snapshot.event_loop_lag_s,
         )
+
+
+def _budget(figures: BudgetFigures) -> Iterable[Metric]:
+    yield GaugeMetricFamily(
+        "streamroute_retry_tokens",
+        "Left of 10 for all upstreams together: a failure takes 1, a success gives 0.1, no extra call at 5 or below.",
+        value=figures.global_tokens,
+    )
+    for name, what, denied in (
+        ("streamroute_hedges_denied", "Hedges", figures.hedges_denied),
+        ("streamroute_retries_denied", "Retries", figures.retries_denied),
+    ):
+        family = CounterMetricFamily(name, f"{what} that the budgets refused, by what was used up.", labels=("budget",))
+        for budget, count in denied.items():
+            family.add_metric((budget,), count)
+        yield family
