@@ -31,7 +31,7 @@ def health_after(*observations: AttemptObservation) -> UpstreamHealth:
     for observation in observations:
         permit = health.breaker.admit(observation.ended_at, is_last_resort=True)
         assert permit is not None
-        health.started()
+        health.started(permit, observation.ended_at)
         health.ended(permit, observation)
     return health
 
@@ -145,7 +145,8 @@ def test_a_rate_limit_is_the_credentials() -> None:
     subject = board()
     call(subject, A, failed_attempt("rate_limited", A, retry_after_s=7.0), started_at=0.5)
     for each in (A, B):
-        assert subject.standing(each, 7.99) == Standing(kind="rate_limited", can_ask=False, until=8.0)
+        standing = subject.standing(each, 7.99)
+        assert (standing.kind, standing.can_ask, standing.until) == ("rate_limited", False, 8.0)
         assert subject.admit(each, 7.99, is_last_resort=True) is None
     assert subject.standing(ELSEWHERE, 1.0) == READY
     assert dict(subject.rate_limited_until) == {"lab": 8.0}
@@ -188,7 +189,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         made_up = upstream(f"lab/{number}")
         call(subject, made_up, attempt(made_up), started_at=1.0)
     assert len(subject._upstreams) <= 3
-    assert subject.standing(B, 1.0).kind == "open"
+    assert subject.standing(B, 1.0).breaker == "open"
     assert subject.health(A.id, 1.0).figures().in_flight == 1
     subject.observe(busy, replace(attempt(A), ended_at=2.0))
 

@@ -79,9 +79,9 @@ def played(script: Script, *, stream: bool, at_s: float) -> tuple[RawAnswer, Req
 
     async def main() -> tuple[RawAnswer, RequestRecord]:
         async with SimulationServer(script) as server:
-            asked_at = server._provider._started_at  # noqa: SLF001  the clock of the script, which nothing else shows
+            asked_at = server._provider._started_at
             assert asked_at is not None
-            server._provider._started_at = asked_at - at_s  # noqa: SLF001
+            server._provider._started_at = asked_at - at_s
             answer = await ask(server, chat(stream=stream), patience_s=PATIENCE_S)
             await server.wait_until(lambda: server.in_flight == 0)
             return answer, server.log[0]
@@ -111,7 +111,9 @@ def test_play_and_timeline_agree(fault: Fault | None, *, stream: bool) -> None:
     assert answer.status == told.status
     assert ending_of(answer) == ("done" if told.ending == "eof" and ending_of(answer) == "done" else told.ending)
     is_whole_good = not stream and told.is_good
-    assert told.is_good == (TOKENS == record.tokens_sent and (is_whole_good or "stop" in answer_reasons(answer, stream)))
+    assert told.is_good == (
+        record.tokens_sent == TOKENS and (is_whole_good or "stop" in answer_reasons(answer, stream))
+    )
     if stream:
         assert record.tokens_sent == told.ends_at_token
         if told.ttft_s is not None:
@@ -125,7 +127,7 @@ def test_play_and_timeline_agree(fault: Fault | None, *, stream: bool) -> None:
         assert record.ended_at - record.received_at == pytest.approx(told.end_s, abs=0.3)
 
 
-def answer_reasons(answer: RawAnswer, stream: bool) -> list[str]:  # noqa: FBT001  a helper of one test
+def answer_reasons(answer: RawAnswer, stream: bool) -> list[str]:
     """Return the finish reasons; a stream with a malformed event in it has them all the same."""
     if not stream or answer.status != 200:
         return []

@@ -43,7 +43,7 @@ class Meter:
         return found
 
     def turn_away(self) -> None:
-        """Take the request that began last out of the rates: refused, it costs no capacity. It still needs its `end`."""
+        """Take the request that began last out of the rates: refused, it costs nothing. It still needs its `end`."""
         if self._recent:
             self._recent.pop()
         self._in_window = max(0, self._in_window - 1)

@@ -60,7 +60,7 @@ class Scenario:
     """(seed, timing) -> the script of a, b and c, in the order of preference. Pure."""
     faulty: tuple[str, ...] = ("a",)
     """Who misbehaves between `trouble_from_s` and `trouble_until_s`; empty: nobody."""
-    load: Load = Load()
+    load: Load = field(default_factory=Load)
     loads: Callable[[Timing], Load] | None = field(default=None, repr=False)
     """Where the load changes with the timing; else `load` is all."""
 

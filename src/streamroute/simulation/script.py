@@ -103,7 +103,7 @@ class Script:
             return ErrorStatus(status=500)
         return None if phase is None else self.phases[phase].fault
 
-    def timeline(
+    def timeline(  # noqa: PLR0913  a request has that many sides, all by keyword
         self,
         *,
         elapsed_s: float,

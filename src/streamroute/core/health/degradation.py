@@ -114,9 +114,9 @@ class Evidence:
             self.trend = Trend()
         self._faded_at = now
 
-    def timed(self, ratio_ln: float, spread: float, now: float) -> None:
+    def timed(self, ratio_ln: float, spread: float, now: float, waiting: int = 0) -> None:
         """Take a time to first token."""
-        self.slow.add(ratio_ln, spread, self.ceiling)
+        self.slow.add(ratio_ln, spread, self.ceiling, waiting)
         clipped = min(max(ratio_ln, -2.0 * spread), 2.0 * spread + self.slo_ln)
         self.trend.add(clipped, now)
         self.speed_ln += 0.3 * (clipped - self.speed_ln)
@@ -159,8 +159,9 @@ class Evidence:
         """Return the verdict, `fade` having been called. `echo` is a ratio that neighbours lend."""
         limit = self.threshold
         ratio, reason, is_slowness = 0.0, "", False
-        if self.slow.nats + waiting.nats > 0.0:
-            ratio = min((self.slow.nats + waiting.nats) / limit, MAX_RATIO)
+        slow = max(self.slow.jump + waiting.nats, self.slow.drift)
+        if slow > 0.0:
+            ratio = min(slow / limit, MAX_RATIO)
             is_slowness = True
             reason = "no first token for long" if waiting.nats > self.slow.nats else "slower than normal"
         if self.errors.nats > 0.0:

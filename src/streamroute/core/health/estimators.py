@@ -25,6 +25,8 @@ DRIFT_REFERENCE = 0.75
 """What it takes off each sample: half of the shift and a margin for what is not known of the median."""
 CLIP = 2.0
 """Residuals count up to two spreads in that test: the tail must not decide it."""
+CREDIT, MOST_CREDITS = 2.0, 16
+"""Nats that a call under way may be owed by the ones that came before it: survivors alone look slow."""
 
 _PHI = 1.0 / sqrt(2.0 * 3.141592653589793)
 _SQRT_HALF = sqrt(0.5)
@@ -70,10 +72,13 @@ class SlownessTest:
         """The stronger of the two."""
         return max(self.jump, self.drift)
 
-    def add(self, ratio_ln: float, spread: float, ceiling: float) -> None:
-        """Take a time; evidence never exceeds `ceiling`, so that good samples can undo it."""
+    def add(self, ratio_ln: float, spread: float, ceiling: float, waiting: int = 0) -> None:
+        """Take a time; evidence never exceeds `ceiling`, so that good samples can undo it.
+
+        `waiting` calls are judged by their age besides: those that came soonest must weigh against them.
+        """
         z = ratio_ln / spread
-        self.jump = min(max(self.jump + slow_llr(ratio_ln, spread), 0.0), ceiling)
+        self.jump = min(max(self.jump + slow_llr(ratio_ln, spread), -CREDIT * min(waiting, MOST_CREDITS)), ceiling)
         z = min(max(z, -CLIP), CLIP)
         self.drift = min(max(self.drift + DRIFT_SHIFT * (z - DRIFT_REFERENCE), 0.0), ceiling)
         if z < 1.0:

@@ -314,7 +314,7 @@ class UpstreamHealth:
         if is_cold:
             base.learn(value, size, now)
             return
-        evidence.timed(ratio_ln, base.spread_at(size), now)
+        evidence.timed(ratio_ln, base.spread_at(size), now, len(self._waiting))
         if ratio_ln > evidence.slo_ln:
             self.scorecard.breached(now)
         if not evidence.is_frozen:

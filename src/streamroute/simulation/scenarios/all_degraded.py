@@ -1,4 +1,4 @@
-"""Scenario `all_degraded`: every provider fails 30 % of its requests. Nobody is worth leaving, nobody may be cut off."""
+"""Scenario `all_degraded`: every provider fails 30 % of its requests. None is worth leaving."""
 
 from streamroute.simulation.faults import ErrorStatus
 from streamroute.simulation.scenario import Scenario, Timing

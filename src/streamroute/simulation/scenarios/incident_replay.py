@@ -3,6 +3,8 @@
 Raised latency first, then more and more errors, a full outage, a partial fix, a relapse, and the recovery.
 """
 
+from itertools import pairwise
+
 from streamroute.simulation.faults import Drift, ErrorStatus, NoResponse, Slow
 from streamroute.simulation.scenario import Scenario, Timing
 from streamroute.simulation.scenarios.cast import cast
@@ -11,7 +13,7 @@ from streamroute.simulation.script import Phase, Script
 
 def _scripts(seed: int, timing: Timing) -> dict[str, Script]:
     ends = [timing.at(share) for share in (0.0, 0.25, 0.4, 0.6, 0.75, 0.85, 1.0)]
-    latency, errors, outage, fix, relapse, tail = zip(ends, ends[1:], strict=False)
+    latency, errors, outage, fix, relapse, tail = pairwise(ends)
 
     def phase(part: tuple[float, float], fault: Drift | ErrorStatus | NoResponse | Slow, share: float = 1.0) -> Phase:
         return Phase(from_s=part[0], until_s=part[1], fault=fault, probability=share)

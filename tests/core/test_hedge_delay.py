@@ -1,0 +1,170 @@
+"""When a hedge pays, on made-up tails and on measured ones."""
+
+import csv
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from streamroute.core.execution.hedge_delay import (
+    COLD_P95,
+    EARLIEST,
+    LATEST_SUSPECT,
+    MIN_SAMPLES,
+    HedgeDelays,
+    stall_limits,
+    ttft_deadline_s,
+)
+from streamroute.core.health.standing import Estimate
+
+Bins = tuple[tuple[float, float], ...]
+
+
+@dataclass(slots=True, eq=False)
+class Known:
+    """A distribution that is written down."""
+
+    of: Bins
+    count: int = 1000
+    version: int = 1
+    read: int = 0
+
+    def bins(self) -> Sequence[tuple[float, float]]:
+        self.read += 1
+        return self.of
+
+
+LIGHT: Bins = ((0.8, 0.25), (1.0, 0.5), (1.2, 0.2), (1.5, 0.05))
+HEAVY: Bins = ((0.8, 0.25), (1.0, 0.5), (1.2, 0.2), (40.0, 0.05))
+
+
+def expecting(ttft_s: float, known: Known | None = None, *, soft_s: float | None = None) -> Estimate:
+    return Estimate(ttft_s=ttft_s, normal_ttft_s=ttft_s, ttft=known, stall_soft_s=soft_s)
+
+
+def delay_s(primary: Estimate, backup_s: float = 0.5, *, is_suspect: bool = False) -> float | None:
+    return HedgeDelays().delay_s(primary, expecting(backup_s), is_suspect=is_suspect)
+
+
+@pytest.mark.parametrize(
+    ("bins", "backup_s", "is_suspect", "expected_s"),
+    [
+        (LIGHT, 0.5, False, None),
+        (HEAVY, 0.5, False, 0.5 * EARLIEST),
+        (HEAVY, 1000.0, False, None),
+        (LIGHT, 0.5, True, 0.5 * LATEST_SUSPECT),
+        (HEAVY, 0.5, True, 0.5 * EARLIEST),
+    ],
+)
+def test_what_the_tail_decides(bins: Bins, backup_s: float, is_suspect: bool, expected_s: float | None) -> None:
+    """A light tail is never hedged, a heavy one as soon as the rest are in; one under suspicion in any case."""
+    assert delay_s(expecting(0.5, Known(bins)), backup_s, is_suspect=is_suspect) == pytest.approx(expected_s)
+
+
+def test_few_samples() -> None:
+    """Below 50 samples the prior holds: the earlier of p95 and twice the median, never before 1.2 medians."""
+    few = MIN_SAMPLES - 1
+    assert delay_s(expecting(0.5)) == pytest.approx(0.5 * COLD_P95)
+    assert delay_s(expecting(0.5, Known(HEAVY, count=few))) == pytest.approx(0.6)
+    assert delay_s(expecting(0.5, Known(((1.0, 0.9), (9.0, 0.1)), count=few))) == pytest.approx(1.0)
+    assert delay_s(expecting(0.5, Known(LIGHT, count=MIN_SAMPLES))) is None
+
+
+def test_a_backup_that_is_seldom_first() -> None:
+    """Where the second call would win less than four times in ten, a long mean does not call for it."""
+    assert delay_s(expecting(1.0, Known(((1.0, 0.9), (1.5, 0.07), (60.0, 0.03)))), 1.0) == pytest.approx(1.5)
+
+
+def test_one_outlier_does_not_decide() -> None:
+    """Waiting counts up to 30 s: one sample of an hour weighs no more than one of half a minute."""
+    hour, half_minute = Known(((1.0, 0.5), (3600.0, 0.5))), Known(((1.0, 0.5), (32.0, 0.5)))
+    for backup_s in (10.0, 20.0, 23.0):
+        assert delay_s(expecting(1.0, hour), backup_s) == delay_s(expecting(1.0, half_minute), backup_s)
+    assert delay_s(expecting(1.0, hour), 26.0) is None
+
+
+def test_results_are_remembered_until_something_changes() -> None:
+    """The bins are read once for each version."""
+    known, delays = Known(HEAVY), HedgeDelays()
+    primary, backup = expecting(0.5, known), expecting(0.5)
+    for _ in range(3):
+        assert delays.delay_s(primary, backup, is_suspect=False) is not None
+    assert known.read == 1
+    known.of, known.version = LIGHT, 2
+    assert delays.delay_s(primary, backup, is_suspect=False) is None
+    assert known.read == 2
+
+
+@pytest.mark.parametrize(
+    ("estimate", "configured_s", "expected_s"),
+    [
+        (expecting(0.5), 10.0, 10.0),
+        (expecting(0.5, Known(LIGHT, count=MIN_SAMPLES - 1)), 10.0, 10.0),
+        (expecting(0.5, Known(LIGHT)), 10.0, 4.0),
+        (expecting(0.5, Known(LIGHT)), 3.0, 3.0),
+        (expecting(0.1, Known(LIGHT)), 10.0, 2.0),
+        (expecting(0.5, Known(HEAVY)), 100.0, 30.0),
+    ],
+)
+def test_deadline_of_the_first_token(estimate: Estimate, configured_s: float, expected_s: float) -> None:
+    """Eight medians or twice p99.5, 2..30 s, never above what is configured, which holds while little is known."""
+    assert ttft_deadline_s(estimate, configured_s) == pytest.approx(expected_s)
+
+
+@pytest.mark.parametrize(
+    ("soft_s", "configured_s", "expected"),
+    [
+        (None, 5.0, (math.inf, 5.0)),
+        (0.5, 5.0, (0.5, 3.0)),
+        (1.0, 5.0, (1.0, 4.0)),
+        (2.0, 5.0, (2.0, 5.0)),
+        (9.0, 60.0, (9.0, 20.0)),
+    ],
+)
+def test_stall_limits(soft_s: float | None, configured_s: float, expected: tuple[float, float]) -> None:
+    """Four times the gap that is unlike it, 3..20 s, never above what is configured."""
+    assert stall_limits(expecting(0.5, soft_s=soft_s), configured_s) == expected
+
+
+def measured_s(provider: str, size: str) -> list[float]:
+    """Return real times to first token, by public runs of llmperf; skips the test where they are not at hand."""
+    default = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+    path = Path(os.environ.get("STREAMROUTE_SHARED_DATA", default)) / "traffic" / "llmperf_requests.csv"
+    if not path.is_file():
+        pytest.skip("no measured times: set STREAMROUTE_SHARED_DATA to the folder with traffic/llmperf_requests.csv")
+    with path.open() as lines:
+        rows = [row for row in csv.DictReader(lines) if (row["provider"], row["model_size"]) == (provider, size)]
+    return sorted(float(row["ttft_s"]) for row in rows if not row["error_code"] and row["ttft_s"])
+
+
+def hedged(times_s: list[float]) -> tuple[float, float, float]:
+    """Return the share of calls that are hedged with one of the same kind, p99 without and p99 with hedges."""
+    p50 = times_s[len(times_s) // 2]
+    known = Known(tuple((each / p50, 1 / len(times_s)) for each in times_s), count=len(times_s))
+    estimate = expecting(p50, known)
+    delay = HedgeDelays().delay_s(estimate, expecting(p50), is_suspect=False)
+    if delay is None:
+        return 0.0, at(times_s, 0.99), at(times_s, 0.99)
+    # Every pair of draws, so that no seed decides.
+    ended = sorted(min(a, delay + b) if a > delay else a for a in times_s for b in times_s)
+    return sum(each > delay for each in times_s) / len(times_s), at(times_s, 0.99), at(ended, 0.99)
+
+
+def at(ordered: list[float], q: float) -> float:
+    return ordered[min(len(ordered) - 1, int(q * len(ordered)))]
+
+
+@pytest.mark.parametrize(("provider", "size"), [("fireworks", "70b"), ("together", "70b"), ("bedrock", "70b")])
+def test_measured_light_tails(provider: str, size: str) -> None:
+    """Providers whose tail is light are practically never hedged; a percentile would pay for 5 %."""
+    assert hedged(measured_s(provider, size))[0] <= 0.01
+
+
+def test_measured_heavy_tail() -> None:
+    """Where one call in a hundred takes a minute, p99 falls to a twentieth for at most 8 % more calls."""
+    extra, without_s, with_s = hedged(measured_s("together", "13b"))
+    assert 0 < extra <= 0.08
+    assert with_s <= without_s / 20
