@@ -11,6 +11,7 @@ from streamroute.core.execution.events import (
     Progressed,
     Succeeded,
 )
+from streamroute.core.execution.failover import HEDGE_RETRY_S
 from streamroute.core.health.standing import Standing
 from streamroute.core.upstream import Deadlines
 from tests.support.playbook import (
@@ -80,10 +81,11 @@ def test_a_clients_error_of_one_does_not_end_the_other() -> None:
 
 
 def test_a_hedge_that_may_not_be_made_changes_nothing() -> None:
-    """A spent budget blocks the hedge; the upstream can still be asked when the first one fails."""
+    """A spent budget blocks the hedge, which is asked for again; the upstream can still be asked after a failure."""
     book = hedged()
     book.wake(at=0.8) << beside(2, "b", "hedge")
     book.tell(failed(2, "blocked"), at=0.8)
+    assert book.plan.next_deadline() == 0.8 + HEDGE_RETRY_S
     book.tell(failed(1, "reset"), at=1.0) << start(3, "c")
     book.tell(failed(3, "reset"), at=1.1) << start(4, "b")
 
@@ -158,9 +160,10 @@ def test_a_probe_lives_until_its_first_token() -> None:
 
 
 def test_a_probe_can_win() -> None:
-    """The first content is the first content."""
+    """The first content is the first content; what wins and breaks off is carried on like any other."""
     book = probed()
     book.tell(Produced(TWO), at=0.4) << commit(2) << cancel(1, "lost")
+    book.tell(failed(2, "reset"), at=0.9) << fail("reset", "p")
 
 
 def test_a_probe_does_not_outlive_the_answer() -> None:

@@ -6,12 +6,12 @@ import warnings
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-import async_solipsism
+import async_solipsism  # type: ignore[import-untyped]  # it has no types
 
 _T = TypeVar("_T")
 
 
-class _Loop(async_solipsism.EventLoop):
+class _Loop(async_solipsism.EventLoop):  # type: ignore[misc]  # as above
     """Timers are rounded up to the clock's ticks: rounded down, anyio's deadlines would be armed again for ever."""
 
     def call_at(self, when: float, *args: Any, **kwargs: Any) -> asyncio.TimerHandle:

@@ -90,6 +90,10 @@ class Calls:
         self._live[attempt] = LiveCall(attempt, candidate, cause, watchdog, is_last_resort, rung)
         return Start(attempt, candidate.upstream, is_last_resort, cause, rung)
 
+    def be_patient(self, call: LiveCall) -> None:
+        """Give a stream that nobody could carry on the silence that the route allows."""
+        call.watchdog.allow_stall(self._deadlines.stall_s)
+
     def not_made(self) -> None:
         """Note that a call was not made after all: it does not count."""
         self._uncounted += 1

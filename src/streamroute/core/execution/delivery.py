@@ -37,6 +37,8 @@ class Delivery:
         self._concerns = 0
         self._polled_at = -math.inf
         self._is_paused = False
+        if ladder is None:
+            calls.be_patient(speaker)
         self.failure: Failure | None = None
         """Set once the answer is lost."""
 
@@ -143,7 +145,10 @@ class Delivery:
             self._polled_at = now
             return [self._calls.start(step[0], now, cause="continuation", rung=step[1])]
         self._ladder = None
-        return () if self._broke_off is None else self._lose(self._broke_off)
+        if self._broke_off is not None:
+            return self._lose(self._broke_off)
+        self._calls.be_patient(self._speaker)
+        return ()
 
     def _lose(self, failure: Failure) -> Sequence[Command]:
         self.failure = failure

@@ -49,6 +49,8 @@ MAX_BACKOFF_S = 2.0
 """The longest back-off between attempts that a person is waiting for."""
 _MARGIN_S = 0.005
 """A timer may fire a little early, and a credential must not be used before its time."""
+HEDGE_RETRIES, HEDGE_RETRY_S = 4, 0.25
+"""A hedge that the budget has denied is asked for again: the ones that hold it may be over by then."""
 STALE_RETRIES = 2
 """Pooled connections that the provider had closed: a second one may be stale too, a third is a failure."""
 
@@ -95,6 +97,7 @@ class Failover:
         self._total_at = options.arrived_at + options.deadlines.total_s
         self._waiting: tuple[float, Candidate] | None = None
         self._hedge_at: float | None = None
+        self._hedges_denied = 0
         self._tried: list[Tried] = []
         self._asked_again: dict[UpstreamId, int] = {}
         self._stale: dict[UpstreamId, int] = {}
@@ -254,6 +257,9 @@ class Failover:
             self._calls.not_made()
         if call.cause != "probe":
             self._selection.give_back(call.candidate)
+        if call.cause == "hedge" and self._hedges_denied < HEDGE_RETRIES:
+            self._hedges_denied += 1
+            self._hedge_at = now + HEDGE_RETRY_S
         if self._calls.is_anyone_asked or self._waiting is not None:
             return ()
         return self._give_up(self._tried[-1].failure if self._tried else failure, now)

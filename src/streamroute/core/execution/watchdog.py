@@ -5,6 +5,7 @@ both count from the attempt's start. While the client keeps us from reading, non
 """
 
 import math
+from dataclasses import replace
 from typing import Literal
 
 from streamroute.core.outcome import Failure, FailureKind
@@ -81,6 +82,12 @@ class Watchdog:
         """Wait for the next token."""
         if at >= self._since or self._phase != "flowing":
             self._enter("flowing", at)
+
+    def allow_stall(self, stall_s: float) -> None:
+        """Wait so long between tokens, from the last one on."""
+        self._deadlines = replace(self._deadlines, stall_s=stall_s)
+        if self._phase == "flowing":
+            self._enter("flowing", self._since)
 
     def paused(self) -> None:
         """Stop judging: silence is now the client's doing."""

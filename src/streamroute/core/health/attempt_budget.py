@@ -13,14 +13,17 @@ from streamroute.core.health.options import HEDGE_SPEND
 from streamroute.core.upstream import LatencyClass, TokenPrice, Upstream, UpstreamId
 
 TOKENS = 10.0
-"""gRPC A6 names `maxTokens` 10 and `tokenRatio` 0.1 in its example."""
-SUCCESS_TOKENS = 0.1
+"""gRPC A6 names `maxTokens` 10 in its example."""
+SUCCESS_TOKENS = 0.5
+"""A6's example names 0.1, for retries of the same service. Here another provider is asked, and with all of them failing
+at 30 % the usual two retries must stay possible (0.7 x 0.5 > 0.3); above a third they fade out."""
 RETRY_SHARE = 0.2
 """Of what is in flight: Envoy's retry budget, 20 %, and its `min_retry_concurrency` of 3."""
 MIN_RETRIES = 3
-HEDGE_SHARE = 0.1
-"""Of what is in flight; failsafe-go's budget allows 20 % for retries and hedges together."""
-MIN_HEDGES = 1
+HEDGE_SHARE = 0.2
+"""Of what is in flight, and the least: failsafe-go's hedge budget allows 20 % and 3. One more, because when an upstream
+hangs everyone who waits for it needs one at the same moment; money is what bounds them over time."""
+MIN_HEDGES = 4
 FAILED_HEDGE_FACTOR = 2.0
 """A hedge that fails is charged twice: it was load where there was trouble (AWS SDKs charge 10 for 5 likewise)."""
 WINDOW_S = 60.0

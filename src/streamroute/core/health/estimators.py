@@ -25,7 +25,7 @@ DRIFT_REFERENCE = 0.75
 """What it takes off each sample: half of the shift and a margin for what is not known of the median."""
 CLIP = 2.0
 """Residuals count up to two spreads in that test: the tail must not decide it."""
-CREDIT, MOST_CREDITS = 2.0, 16
+CREDIT, MOST_CREDITS = 1.5, 16
 """Nats that a call under way may be owed by the ones that came before it: survivors alone look slow."""
 
 _PHI = 1.0 / sqrt(2.0 * 3.141592653589793)
@@ -84,7 +84,7 @@ class SlownessTest:
         if z < 1.0:
             self._good += 1
             if self._good > 1:  # two good ones in a row: exonerate quickly
-                self.jump *= 0.6
+                self.jump *= 0.6 if self.jump > 0.0 else 1.0
                 self.drift -= min(self.drift, DRIFT_SHIFT)
         else:
             self._good = 0

@@ -1,0 +1,137 @@
+"""Every state that a breaker can reach in a few steps, with up to three calls under way: none loses a permit or is stuck.
+
+An exhaustive search, breadth first, in the manner of TLA+'s model checker; times come in steps of seconds.
+"""
+
+import copy
+from collections.abc import Iterator
+
+from streamroute.core.health.breaker import PROBES, Breaker, Permit
+
+MAX_OUT = 3
+DEPTH = 8
+WAITS_S = (2.0, 20.0)
+MAX_RETURN_S = 400.0
+"""The longest pause, three probes and a ramp, with room to spare."""
+
+Node = tuple[Breaker, tuple[Permit, ...], float]
+
+
+def clone(node: Node) -> Node:
+    breaker, permits, now = node
+    return copy.copy(breaker), tuple(copy.copy(each) for each in permits), now
+
+
+def key(node: Node) -> tuple[object, ...]:
+    """Return what decides the future, relative to now; what is far away is alike."""
+    breaker, permits, now = node
+    return (
+        breaker.state,
+        breaker._failures,
+        breaker._in_flight,
+        breaker._probes,
+        min(breaker._proofs, 5),
+        min(breaker._step, 2),
+        min(breaker.openings, 4),
+        breaker.is_forced,
+        None if breaker.reopens_at is None else max(0.0, breaker.reopens_at - now),
+        max(0.0, breaker._next_probe_at - now),
+        min(now - breaker.changed_at, 20.0),
+        min(now - breaker._down_since, 60.0),
+        tuple(
+            sorted(
+                (each.generation == breaker._generation, each.is_probe, each.is_proved, min(now - each.given_at, 20.0))
+                for each in permits
+            )
+        ),
+    )
+
+
+def steps(node: Node) -> Iterator[Node]:
+    """Give every state that one step leads to."""
+    now = node[2]
+    for is_last_resort in (False, True):
+        if len(node[1]) < MAX_OUT:
+            breaker, permits, _ = clone(node)
+            permit = breaker.admit(now, is_last_resort=is_last_resort)
+            yield breaker, permits if permit is None else (*permits, permit), now
+    for index in range(len(node[1])):
+        breaker, permits, _ = clone(node)
+        breaker.proved(permits[index], now)
+        yield breaker, permits, now
+        for event in ("success", "failure", None):
+            breaker, permits, _ = clone(node)
+            settle_and_check(breaker, permits[index], now, event)
+            yield breaker, permits[:index] + permits[index + 1 :], now
+    for seconds in WAITS_S:
+        breaker, permits, _ = clone(node)
+        breaker.is_ready(now + seconds)
+        yield breaker, permits, now + seconds
+    for act in (
+        lambda breaker: breaker.trip(now, "errors"),
+        lambda breaker: breaker.block(now, 40.0),
+        lambda breaker: breaker.force("open", now),
+        lambda breaker: breaker.force("closed", now),
+    ):
+        breaker, permits, _ = clone(node)
+        act(breaker)
+        yield breaker, permits, now
+
+
+def settle_and_check(breaker: Breaker, permit: Permit, now: float, event: object) -> None:
+    """A stale permit moves nothing, and neither does a second return."""
+    result = "success" if event == "success" else "failure" if event == "failure" else None
+    breaker.is_ready(now)
+    before, is_stale = key((breaker, (), now)), permit.generation != breaker._generation
+    breaker.settle(permit, now, result)
+    after = key((breaker, (), now))
+    assert not is_stale or after == before
+    for again in ("success", "failure", None):
+        breaker.settle(permit, now, "success" if again == "success" else "failure" if again == "failure" else None)
+        breaker.proved(permit, now)
+    assert key((breaker, (), now)) == after
+
+
+def check_permits(node: Node) -> None:
+    """What is counted is what is out, and probes stay within their limit."""
+    breaker, permits, _ = node
+    out = [each for each in permits if each.generation == breaker._generation]
+    probes = sum(each.is_probe and not each.is_proved for each in out)
+    assert (breaker._in_flight, breaker._probes) == (len(out), probes)
+    assert breaker.state != "half_open" or probes <= PROBES[breaker._proofs]
+
+
+def check_return(node: Node) -> None:
+    """Given time and successes it closes; one that was forced open closes by force alone."""
+    breaker, permits, now = clone(node)
+    for permit in permits:
+        breaker.settle(permit, now, None)
+    if breaker.is_forced:
+        assert not breaker.is_ready(now + MAX_RETURN_S)
+        breaker.force("closed", now)
+    until = now + MAX_RETURN_S
+    while breaker.state != "closed":
+        assert now < until, f"stuck in {breaker.state}"
+        now += 2.0
+        permit = breaker.admit(now)
+        if permit is not None:
+            breaker.settle(permit, now, "success")
+
+
+def test_every_reachable_state() -> None:
+    """Breadth first to the depth, each state once."""
+    start: Node = (Breaker(lambda: 0.5, 0.0), (), 0.0)
+    seen, edge = {key(start)}, [start]
+    for _ in range(DEPTH):
+        following: list[Node] = []
+        for node in edge:
+            for reached in steps(node):
+                name = key(reached)
+                if name not in seen:
+                    seen.add(name)
+                    check_permits(reached)
+                    check_return(reached)
+                    following.append(reached)
+        edge = following
+    assert {name[0] for name in seen} == {"closed", "open", "half_open", "ramping"}
+    assert 1000 < len(seen) <= 1_000_000
