@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from decimal import Decimal
 from random import Random
 
-from failover_lab.purse import Purse
 from failover_lab.scenarios import Scenario
 from failover_lab.world import INPUT_PRICE_USD_PER_MTOK, OUTPUT_PRICE_USD_PER_MTOK, Request
+from streamroute.core.execution.admission import Admission, Leave
 from streamroute.core.execution.hedge_delay import HedgeDelays
 from streamroute.core.execution.plan import Plan
 from streamroute.core.execution.plans import PlanRequest, build_plan
 from streamroute.core.execution.rescue import RescueOptions
-from streamroute.core.health.attempt_budget import HedgeSpend
+from streamroute.core.health.attempt_budget import AttemptBudget
 from streamroute.core.health.board import HealthBoard
 from streamroute.core.health.breaker import Permit
 from streamroute.core.health.options import HealthOptions
@@ -27,7 +27,6 @@ from streamroute.core.routing.steering import decide
 from streamroute.core.upstream import (
     Capabilities,
     CredentialId,
-    LatencyClass,
     ProviderName,
     Route,
     TokenPrice,
@@ -71,7 +70,7 @@ class Core:
             steering=scenario.steering,
             latency_class=scenario.latency_class,
         )
-        self.purse = Purse()
+        self.admission = Admission(self.board, AttemptBudget())
         self._explorer = Explorer()
         self._delays = HedgeDelays()
         self.probing = ProbePolicy(HealthOptions(), self._random.random)
@@ -101,17 +100,9 @@ class Core:
             self._delays,
         )
 
-    def observe(
-        self,
-        permit: Permit,
-        upstream: Upstream,
-        class_: LatencyClass,
-        spend: HedgeSpend | None,
-        observation: AttemptObservation,
-    ) -> None:
+    def observe(self, leave: Leave, observation: AttemptObservation) -> None:
         """Tell everyone who learns of a client's call that is over."""
-        self.board.observe(permit, observation)
-        self.purse.ended(upstream, observation, class_, spend)
+        self.admission.settle(leave, observation)
         self._asked.add(observation.upstream)
         self.probing.attempted(observation)
 

@@ -10,6 +10,7 @@ from failover_lab.peer_client import PATIENCE_S
 from failover_lab.records import CallRecord, RequestRecord
 from failover_lab.scheduler import Scheduler
 from failover_lab.world import TOKEN_CHARS, CallCourse, Request, World
+from streamroute.core.execution.admission import Leave
 from streamroute.core.execution.commands import Abandon, Cancel, Command, Commit, Fail, Finish, Start
 from streamroute.core.execution.events import (
     AttemptEvent,
@@ -22,8 +23,6 @@ from streamroute.core.execution.events import (
     Progressed,
     Succeeded,
 )
-from streamroute.core.health.attempt_budget import HedgeSpend
-from streamroute.core.health.breaker import Permit
 from streamroute.core.observation import AttemptObservation
 from streamroute.core.outcome import CancelReason, Failure, OutcomeKind
 from streamroute.core.usage import Usage
@@ -41,6 +40,8 @@ class CoreClient:
         self.world = world
         self.core = core
         self.looked = looked
+        self.in_flight = 0
+        """Requests that are being served."""
 
     def serve(self, request: Request, record: RequestRecord) -> None:
         """Begin a request."""
@@ -55,20 +56,18 @@ class _Call:
         "from_token",
         "is_over",
         "is_produced",
-        "permit",
+        "leave",
         "record",
-        "spend",
         "start",
         "told_progress_at",
     )
 
-    def __init__(self, start: Start, course: CallCourse, record: CallRecord, permit: Permit, from_token: int) -> None:
+    def __init__(self, start: Start, course: CallCourse, record: CallRecord, leave: Leave, from_token: int) -> None:
         self.start = start
         self.course = course
         self.record = record
-        self.permit = permit
+        self.leave = leave
         self.from_token = from_token
-        self.spend: HedgeSpend | None = None
         self.is_over = False
         self.is_produced = False
         self.told_progress_at = 0.0
@@ -80,7 +79,6 @@ class _Flight:
     def __init__(self, client: CoreClient, request: Request, record: RequestRecord) -> None:
         self._client = client
         self._scheduler = client.scheduler
-        self._board = client.core.board
         self._request = request
         self._record = record
         self._inbox: deque[Callable[[float], Sequence[Command]]] = deque()
@@ -100,6 +98,7 @@ class _Flight:
 
     def begin(self) -> None:
         """Start the plan."""
+        self._client.in_flight += 1
         self._ask(self._plan.start)
         if not self._is_over:
             self._scheduler.at(self._request.arrived_at + PATIENCE_S, self._lose_patience)
@@ -145,6 +144,7 @@ class _Flight:
 
     def _end(self) -> None:
         self._is_over = True
+        self._client.in_flight -= 1
         self._take_text()
         if self._record.is_whole:
             missing = self._request.output_tokens - self._delivered
@@ -185,13 +185,16 @@ class _Flight:
     def _start(self, start: Start) -> None:
         now, name = self._scheduler.now, str(start.upstream.id)
         prompt_tokens, class_ = self._request.prompt_tokens, self._decision.latency_class
-        purse, permit = self._client.core.purse, None
-        if purse.may_start(start, class_, prompt_tokens, now):
-            permit = self._board.admit(
-                start.upstream, now, is_last_resort=start.is_last_resort, prompt_tokens=prompt_tokens
-            )
-        if permit is None:
-            self._feed(Failed(start.attempt, Failure(kind="blocked", message="not asked")))
+        leave = self._client.core.admission.admit(
+            start,
+            now,
+            latency_class=class_,
+            prompt_tokens=prompt_tokens,
+            is_stream=True,
+            in_flight=self._client.in_flight,
+        )
+        if isinstance(leave, Failure):
+            self._feed(Failed(start.attempt, leave))
             return
         if self._record.primary is None and start.cause == "first":
             self._record.primary = name
@@ -203,8 +206,7 @@ class _Flight:
         full = self._request.output_tokens - from_token
         record = CallRecord(name, start.cause, now, full_tokens=full)
         self._record.calls.append(record)
-        call = self._calls[start.attempt] = _Call(start, course, record, permit, from_token)
-        call.spend = purse.started(start, class_, prompt_tokens, now)
+        call = self._calls[start.attempt] = _Call(start, course, record, leave, from_token)
         at = self._scheduler.at
         if course.connected_at < course.ends_at:
             at(course.connected_at, partial(self._connected, call))
@@ -218,7 +220,7 @@ class _Flight:
     def _connected(self, call: _Call) -> None:
         if not call.is_over:
             call.record.was_connected = True
-            self._board.connected(call.permit, call.start.upstream, self._scheduler.now)
+            self._client.core.admission.connected(call.leave, self._scheduler.now)
             self._feed(Connected(call.start.attempt))
 
     def _tell(self, call: _Call, event: AttemptEvent) -> None:
@@ -229,7 +231,7 @@ class _Flight:
         if call.is_over:
             return
         call.is_produced = True
-        self._board.first_token(call.permit, call.start.upstream, self._scheduler.now)
+        self._client.core.admission.first_token(call.leave, self._scheduler.now)
         self._feed(Produced(call.start.attempt))
         self._client.looked(self._scheduler.now)
 
@@ -293,10 +295,7 @@ class _Flight:
         has_head = course.head_at <= now
         at = call.record.at
         self._client.core.observe(
-            call.permit,
-            upstream,
-            self._decision.latency_class,
-            call.spend,
+            call.leave,
             AttemptObservation(
                 request_id=str(self._request.number),
                 attempt=call.start.attempt,

@@ -21,13 +21,11 @@ A, B = UpstreamId("a"), UpstreamId("b")
 
 def test_tokens_of_a6() -> None:
     """Ten, five failures stop, one success more than half lets through again; never below 0 nor above 10."""
-    tokens = RetryTokens()
-    for _ in range(5):
-        assert tokens.allows
-        tokens.ended(is_success=False)
-    assert not tokens.allows
-    tokens.ended(is_success=True)
-    assert tokens.allows
+    tokens, allowed = RetryTokens(), []
+    for is_success in (False, False, False, False, False, True):
+        tokens.ended(is_success=is_success)
+        allowed.append(tokens.allows)
+    assert allowed == [True, True, True, True, False, True]
     for _ in range(20):
         tokens.ended(is_success=False)
     assert tokens.tokens == 0.0

@@ -189,7 +189,8 @@ def test_the_share_grows_with_proofs_and_time() -> None:
 
 def test_full_share_in_three_seconds_at_five_requests_a_second() -> None:
     """Requests follow the share; each one's first token comes after half a second and it streams for five."""
-    subject, tokens, due = ramping(), [], 0.0
+    subject, due = ramping(), 0.0
+    tokens: list[tuple[Permit, float]] = []
     for tick in range(300):
         now = 3.0 + tick / 100
         for permit, at in list(tokens):

@@ -1,10 +1,11 @@
-"""Every state that a breaker can reach in a few steps, with up to three calls under way: none loses a permit or is stuck.
+"""Every state that a breaker can reach in a few steps with up to three calls under way: none is stuck or loses one.
 
 An exhaustive search, breadth first, in the manner of TLA+'s model checker; times come in steps of seconds.
 """
 
 import copy
 from collections.abc import Iterator
+from typing import Literal
 
 from streamroute.core.health.breaker import PROBES, Breaker, Permit
 
@@ -13,6 +14,8 @@ DEPTH = 8
 WAITS_S = (2.0, 20.0)
 MAX_RETURN_S = 400.0
 """The longest pause, three probes and a ramp, with room to spare."""
+
+EVENTS: tuple[Literal["success", "failure"] | None, ...] = ("success", "failure", None)
 
 Node = tuple[Breaker, tuple[Permit, ...], float]
 
@@ -59,7 +62,7 @@ def steps(node: Node) -> Iterator[Node]:
         breaker, permits, _ = clone(node)
         breaker.proved(permits[index], now)
         yield breaker, permits, now
-        for event in ("success", "failure", None):
+        for event in EVENTS:
             breaker, permits, _ = clone(node)
             settle_and_check(breaker, permits[index], now, event)
             yield breaker, permits[:index] + permits[index + 1 :], now
@@ -67,27 +70,27 @@ def steps(node: Node) -> Iterator[Node]:
         breaker, permits, _ = clone(node)
         breaker.is_ready(now + seconds)
         yield breaker, permits, now + seconds
-    for act in (
-        lambda breaker: breaker.trip(now, "errors"),
-        lambda breaker: breaker.block(now, 40.0),
-        lambda breaker: breaker.force("open", now),
-        lambda breaker: breaker.force("closed", now),
-    ):
+    for act in ("trip", "block", "open", "closed"):
         breaker, permits, _ = clone(node)
-        act(breaker)
+        match act:
+            case "trip":
+                breaker.trip(now, "errors")
+            case "block":
+                breaker.block(now, 40.0)
+            case "open" | "closed":
+                breaker.force(act, now)
         yield breaker, permits, now
 
 
-def settle_and_check(breaker: Breaker, permit: Permit, now: float, event: object) -> None:
+def settle_and_check(breaker: Breaker, permit: Permit, now: float, event: Literal["success", "failure"] | None) -> None:
     """A stale permit moves nothing, and neither does a second return."""
-    result = "success" if event == "success" else "failure" if event == "failure" else None
     breaker.is_ready(now)
     before, is_stale = key((breaker, (), now)), permit.generation != breaker._generation
-    breaker.settle(permit, now, result)
+    breaker.settle(permit, now, event)
     after = key((breaker, (), now))
     assert not is_stale or after == before
-    for again in ("success", "failure", None):
-        breaker.settle(permit, now, "success" if again == "success" else "failure" if again == "failure" else None)
+    for again in EVENTS:
+        breaker.settle(permit, now, again)
         breaker.proved(permit, now)
     assert key((breaker, (), now)) == after
 
@@ -113,9 +116,9 @@ def check_return(node: Node) -> None:
     while breaker.state != "closed":
         assert now < until, f"stuck in {breaker.state}"
         now += 2.0
-        permit = breaker.admit(now)
-        if permit is not None:
-            breaker.settle(permit, now, "success")
+        given = breaker.admit(now)
+        if given is not None:
+            breaker.settle(given, now, "success")
 
 
 def test_every_reachable_state() -> None:

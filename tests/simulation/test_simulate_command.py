@@ -48,7 +48,7 @@ async def test_serves_a_script_until_sigterm(tmp_path: Path) -> None:
 
 def test_sigint_exits_with_130() -> None:
     """Ctrl-C ends it as a shell expects."""
-    with running("--port", "0", "--scenario", "outage", "--provider", "b") as process:
+    with running("--port", "0", "--scenario", "outage_503", "--provider", "b") as process:
         assert process.stdout.readline().startswith("http://127.0.0.1:")
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=5)

@@ -63,6 +63,8 @@ class AttemptOptions:
     """Client headers for the provider, allow-listed."""
     notify: Callable[[AttemptEvent], None]
     """Told what happens, for the plan."""
+    connected: Callable[[], None]
+    """Told once, when there is a connection."""
     first_token: Callable[[], None]
     """Told once, when the upstream shows its first content, whether or not the client gets any."""
     settled: Callable[[AttemptObservation], None]
@@ -179,6 +181,7 @@ class Attempt:
     def on_connected(self) -> None:
         """See `ExchangeHandler`."""
         self._connected_at = now()
+        self._options.connected()
         self._tell(Connected(self._id))
 
     def on_head(self, head: ResponseHead) -> None:

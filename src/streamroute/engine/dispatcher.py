@@ -9,9 +9,9 @@ import anyio
 
 from streamroute.clock import now
 from streamroute.core.execution.admission import Admission
-from streamroute.core.execution.hedge_delay import HedgeDelays
 from streamroute.core.execution.commands import Start
 from streamroute.core.execution.events import AttemptEvent
+from streamroute.core.execution.hedge_delay import HedgeDelays
 from streamroute.core.execution.plan import Plan
 from streamroute.core.execution.plans import PlanRequest, build_plan
 from streamroute.core.execution.rescue import RescueOptions
@@ -248,6 +248,9 @@ class Dispatcher:
         if isinstance(leave, Failure):
             return leave
 
+        def connected() -> None:
+            self._admission.connected(leave, now())
+
         def first_token() -> None:
             self._admission.first_token(leave, now())
 
@@ -274,6 +277,7 @@ class Dispatcher:
                     transport=self._transport,
                     forwarded=call.forwarded,
                     notify=notify,
+                    connected=connected,
                     first_token=first_token,
                     settled=settled,
                 )

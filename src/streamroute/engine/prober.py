@@ -212,6 +212,7 @@ class Prober:
                     transport=self._transport,
                     forwarded={},
                     notify=_ignore,
+                    connected=lambda: board.connected(permit, upstream, now()),
                     first_token=lambda: board.first_token(permit, upstream, now()),
                     settled=settled,
                 )

@@ -71,6 +71,10 @@ class Admission:
         hedge = self._budget.hedge_started(latency_class, cost_usd, now) if is_beside else None
         return Leave(permit, upstream, latency_class, hedge)
 
+    def connected(self, leave: Leave, now: float) -> None:
+        """Tell the board that the call has its connection."""
+        self._board.connected(leave.permit, leave.upstream, now)
+
     def first_token(self, leave: Leave, now: float) -> None:
         """Tell the board that the upstream has shown its first content."""
         self._board.first_token(leave.permit, leave.upstream, now)

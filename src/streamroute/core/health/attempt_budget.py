@@ -14,9 +14,9 @@ from streamroute.core.upstream import LatencyClass, TokenPrice, Upstream, Upstre
 
 TOKENS = 10.0
 """gRPC A6 names `maxTokens` 10 in its example."""
-SUCCESS_TOKENS = 0.5
-"""A6's example names 0.1, for retries of the same service. Here another provider is asked, and with all of them failing
-at 30 % the usual two retries must stay possible (0.7 x 0.5 > 0.3); above a third they fade out."""
+SUCCESS_TOKENS = 2.0
+"""A6's example names 0.1, for retries of the same service. Here another provider is asked: with all of them failing at
+30 % the usual two retries must stay possible (measured: 0.1 to 1.0 deny them), and they end where two thirds fail."""
 RETRY_SHARE = 0.2
 """Of what is in flight: Envoy's retry budget, 20 %, and its `min_retry_concurrency` of 3."""
 MIN_RETRIES = 3
