@@ -63,7 +63,7 @@ class App:
             transport = self._transport or AiohttpTransport()
             stack.push_async_callback(transport.aclose)
             stack.push_async_callback(self._close_simulations)
-            bus = Bus([log_observation])
+            bus = self.bus = Bus([log_observation])
             metrics = Metrics(price_of=self._price_of, snapshot=self._snapshot)
             bus.subscribe(metrics)
             board = HealthBoard(self._rng.random, config.health)

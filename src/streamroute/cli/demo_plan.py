@@ -1,45 +1,49 @@
-"""What happens in the demo: five phases, three providers, a load and a control group. The seed decides all of it.
+"""What happens in the demo: phases, three providers, two loads and a control group. The seed decides all of it.
 
-An open breaker rests for 5 to 6 s, so the phases are timed for what can be seen in 15 s: `a` trips over its drift, is
-let in again near the end of the storm, trips over its outage, and is back before the end. The fast plan is the same
-story in a tenth of the time, but for the breakers: there `a` stays out.
-
-No answer is cut in the middle: such an answer ends in an error event, and nothing in a demo should fail by design.
+The troubles are in an order that lets the preferred provider come back in between. The rate is low for the sake of the
+budgets: further calls are a share of what succeeds, and a demo has no minute of good traffic behind it. The fast plan is
+the same story in a third of the time, with too few requests for a prediction that can be relied upon.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from streamroute.simulation.faults import Drift, ErrorStatus, RateLimit, Reset
+from streamroute.cli.demo_fault import InTurn
+from streamroute.simulation.faults import Cut, Drift, ErrorStatus, NoResponse, Stall
 from streamroute.simulation.load import LoadOptions
 from streamroute.simulation.scenarios.cast import profile_of, stage
 from streamroute.simulation.script import Phase, Script
 
 ROUTE = "chat"
+RACE_ROUTE = "live"
+"""For latency-critical requests: two upstreams are asked at once."""
 PREFERRED = "a"
-"""The provider that the route asks first, and that the control group asks alone."""
+"""The provider that the routes ask first, and that the control group asks alone."""
 DEFAULT_SEED = 1
-"""Any would do; with this one every standing is back to ready in the end."""
-FAST_SCALE = 0.1
-"""1.56 s of load: with the start of Python and the last answers, the command stays below 3 s."""
+FAST_SCALE = 0.3
+"""Below, first tokens come sooner than a busy machine can tell apart."""
 
-_RATE = 20.0
-"""Requests a second: some 300 in all, and a fifth of a core for both ends, the sidecar and the clients."""
-_FAST_RATE = 70.0
-_CONTROL_SHARE = 1 / 3
+_RATE = 8.0
+"""Requests a second: some 150 in all."""
+_FAST_RATE = 16.0
+_RACE_RATE = 5.0
+_FAST_RACE_RATE = 8.0
+_CONTROL_SHARE = 0.4
 """Of the rate: enough for percentages, while `a` is still asked mostly by the sidecar."""
 _TOKENS = 24
-_FIRST_TOKEN_S = 0.7
-"""Above what `c`, the slowest, takes when it is well (0.45 s and 30 % of jitter)."""
-_FAST_FIRST_TOKEN_S = 0.3
-"""Not scaled: a busy machine must not look like a slow provider."""
-_DRIFT_BEYOND = 2.2
-"""The drifting provider ends at this multiple of the deadline: too late even when jitter is kind."""
-_NOW_AND_THEN = 0.1
-"""Share of `b`'s calls that fail during the outage: seldom three in a row, which would open its breaker."""
-_FAST_NOW_AND_THEN = 0.3
-"""Among so few requests a tenth would often be none."""
+_FIRST_TOKEN_S = 1.5
+"""Far above what the providers take when well: a busy machine must not look like a slow provider."""
+_PATIENCE_S = 4.0
+"""Of the control group for one try. SDKs wait for minutes: this is kind to them, and keeps the demo short."""
+_STALL_S = 1.0
+"""The route's limit for silence in the middle; a hundred times the usual gap."""
+_SLOWER = 7.0
+"""Times to the first token in the end: 1.4 s instead of 0.2 s."""
+_UNSTEADY = 0.6
+"""Jitter in the race: enough for the slower one to win some."""
+_BREAKS_EVERY = 5
+"""Share of the answers that break off: more would be more than budgets of retries allow for long."""
 _CONCURRENCY = 200
-"""Clients at once, at most; some 20 are usual."""
+"""Clients at once, at most; some 10 are usual."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +67,14 @@ class DemoPlan:
     scripts: dict[str, Script]
     """By provider, in the order of preference."""
     first_token_s: float
-    """The route's deadline for the first content token."""
+    """The routes' deadline for the first content token."""
+    stall_s: float
     load: LoadOptions
     """Through the sidecar."""
+    races: LoadOptions
+    """Through the sidecar too, latency-critical: only in the phase `race`."""
     control: LoadOptions
-    """Straight to `PREFERRED`: the same requests, as many of them as its share allows."""
+    """Straight to `PREFERRED`, with an SDK's plain retries."""
 
     @property
     def duration_s(self) -> float:
@@ -78,31 +85,56 @@ class DemoPlan:
         """Return the phase of a moment; the last one goes on for ever."""
         return next((phase for phase in self.phases if elapsed_s < phase.until_s), self.phases[-1])
 
+    def phase(self, name: str) -> DemoPhase:
+        """Return a phase by its name."""
+        return next(phase for phase in self.phases if phase.name == name)
+
 
 def make_plan(seed: int, *, is_fast: bool) -> DemoPlan:
     """Return the plan of a seed."""
     scale = FAST_SCALE if is_fast else 1.0
-    first_token_s = _FAST_FIRST_TOKEN_S if is_fast else _FIRST_TOKEN_S
     phases = _phases(scale)
     rate = _FAST_RATE if is_fast else _RATE
+    race = next(phase for phase in phases if phase.name == "race")
+    load = LoadOptions(
+        model=ROUTE,
+        requests=max(1, round(rate * phases[-1].until_s * 3)),  # never reached: the duration ends the load
+        concurrency=_CONCURRENCY,
+        rate=rate,
+        tokens=_TOKENS,
+        seed=seed,
+        duration_s=phases[-1].until_s,
+        timeout_s=20.0,
+    )
     return DemoPlan(
         seed=seed,
         is_fast=is_fast,
         phases=phases,
-        scripts=stage("demo", seed, scale, _troubles(phases, scale, first_token_s)),
-        first_token_s=first_token_s,
-        load=_load(ROUTE, seed, rate, phases[-1].until_s),
-        control=_load("demo-1", seed, rate * _CONTROL_SHARE, phases[-1].until_s),
+        scripts=stage("demo", seed, scale, _troubles(phases, scale)),
+        first_token_s=_FIRST_TOKEN_S,
+        stall_s=_STALL_S,
+        load=load,
+        races=replace(
+            load,
+            model=RACE_ROUTE,
+            rate=_FAST_RACE_RATE if is_fast else _RACE_RATE,
+            seed=seed + 500_000,
+            duration_s=race.until_s - race.from_s,
+            headers=(("x-streamroute-class", "latency_critical"),),
+        ),
+        control=replace(load, model="demo-1", rate=rate * _CONTROL_SHARE, seed=seed + 1_000_000, timeout_s=_PATIENCE_S),
     )
 
 
 def _phases(scale: float) -> tuple[DemoPhase, ...]:
     ends = (
-        ("healthy", 1.2, "all three providers are well"),
-        ("drift", 3.0, "a slows down, far beyond the deadline"),
-        ("429 storm", 8.7, "a and b refuse most requests, then only b"),
-        ("outage", 10.6, "a is down, b fails now and then"),
-        ("recovery", 15.6, "all are well; a has to prove it first"),
+        ("well", 3.0, "all three are well"),
+        ("race", 5.3, "all are well, but unsteady"),
+        ("hang", 7.1, "a takes requests and never answers"),
+        ("cut", 11.0, "b breaks answers off, or falls silent"),
+        ("recovery", 13.0, "all are well again"),
+        ("slowing", 16.5, "a slows down more and more"),
+        ("outage", 18.5, "a answers 503"),
     )
     starts = (0.0, *(until_s for _, until_s, _ in ends))
     return tuple(
@@ -111,37 +143,21 @@ def _phases(scale: float) -> tuple[DemoPhase, ...]:
     )
 
 
-def _troubles(phases: tuple[DemoPhase, ...], scale: float, first_token_s: float) -> dict[str, tuple[Phase, ...]]:
-    _, drift, storm, outage, _ = phases
-    factor = _DRIFT_BEYOND * first_token_s / profile_of(PREFERRED, scale).ttft_s
-    limit = RateLimit(retry_after_s=0.05 * scale, form="ms")
+def _troubles(phases: tuple[DemoPhase, ...], scale: float) -> dict[str, tuple[Phase, ...]]:
+    spans = {phase.name: {"from_s": phase.from_s, "until_s": phase.until_s} for phase in phases}
+    breaks = InTurn(faults=(Cut(at_token=7), Stall(at_token=9)), every=_BREAKS_EVERY)
+    growth_s = spans["slowing"]["until_s"] - spans["slowing"]["from_s"]
+
+    def unsteady(name: str) -> Phase:
+        return Phase(profile=replace(profile_of(name, scale), jitter=_UNSTEADY), **spans["race"])
+
     return {
         "a": (
-            Phase(from_s=drift.from_s, until_s=drift.until_s, fault=Drift(factor=factor, over_s=0.5 * scale)),
-            Phase(from_s=storm.from_s, until_s=storm.from_s + 4.0 * scale, fault=limit, probability=0.6),
-            Phase(from_s=outage.from_s, until_s=outage.until_s, fault=Reset(), probability=0.4),
-            Phase(from_s=outage.from_s, until_s=outage.until_s, fault=ErrorStatus(status=503)),
+            unsteady("a"),
+            Phase(fault=NoResponse(), **spans["hang"]),
+            Phase(fault=Drift(factor=_SLOWER, over_s=growth_s), **spans["slowing"]),
+            Phase(fault=ErrorStatus(status=503), **spans["outage"]),
         ),
-        "b": (
-            Phase(from_s=storm.from_s, until_s=storm.until_s, fault=limit, probability=0.6),
-            Phase(
-                from_s=outage.from_s,
-                until_s=outage.until_s,
-                fault=ErrorStatus(status=529),
-                probability=_FAST_NOW_AND_THEN if scale < 1 else _NOW_AND_THEN,
-            ),
-        ),
+        "b": (unsteady("b"), Phase(fault=breaks, **spans["cut"])),
+        "c": (unsteady("c"),),
     }
-
-
-def _load(model: str, seed: int, rate: float, duration_s: float) -> LoadOptions:
-    return LoadOptions(
-        model=model,
-        requests=max(1, round(rate * duration_s * 3)),  # never reached: the duration ends the load
-        concurrency=_CONCURRENCY,
-        rate=rate,
-        tokens=_TOKENS,
-        seed=seed,
-        duration_s=duration_s,
-        timeout_s=20.0,
-    )

@@ -20,14 +20,19 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from streamroute import clock
 from streamroute.app import App
-from streamroute.cli.demo_plan import PREFERRED, ROUTE, DemoPlan
+from streamroute.cli.demo_control import run_control
+from streamroute.cli.demo_plan import PREFERRED, RACE_ROUTE, ROUTE, DemoPlan
+from streamroute.cli.demo_witness import Stood, Witness
 from streamroute.config.load import load_config
 from streamroute.config.model import Config
-from streamroute.simulation.load import LoadOptions, LoadResult, run_load
+from streamroute.simulation.load import LoadResult, run_load
+from streamroute.simulation.faults import ErrorStatus
 from streamroute.simulation.server import SimulationServer
 
 _SETTLE_S = 5.0
 """After the last answer nothing may be going on any more; what still is after this time has leaked."""
+_HEDGE_SPEND = ("interactive = 0.3", "latency_critical = 1.0")
+"""Far more than the defaults: they are shares of the last minute's spend, and the demo has no minute behind it."""
 _WATCH_S = 0.125
 """Eight pictures a second look alive, and cost some 3 % of a core."""
 
@@ -42,6 +47,10 @@ class Performance:
     """Of the clients of the sidecar."""
     control: tuple[LoadResult, ...]
     """Of the clients that asked the preferred provider without a sidecar."""
+    witness: Witness
+    """What the sidecar reported."""
+    outage_at: float | None
+    """When the preferred provider sent its first 503 of the outage, by its own log; None: nobody asked it then."""
     failures: Mapping[str, int]
     """Failed attempts by kind, as `/metrics` counts them."""
     leaked: int
@@ -54,7 +63,7 @@ class Progress:
 
     elapsed_s: float = 0.0
     requests: int = 0
-    saved: int = 0
+    rescued: int = 0
     errors: int = 0
     control_requests: int = 0
     control_errors: int = 0
@@ -62,18 +71,12 @@ class Progress:
     def note(self, result: LoadResult) -> None:
         """Count an answer that came through the sidecar."""
         self.requests += 1
-        self.saved += is_saved(result)
         self.errors += not result.is_exact
 
     def note_control(self, result: LoadResult) -> None:
         """Count an answer that came straight from the preferred provider."""
         self.control_requests += 1
         self.control_errors += not result.is_exact
-
-
-def is_saved(result: LoadResult) -> bool:
-    """Return whether an attempt failed and the client got its whole answer all the same."""
-    return result.is_exact and (result.attempts or 1) > 1
 
 
 class Stage:
@@ -84,6 +87,8 @@ class Stage:
         self.app = app
         self.providers = providers
         self.progress = Progress()
+        self.witness = Witness()
+        app.bus.subscribe(self.witness)
 
     async def perform(self, watch: Callable[["Stage"], None]) -> Performance:
         """Play the plan to its end. `watch` is called some times a second."""
@@ -91,25 +96,36 @@ class Stage:
         results: list[LoadResult] = []
         control: list[LoadResult] = []
 
-        async def send(
-            url: str, options: LoadOptions, into: list[LoadResult], note: Callable[[LoadResult], None]
-        ) -> None:
-            into += await run_load(url, options, note)
+        def note(result: LoadResult) -> None:
+            results.append(result)
+            progress.note(result)
+
+        def note_control(result: LoadResult) -> None:
+            control.append(result)
+            progress.note_control(result)
+
+        async def races() -> None:
+            await anyio.sleep(plan.phase("race").from_s)
+            await run_load(f"{self.app.url}/v1", plan.races, note)
 
         self.play()
         started_at = clock.now()
         async with anyio.create_task_group() as watching:
             watching.start_soon(self._watch, watch, started_at)
             async with anyio.create_task_group() as loads:
-                loads.start_soon(send, f"{self.app.url}/v1", plan.load, results, progress.note)
-                straight = self.providers[PREFERRED].base_url
-                loads.start_soon(send, straight, plan.control, control, progress.note_control)
+                loads.start_soon(run_load, f"{self.app.url}/v1", plan.load, note)
+                loads.start_soon(races)
+                loads.start_soon(run_control, self.providers[PREFERRED].base_url, plan.control, note_control)
             watching.cancel_scope.cancel()
         leaked = await self._settle()
+        self.witness.is_listening = False
+        refused = (each for each in self.providers[PREFERRED].log if each.fault == ErrorStatus.kind)
         return Performance(
             started_at=started_at,
             results=tuple(results),
             control=tuple(control),
+            witness=self.witness,
+            outage_at=min((each.received_at for each in refused), default=None),
             failures=await self._failures(),
             leaked=leaked,
         )
@@ -127,7 +143,20 @@ class Stage:
 
     async def _watch(self, watch: Callable[["Stage"], None], started_at: float) -> None:
         while True:
-            self.progress.elapsed_s = clock.now() - started_at
+            at = clock.now()
+            self.progress.elapsed_s = at - started_at
+            self.progress.rescued = sum(bool(each.continuations) for each in self.witness.requests)
+            for upstream in self.app.config.upstreams.values():
+                standing = self.app.dispatcher.board.standing(upstream, at)
+                self.witness.note(
+                    Stood(
+                        at=at,
+                        upstream=upstream.id,
+                        kind=standing.kind,
+                        breaker=standing.breaker,
+                        reason=standing.reason,
+                    )
+                )
             watch(self)
             await anyio.sleep(_WATCH_S)
 
@@ -174,12 +203,14 @@ async def open_stage(plan: DemoPlan) -> AsyncIterator[Stage]:
 
 def _config(plan: DemoPlan, base_urls: Mapping[str, str]) -> Config:
     """Go the way of every configuration: a file, without the environment of who runs the demo."""
-    lines = ["version = 1", "[server]", 'listen = "127.0.0.1:0"']
+    lines = ["version = 1", "[server]", 'listen = "127.0.0.1:0"', "[health.hedge_spend]", *_HEDGE_SPEND]
     for name, base_url in base_urls.items():
         lines += [f"[providers.{name}]", 'kind = "openai_compatible"', f'base_url = "{base_url}"']
         lines += [f"[upstreams.{name}]", f'provider = "{name}"', 'model = "demo-1"']
-    lines += [f"[routes.{ROUTE}]", f"upstreams = {json.dumps(list(base_urls))}"]
-    lines += [f"deadlines = {{ first_token_s = {plan.first_token_s} }}"]
+        lines += ['capabilities = { continuation = "prefill" }']
+    for route, plan_name in ((ROUTE, "hedge"), (RACE_ROUTE, "race")):
+        lines += [f"[routes.{route}]", f"upstreams = {json.dumps(list(base_urls))}", f'plan = "{plan_name}"']
+        lines += [f"deadlines = {{ first_token_s = {plan.first_token_s}, stall_s = {plan.stall_s} }}"]
     with tempfile.TemporaryDirectory(prefix="streamroute-demo-") as folder:
         file = Path(folder, "demo.toml")
         file.write_text("\n".join(lines), encoding="utf-8")

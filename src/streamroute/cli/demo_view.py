@@ -66,16 +66,18 @@ def picture(stage: Stage) -> Group:
         Text(f"{elapsed_s:4.1f} of {plan.duration_s:.1f} s"),
     )
     counts = Text(f"{progress.requests} answers, ")
-    counts.append(f"{progress.saved} saved", "bold green").append(f", {progress.errors} errors    ")
-    counts.append(f"straight to {PREFERRED}: {progress.control_errors} of {progress.control_requests} failed", "dim")
+    counts.append(f"{progress.rescued} rescued", "bold green").append(f", {progress.errors} errors    ")
+    counts.append(
+        f"plain retries to {PREFERRED}: {progress.control_errors} of {progress.control_requests} failed", "dim"
+    )
     return Group(head, Text.assemble((f"{phase.name}: ", "bold"), phase.what), _upstreams(stage), counts)
 
 
 def _upstreams(stage: Stage) -> Table:
-    table = Table("upstream", "standing", box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    table = Table("upstream", "standing", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in ("in flight", "requests", "errors", "ttft p50"):
         table.add_column(name, justify="right")
-    table.columns[1].min_width = 32
+    table.columns[1].min_width = 34  # of what is said of a breaker or of evidence; the table stays below 80
     board, at = stage.app.dispatcher.board, clock.now()
     for upstream in stage.app.config.upstreams.values():
         figures = board.health(upstream.id, at).figures()
@@ -92,13 +94,13 @@ def _upstreams(stage: Stage) -> Table:
 
 
 def _standing(stage: Stage, upstream: Upstream, at: float) -> Text:
-    board = stage.app.dispatcher.board
-    standing = board.standing(upstream, at)
+    standing = stage.app.dispatcher.board.standing(upstream, at)
     wait = "" if standing.until is None else f" for {max(0.0, standing.until - at):.1f} s"
     if standing.kind == "rate_limited":
         return Text(f"rate limited{wait}", "yellow")
     if standing.breaker == "open":
-        return Text(f"breaker open{wait}", "red")
-    if standing.breaker != "closed":
-        return Text(f"breaker {standing.breaker.replace('_', ' ')}", "yellow")
-    return Text(standing.kind.replace("_", " "), "green" if standing.kind == "healthy" else "yellow")
+        return Text(f"open{wait}", "red")
+    words = standing.kind if standing.breaker == "closed" else standing.breaker.replace("_", " ")
+    if standing.kind == "healthy":
+        return Text(words, "green" if standing.breaker == "closed" else "yellow")
+    return Text(f"{words}: {standing.reason}" if standing.reason else words, "yellow")

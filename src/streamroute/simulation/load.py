@@ -74,6 +74,8 @@ class LoadResult:
     """The `x-streamroute-upstream` header."""
     attempts: int | None
     """The `x-streamroute-attempts` header."""
+    request_id: str | None = None
+    """The `x-request-id` header: by it what a sidecar observed is found."""
 
     @property
     def is_exact(self) -> bool:
@@ -160,6 +162,7 @@ class _Client:
             repeated_chars=check.repeated_chars,
             upstream=got.headers.get("x-streamroute-upstream"),
             attempts=_integer(got.headers.get("x-streamroute-attempts")),
+            request_id=got.headers.get("x-request-id"),
         )
 
     async def _exchange(self, prompt: str, got: "_Received") -> None:

@@ -35,6 +35,9 @@ OBJECTIVE_NATS = 1.2
 """Off the weight of an upstream whose new normal misses the latency objective."""
 FROZEN_RATIO = 0.4
 """Baselines learn nothing above this."""
+LONELY_RATIO, LONELY_NATS = 0.4, 1.3
+"""A first failure in a long time is as good as always luck, but it costs nothing to let three in four go elsewhere for
+a moment; a preferred upstream keeps its place (`core.routing.ranking` yields below a quarter)."""
 OPEN_FAILURES = 3
 OPEN_STEPS = 2.6
 """Three failures with up to some ten successes between them."""
@@ -185,6 +188,8 @@ class Evidence:
         if is_echo:
             ratio, reason = echo, "its failure domain is in trouble"
         penalty = penalty_of(ratio)
+        if reason == "errors" and ratio > LONELY_RATIO:
+            penalty = max(penalty, LONELY_NATS)
         if misses_objective:
             penalty += OBJECTIVE_NATS
             reason = reason or "its normal misses the latency objective"

@@ -124,6 +124,11 @@ class LearnedLimit:
         self._limit = max(1.0, CUT * min(self.at(now), float(max(in_flight, 1))))
         self._cut_at = now
 
+    def succeeded(self, now: float) -> None:
+        """Take a call that was served: the limit grows by one, so that it doubles with every round of calls."""
+        if now - self._cut_at <= FORGET_AFTER_S:
+            self._limit += 1.0
+
     def at(self, now: float) -> float:
         """Return the limit; infinite where none is known."""
         since_s = now - self._cut_at

@@ -40,6 +40,9 @@ STALL_SAMPLES = 8
 PROBE_LATE_LN = log(3.0)
 """A cancelled probe that was this many times later than expected has failed."""
 
+_OVERLOADED = 529
+"""Anthropic's status for too many calls at once."""
+
 
 class UpstreamHealth:
     """What is known of one upstream. Times are monotonic seconds."""
@@ -170,6 +173,7 @@ class UpstreamHealth:
             self._last_success_at = now
             self.auth_until = float("-inf")
             self.evidence.succeeded()
+            self.limit.succeeded(now)
             if not observation.stream:
                 self._heard(permit, now, is_healthy=True)
                 self.evidence.fresh(now)
@@ -189,7 +193,7 @@ class UpstreamHealth:
         self._errors.appendleft(
             RecentError(ended_at=now, kind=failure.kind, message=failure.message, http_status=failure.http_status)
         )
-        if failure.kind in {"rate_limited", "overloaded"}:
+        if failure.kind == "rate_limited" or failure.http_status == _OVERLOADED:  # a 503 may be an outage
             self.limit.refused(now, self._in_flight + 1)
         counts = meaning.counts and not failure.is_clients_limit and not is_ours
         must_open = False
