@@ -24,6 +24,8 @@ DEFAULTS = HealthOptions()
 DEFAULT_RATE_LIMIT_S = 1.0
 """How long a credential rests after a 429 that names no time: the shortest wait that providers ask for."""
 
+LONELY_RISK = 0.7
+"""Of an upstream that has failed once: it is asked beside requests only, for a moment."""
 DRAINED = "drained by the operator"
 FORCED = "forced by the operator"
 
@@ -75,6 +77,15 @@ class HealthBoard:
                 kind="rate_limited", breaker=breaker.state, until=until, can_ask=False, risk=1.0,
                 reason="its rate limit is used up",
             )  # fmt: skip
+        if health.wants_check(now):
+            return Standing(
+                kind="suspect",
+                breaker=breaker.state,
+                can_ask=not health.is_checked,
+                is_probe=True,
+                risk=max(LONELY_RISK, risk_of(verdict.penalty)),
+                reason="it has just failed",
+            )
         return Standing(
             kind=health.kind(verdict, now),
             breaker=breaker.state,

@@ -39,8 +39,8 @@ LONELY_RATIO, LONELY_NATS = 0.4, 1.3
 """A first failure in a long time is as good as always luck, but it costs nothing to let three in four go elsewhere for
 a moment; a preferred upstream keeps its place (`core.routing.ranking` yields below a quarter)."""
 OPEN_FAILURES = 3
-OPEN_STEPS = 2.6
-"""Three failures with up to some ten successes between them."""
+"""In a row. Failures between successes move traffic away (CUSUM), but open nothing: an upstream that fails now and then
+would be closed again by its first successes, and forget what was held against it."""
 ROW_S = 300.0
 """Failures further apart are not in a row."""
 
@@ -134,7 +134,7 @@ class Evidence:
         errors.add(is_failure=True, ceiling=3.2 * errors.step)
         if self.in_a_row > 1 and limit <= 2.0 * errors.step:
             errors.nats = max(errors.nats, 1.01 * limit)
-        return self.in_a_row >= OPEN_FAILURES or errors.nats >= OPEN_STEPS * errors.step
+        return self.in_a_row >= OPEN_FAILURES
 
     def succeeded(self) -> None:
         """Take a success."""

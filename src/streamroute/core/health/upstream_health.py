@@ -40,6 +40,8 @@ STALL_SAMPLES = 8
 PROBE_LATE_LN = log(3.0)
 """A cancelled probe that was this many times later than expected has failed."""
 
+CHECKED_FOR_S = 5.0
+"""How long after a failure calls go beside requests instead of being them; an upstream nobody asks waits no longer."""
 _OVERLOADED = 529
 """Anthropic's status for too many calls at once."""
 
@@ -54,6 +56,7 @@ class UpstreamHealth:
         "_cancelled",
         "_changed_at",
         "_changes",
+        "_check",
         "_connects",
         "_errors",
         "_failed",
@@ -95,6 +98,7 @@ class UpstreamHealth:
         self._changes = 0
         self._cached_key: tuple[float, int, float, float] | None = None
         self._cached = NO_VERDICT
+        self._check: Permit | None = None
         self._in_flight = 0
         self._attempts = self._succeeded = self._failed = self._cancelled = 0
         self._outcomes: deque[bool] = deque(maxlen=RECENT_ATTEMPTS)
@@ -120,12 +124,26 @@ class UpstreamHealth:
         gap_s = exp(self._gaps.quantiles(STALL_QUANTILE)[0])
         return max(STALL_GAPS * exp(self.pace.level), STALL_MAX_GAPS * gap_s, STALL_LEAST_S)
 
+    def wants_check(self, now: float) -> bool:
+        """Return whether it has just failed, so that it should be tried beside requests before it is trusted again:
+        whether that was luck or the beginning of an outage is known after one more call."""
+        failed_at = self.evidence.last_failure_at
+        is_recent = self.evidence.in_a_row > 0 and failed_at is not None and now - failed_at <= CHECKED_FOR_S
+        return is_recent and self.breaker.state == "closed"
+
+    @property
+    def is_checked(self) -> bool:
+        """Such a call is under way."""
+        return self._check is not None
+
     # -- what happens to calls
 
     def started(self, permit: Permit, now: float, *, prompt_tokens: int = 0, is_stream: bool = True) -> None:
         """Count an attempt in flight; `ended` or `abandoned` must follow."""
         self._in_flight += 1
         self._changes += 1
+        if self._check is None and self.wants_check(now):
+            self._check = permit
         flight = prepare(self.baseline, size_of(prompt_tokens), now, is_stream=is_stream)
         self._flights[id(permit)] = flight
         if is_stream:
@@ -135,6 +153,8 @@ class UpstreamHealth:
         """Forget an attempt that was counted as started and never made."""
         self._in_flight -= 1
         self._changes += 1
+        if permit is self._check:
+            self._check = None
         self._flights.pop(id(permit), None)
         self._waiting.pop(id(permit), None)
         self.breaker.settle(permit, now, None)
@@ -142,6 +162,8 @@ class UpstreamHealth:
     def first_token(self, permit: Permit, now: float, trouble_until: float) -> None:
         """Learn that a stream's first content token has come. Idempotent."""
         flight = self._flights.get(id(permit))
+        if permit is self._check:
+            self.evidence.in_a_row = 0
         if flight is not None and not flight.has_token:
             self._timed(flight, permit, now - flight.started_at, now, trouble_until)
 
@@ -152,6 +174,8 @@ class UpstreamHealth:
         self._in_flight -= 1
         self._attempts += 1
         self._changes += 1
+        if permit is self._check:
+            self._check = None
         flight = self._flights.pop(id(permit), None)
         if flight is None:
             flight = prepare(self.baseline, size_of(0), now - observation.duration_s, is_stream=observation.stream)
@@ -172,7 +196,9 @@ class UpstreamHealth:
             self._outcomes.append(True)
             self._last_success_at = now
             self.auth_until = float("-inf")
-            self.evidence.succeeded()
+            failed_at = self.evidence.last_failure_at
+            if failed_at is None or flight.started_at > failed_at:  # older streams end well in an outage, too
+                self.evidence.succeeded()
             self.limit.succeeded(now)
             if not observation.stream:
                 self._heard(permit, now, is_healthy=True)
