@@ -52,7 +52,7 @@ def delay_s(primary: Estimate, backup_s: float = 0.5, *, is_suspect: bool = Fals
 @pytest.mark.parametrize(
     ("bins", "backup_s", "is_suspect", "expected_s"),
     [
-        (LIGHT, 0.5, False, None),
+        (LIGHT, 0.5, False, 1.25),
         (HEAVY, 0.5, False, 0.5 * EARLIEST),
         (HEAVY, 1000.0, False, None),
         (LIGHT, 0.5, True, 0.5 * LATEST_SUSPECT),
@@ -70,7 +70,7 @@ def test_few_samples() -> None:
     assert delay_s(expecting(0.5)) == pytest.approx(0.5 * COLD_P95)
     assert delay_s(expecting(0.5, Known(HEAVY, count=few))) == pytest.approx(0.6)
     assert delay_s(expecting(0.5, Known(((1.0, 0.9), (9.0, 0.1)), count=few))) == pytest.approx(1.0)
-    assert delay_s(expecting(0.5, Known(LIGHT, count=MIN_SAMPLES))) is None
+    assert delay_s(expecting(0.5, Known(LIGHT, count=MIN_SAMPLES))) == 1.25
 
 
 def test_a_backup_that_is_seldom_first() -> None:
@@ -94,7 +94,7 @@ def test_results_are_remembered_until_something_changes() -> None:
         assert delays.delay_s(primary, backup, is_suspect=False) is not None
     assert known.read == 1
     known.of, known.version = LIGHT, 2
-    assert delays.delay_s(primary, backup, is_suspect=False) is None
+    assert delays.delay_s(primary, backup, is_suspect=False) == 1.25
     assert known.read == 2
 
 

@@ -25,6 +25,10 @@ COLD_MEAN = exp(0.4**2 / 2)
 """p95 and mean over median of an unknown upstream: a log-normal whose sigma is 0.4; public runs show 0.16..0.6."""
 LATEST_COLD = 2.0
 """Times the median: Cassandra's `MIN(99p, 50ms)` bounds a percentile likewise."""
+SLOWEST_BACKUP = 4.0
+"""Times the first upstream's median. Where the tail is light no delay pays, and yet any upstream can hang, which no
+past shows: beyond 2.5 medians and p99.5 a hang is likelier than luck, and a backup that is not much slower is asked. It
+is 0.5 % of the calls, and what brings those that a hang catches at its onset home in time."""
 RHO = 0.25
 """By what part what a hedge saves must exceed what it takes: it costs money too."""
 MIN_WIN = 0.4
@@ -67,6 +71,8 @@ class HedgeDelays:
                 self._ratios.clear()
             self._ratios[key] = tail.hedge_at(BUCKET ** key[1], float(key[2]))
         found = self._ratios[key]
+        if found is None and ratio <= SLOWEST_BACKUP:
+            found = max(LATEST_SUSPECT * tail.p50, tail.p995)
         if is_suspect:
             latest = LATEST_SUSPECT * tail.p50
             found = latest if found is None else min(found, latest)
