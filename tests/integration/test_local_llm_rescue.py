@@ -107,9 +107,7 @@ async def test_killed_at_a_random_token(second: LocalLlm, tmp_path: Path) -> Non
             if not oracle:
                 oracle = await undisturbed((first, second), tmp_path)
             question, at_token = QUESTIONS[turn % len(QUESTIONS)], rng.randint(1, TOKENS - 4)
-            text, reason, _ = await answer(
-                (first, second), tmp_path, question, at_token=at_token, strike=first.kill
-            )
+            text, reason, _ = await answer((first, second), tmp_path, question, at_token=at_token, strike=first.kill)
             assert text == oracle[question], f"turn {turn}: killed at token {at_token}"
             assert reason in {"stop", "length"}
 

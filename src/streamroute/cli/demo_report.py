@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from streamroute.cli.demo_plan import PREFERRED, DemoPlan
 from streamroute.cli.demo_stage import Performance
-from streamroute.cli.demo_story import Rescue, Return, Foresight, rescue_shown, returned, warned
+from streamroute.cli.demo_story import Foresight, Rescue, Return, rescue_shown, returned, warned
 from streamroute.cli.demo_witness import Witness
 from streamroute.core.health.upstream_health import quantile
 from streamroute.core.observation import AttemptObservation

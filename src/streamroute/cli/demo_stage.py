@@ -25,8 +25,8 @@ from streamroute.cli.demo_plan import PREFERRED, RACE_ROUTE, ROUTE, DemoPlan
 from streamroute.cli.demo_witness import Stood, Witness
 from streamroute.config.load import load_config
 from streamroute.config.model import Config
-from streamroute.simulation.load import LoadResult, run_load
 from streamroute.simulation.faults import ErrorStatus
+from streamroute.simulation.load import LoadResult, run_load
 from streamroute.simulation.server import SimulationServer
 
 _SETTLE_S = 5.0

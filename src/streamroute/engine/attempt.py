@@ -25,6 +25,7 @@ from streamroute.core.execution.events import (
 )
 from streamroute.core.observation import AttemptObservation
 from streamroute.core.outcome import AttemptCause, CancelReason, Failure, OutcomeKind
+from streamroute.core.rate_limit import RateLimitReport
 from streamroute.core.request import ChatRequest
 from streamroute.core.upstream import Rung, Upstream
 from streamroute.core.usage import Usage
@@ -34,6 +35,7 @@ from streamroute.providers.openai_compatible import OpenAICompatible
 from streamroute.providers.transport import ResponseHead, Transport
 from streamroute.wire.openai_chat.answer import read_answer
 from streamroute.wire.openai_chat.errors import MAX_ERROR_BYTES, read_error_response
+from streamroute.wire.rate_limit import read_rate_limit
 from streamroute.wire.retry_after import retry_after_s
 
 MAX_HELD_BYTES = 4 << 20
@@ -67,6 +69,8 @@ class AttemptOptions:
     """Told once, when there is a connection."""
     first_token: Callable[[], None]
     """Told once, when the upstream shows its first content, whether or not the client gets any."""
+    reported: Callable[[RateLimitReport], None]
+    """Told once, with the response's headers, where they say how much of the rate limit is left."""
     settled: Callable[[AttemptObservation], None]
     """Told once, at the end, before the plan is."""
 
@@ -83,6 +87,7 @@ class Attempt:
         self._head_at: float | None = None
         self._first_token_at: float | None = None
         self._head: ResponseHead | None = None
+        self._rate_limit: RateLimitReport | None = None
         self._decoder: StreamDecoder | None = None
         self._held: list[bytes] = []
         self._held_bytes = 0
@@ -188,6 +193,9 @@ class Attempt:
         """See `ExchangeHandler`."""
         self._head_at = now()
         self._head = head
+        self._rate_limit = read_rate_limit(head.headers, wall())
+        if self._rate_limit is not None:
+            self._options.reported(self._rate_limit)
         if head.status == 200:
             is_json = head.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
             if self._options.chat.stream and not is_json:
@@ -380,6 +388,7 @@ class Attempt:
                 prompt_tokens=options.chat.prompt_tokens,
                 content_events=self._progress_events,
                 max_gap_s=self._max_gap_s,
+                rate_limit=self._rate_limit,
                 is_committed=self._write is not None,
                 malformed_events=0 if decoder is None else decoder.malformed_events,
                 received_bytes=self._received_bytes,

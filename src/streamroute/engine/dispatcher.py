@@ -19,6 +19,7 @@ from streamroute.core.health.attempt_budget import AttemptBudget
 from streamroute.core.health.board import HealthBoard
 from streamroute.core.observation import AttemptObservation, RequestObservation
 from streamroute.core.outcome import Failure, OutcomeKind
+from streamroute.core.rate_limit import RateLimitReport
 from streamroute.core.request import ChatRequest
 from streamroute.core.routing.decision import Decision
 from streamroute.core.routing.decision_log import DecisionLog
@@ -254,6 +255,9 @@ class Dispatcher:
         def first_token() -> None:
             self._admission.first_token(leave, now())
 
+        def reported(report: RateLimitReport) -> None:
+            self._admission.reported(leave, report, now())
+
         def settled(observation: AttemptObservation) -> None:
             if observation.failure is not None:
                 failures.append(observation)
@@ -279,6 +283,7 @@ class Dispatcher:
                     notify=notify,
                     connected=connected,
                     first_token=first_token,
+                    reported=reported,
                     settled=settled,
                 )
             )

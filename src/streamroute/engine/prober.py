@@ -214,6 +214,7 @@ class Prober:
                     notify=_ignore,
                     connected=lambda: board.connected(permit, upstream, now()),
                     first_token=lambda: board.first_token(permit, upstream, now()),
+                    reported=lambda report: board.reported(upstream, report, now()),
                     settled=settled,
                 )
             )

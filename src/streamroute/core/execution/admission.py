@@ -17,6 +17,7 @@ from streamroute.core.health.breaker import Permit
 from streamroute.core.health.classify import disposition
 from streamroute.core.observation import AttemptObservation
 from streamroute.core.outcome import Failure
+from streamroute.core.rate_limit import RateLimitReport
 from streamroute.core.upstream import LatencyClass, Upstream
 
 EXPECTED_OUTPUT_TOKENS = 200
@@ -78,6 +79,10 @@ class Admission:
     def first_token(self, leave: Leave, now: float) -> None:
         """Tell the board that the upstream has shown its first content."""
         self._board.first_token(leave.permit, leave.upstream, now)
+
+    def reported(self, leave: Leave, report: RateLimitReport, now: float) -> None:
+        """Tell the board how much of its rate limit the credential has left."""
+        self._board.reported(leave.upstream, report, now)
 
     def give_back(self, leave: Leave, now: float) -> None:
         """Take back leave for a call that was never made."""

@@ -230,13 +230,7 @@ class Failover:
         if call.cause in {"probe", "hedge", "race"} and (call.cause == "probe" or failure.kind == "blocked"):
             return self._beside(call, failure, now)
         if failure.kind == "blocked" and not call.is_last_resort:
-            self._calls.not_made()
-            until = None if failure.retry_after_s is None else now + failure.retry_after_s + _MARGIN_S
-            if call.candidate is self._options.candidates[0] and self._can_wait(until, now):
-                return self._wait(call.candidate, until or now)
-            # Its breaker has opened since the decision: another one first, this one as the last resort.
-            self._selection.put_off(call.candidate)
-            return self._next(now, failure)
+            return self._refused(call, failure, now)
         self._tried.append(Tried(upstream=upstream.id, failure=failure))
         self._selection.failed(upstream)
         meaning = disposition(failure.kind)
@@ -250,6 +244,15 @@ class Failover:
             return self._give_up(failure, now)
         again = None if meaning.next_step == "larger_context" else self._again(call, failure, now)
         return self._next(now, failure) if again is None else again
+
+    def _refused(self, call: LiveCall, failure: Failure, now: float) -> Sequence[Command]:
+        """A call was not to be made: its breaker has opened since the decision, or its credential must wait."""
+        self._calls.not_made()
+        until = None if failure.retry_after_s is None else now + failure.retry_after_s + _MARGIN_S
+        if call.candidate is self._options.candidates[0] and self._can_wait(until, now):
+            return self._wait(call.candidate, until or now)
+        self._selection.put_off(call.candidate)  # another one first, this one as the last resort
+        return self._next(now, failure)
 
     def _beside(self, call: LiveCall, failure: Failure, now: float) -> Sequence[Command]:
         """A call beside the first one was not to be made, or was a probe and has failed: nothing depends on it."""

@@ -18,6 +18,7 @@ from streamroute.core.health.standing import Estimate, Standing
 from streamroute.core.health.ttft import size_of
 from streamroute.core.health.upstream_health import UpstreamHealth
 from streamroute.core.observation import AttemptObservation
+from streamroute.core.rate_limit import RateLimitReport
 from streamroute.core.upstream import CredentialId, Upstream, UpstreamId
 
 DEFAULTS = HealthOptions()
@@ -180,6 +181,10 @@ class HealthBoard:
         self._ourselves.reached(upstream.id)
         self._of(upstream.id, now).first_token(permit, now, self._ourselves.until)
 
+    def reported(self, upstream: Upstream, report: RateLimitReport, now: float) -> None:
+        """Learn how much is left of a credential's rate limit, as soon as an answer's headers say so."""
+        self._headroom(upstream.credential, now).reported(report, now)
+
     def local_trouble(self, now: float, lag_s: float) -> None:
         """Learn that our own event loop was `lag_s` late: for a while nothing is held against anybody."""
         self._ourselves.lagged(now, lag_s)
@@ -210,7 +215,7 @@ class HealthBoard:
                 observation.rate_limit, now - observation.duration_s + (observation.headers_s or 0.0)
             )
         if failure is not None and failure.kind == "rate_limited":
-            wait_s = max(failure.retry_after_s or 0.0, DEFAULT_RATE_LIMIT_S)
+            wait_s = DEFAULT_RATE_LIMIT_S if failure.retry_after_s is None else failure.retry_after_s
             wait_s *= 1.0 + RATE_LIMIT_JITTER * self._uniform()
             until = max(now + wait_s, self._rate_limited_until.get(observation.credential, 0.0))
             if len(self._rate_limited_until) >= MAX_TRACKED:
