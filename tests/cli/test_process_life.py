@@ -80,7 +80,7 @@ def _assert_ended_with_an_error(reply: Reply) -> None:
     assert reply.error["code"] == "shutting_down"
     assert not reply.is_done
     assert not reply.is_cut
-    assert reply.finish_reasons == []
+    assert reply.finish_reasons == ["error"]
 
 
 async def test_it_is_ready_soon_on_a_port_that_it_names(

@@ -7,6 +7,7 @@ import pytest
 
 from streamroute.core.health.attempt_budget import (
     MAX_TRACKED,
+    MIN_HEDGES,
     AttemptBudget,
     HedgeBudget,
     RetryTokens,
@@ -74,9 +75,9 @@ def test_one_hedge_a_window_while_traffic_is_low() -> None:
     assert budget.denial("interactive", 1.0, 161.0, 1) is None
 
 
-@pytest.mark.parametrize(("in_flight", "most"), [(0, 1), (19, 1), (20, 2), (100, 10)])
+@pytest.mark.parametrize(("in_flight", "most"), [(0, 4), (24, 4), (25, 5), (100, 20)])
 def test_hedges_at_once(in_flight: int, most: int) -> None:
-    """A tenth of what is in flight, one at least; a returned one makes room, once."""
+    """A fifth of what is in flight, four at least; a returned one makes room, once."""
     budget = HedgeBudget()
     budget.spent("interactive", 1e6, 100.0)
     out = []
@@ -113,7 +114,8 @@ def test_a_bad_upstream_stops_its_own_retries() -> None:
     assert budget.may_hedge("interactive", 1.0, 1.0, 10, B)
     for _ in range(10):
         budget.ended(B, is_success=False)
-    assert not budget.may_retry(UpstreamId("c"), 1.0)
+    assert budget.may_retry(UpstreamId("c"), 1.0), "nothing is held against it"
+    assert not budget.may_hedge("interactive", 1.0, 1.0, 10, UpstreamId("c"))
     assert not budget.may_hedge("interactive", 1.0, 1.0, 10)
 
 
@@ -132,11 +134,14 @@ def test_retries_at_once(in_flight: int, most: int) -> None:
 def test_figures() -> None:
     """Counters by reason, and the last minute's money."""
     budget = AttemptBudget()
+    busy = [budget.hedge_started("interactive", 0.0, 1.0) for _ in range(MIN_HEDGES - 1)]
     budget.spent("interactive", 2.0, 1.0)
     assert budget.may_hedge("interactive", 1.0, 1.0, 10)
     spend = budget.hedge_started("interactive", 1.0, 1.0)
     assert not budget.may_hedge("interactive", 1.0, 1.0, 10)
     budget.hedge_ended(spend, 2.0, cost_usd=0.5)
+    for each in busy:
+        budget.hedge_ended(each, 2.0)
     assert not budget.may_hedge("interactive", 1.0, 2.0, 10)
     assert not budget.may_hedge("batch", 1.0, 2.0, 10)
     figures = budget.figures(2.0)

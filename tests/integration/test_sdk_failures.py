@@ -151,10 +151,14 @@ async def test_a_failover_is_not_noticed(client: openai.AsyncOpenAI) -> None:
 
 @pytest.mark.parametrize("model", ["resetting", "closing", "ending", "stall"])
 async def test_a_cut_stream_is_an_error(client: openai.AsyncOpenAI, model: str) -> None:
-    """A stream that breaks after its first token raises APIError: never a clean end, never a made-up finish reason."""
+    """A stream that breaks after its first token and is not to be carried on raises APIError: never a clean end, never
+    a made-up finish reason."""
     text, finish_reasons = "", []
+    honest = {"x-streamroute-midstream": "error"}
     with pytest.raises(openai.APIError) as caught:  # noqa: PT012 - the text before the error is part of it
-        async for chunk in await client.chat.completions.create(model=model, messages=MESSAGES, stream=True):
+        async for chunk in await client.chat.completions.create(
+            model=model, messages=MESSAGES, stream=True, extra_headers=honest
+        ):
             text += chunk.choices[0].delta.content or ""
             finish_reasons.append(chunk.choices[0].finish_reason)
     assert caught.value.body is not None

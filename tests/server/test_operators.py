@@ -49,11 +49,12 @@ async def test_status_tells_of_every_upstream() -> None:
         async with rig.session.get(f"{rig.app.url}/status") as response:
             status = await response.json()
     a, b = status["upstreams"]["a"], status["upstreams"]["b"]
-    assert (a["standing"], a["reason"], status["status"]) == ("suspect", "errors", "warn")
+    assert (a["standing"], status["status"]) == ("suspect", "warn")
+    assert "failures in a row" in a["reason"]
     assert a["risk"] > 0.9
     assert a["evidence"]["error_nats"] > 0
     assert {error["kind"] for error in a["last_errors"]} == {"server_error"}
-    assert a["last_errors"][0]["at"] > a["breaker"]["since"]
+    assert a["last_errors"][0]["at"] >= a["breaker"]["since"]
     assert a["score"]["steers"] == 1
     assert a["recent"]["error_ratio"] == 1.0
     assert b["attempts"] == {"total": 3, "succeeded": 3, "failed": 0, "cancelled": 0}

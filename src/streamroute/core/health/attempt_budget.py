@@ -235,7 +235,7 @@ class AttemptBudget:
     ) -> bool:
         """Return whether a hedge of about `cost_usd` may begin, at `upstream` where that is known already."""
         reason: HedgeDenial | None = "tokens"
-        if self._global.allows if upstream is None else self._has_tokens(upstream):
+        if self._global.allows and (upstream is None or self._has_tokens(upstream)):
             reason = self.hedges.denial(latency_class, cost_usd, now, in_flight)
         if reason is None:
             self._hedges_allowed += 1
@@ -287,5 +287,7 @@ class AttemptBudget:
         )
 
     def _has_tokens(self, upstream: UpstreamId) -> bool:
+        """Return whether an upstream may be asked again or besides. One that nothing is held against always may: that
+        others fail must not keep a request from it."""
         tokens = self._tokens.get(upstream)
-        return self._global.allows and (tokens is None or tokens.allows)
+        return tokens is None or (tokens.allows and self._global.allows)
