@@ -23,6 +23,7 @@ from streamroute.cli.demo_report import broken_invariants, make_report
 from streamroute.cli.demo_stage import Performance, Stage, open_stage
 from streamroute.cli.demo_summary import summary_lines
 from streamroute.cli.demo_view import PhaseLines, picture
+from streamroute.cli.demo_witness import Witness
 from streamroute.simulation.faults import ErrorStatus
 from streamroute.simulation.load import LoadOptions, LoadResult, run_load
 from streamroute.simulation.script import Script
@@ -206,7 +207,9 @@ GOOD = LoadResult(
 
 
 def performance(*results: LoadResult, leaked: int = 0) -> Performance:
-    return Performance(started_at=0.0, results=results, control=(GOOD,), failures={}, leaked=leaked)
+    return Performance(
+        started_at=0.0, results=results, control=(GOOD,), witness=Witness(), outage_at=None, failures={}, leaked=leaked
+    )
 
 
 @pytest.mark.parametrize(

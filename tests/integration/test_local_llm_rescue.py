@@ -16,7 +16,7 @@ from streamroute.app import App
 from streamroute.config.load import load_config
 from tests.support.local_llm import LocalLlm, skip_unless_fetched, started_pair
 
-pytestmark = pytest.mark.llm
+pytestmark = [pytest.mark.llm, pytest.mark.timeout(900)]
 
 TIMES = 50
 TOKENS = 32

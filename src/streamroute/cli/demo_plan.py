@@ -1,15 +1,17 @@
 """What happens in the demo: phases, three providers, two loads and a control group. The seed decides all of it.
 
 The troubles are in an order that lets the preferred provider come back in between. The rate is low for the sake of the
-budgets: further calls are a share of what succeeds, and a demo has no minute of good traffic behind it. The fast plan is
-the same story in a third of the time, with too few requests for a prediction that can be relied upon.
+budgets: further calls are a share of what succeeds, and a demo has no minute of good traffic behind it. The fast plan
+is the same story in a third of the time, with too few requests for a prediction that can be relied upon.
 """
 
 from dataclasses import dataclass, replace
 
 from streamroute.cli.demo_fault import InTurn
+from streamroute.simulation.fault import Fault
 from streamroute.simulation.faults import Cut, Drift, ErrorStatus, NoResponse, Stall
 from streamroute.simulation.load import LoadOptions
+from streamroute.simulation.profile import Profile
 from streamroute.simulation.scenarios.cast import profile_of, stage
 from streamroute.simulation.script import Phase, Script
 
@@ -144,20 +146,23 @@ def _phases(scale: float) -> tuple[DemoPhase, ...]:
 
 
 def _troubles(phases: tuple[DemoPhase, ...], scale: float) -> dict[str, tuple[Phase, ...]]:
-    spans = {phase.name: {"from_s": phase.from_s, "until_s": phase.until_s} for phase in phases}
-    breaks = InTurn(faults=(Cut(at_token=7), Stall(at_token=9)), every=_BREAKS_EVERY)
-    growth_s = spans["slowing"]["until_s"] - spans["slowing"]["from_s"]
+    spans = {phase.name: phase for phase in phases}
+
+    def during(name: str, *, fault: Fault | None = None, profile: Profile | None = None) -> Phase:
+        return Phase(fault=fault, profile=profile, from_s=spans[name].from_s, until_s=spans[name].until_s)
 
     def unsteady(name: str) -> Phase:
-        return Phase(profile=replace(profile_of(name, scale), jitter=_UNSTEADY), **spans["race"])
+        return during("race", profile=replace(profile_of(name, scale), jitter=_UNSTEADY))
 
+    breaks = InTurn(faults=(Cut(at_token=7), Stall(at_token=9)), every=_BREAKS_EVERY)
+    growth_s = spans["slowing"].until_s - spans["slowing"].from_s
     return {
         "a": (
             unsteady("a"),
-            Phase(fault=NoResponse(), **spans["hang"]),
-            Phase(fault=Drift(factor=_SLOWER, over_s=growth_s), **spans["slowing"]),
-            Phase(fault=ErrorStatus(status=503), **spans["outage"]),
+            during("hang", fault=NoResponse()),
+            during("slowing", fault=Drift(factor=_SLOWER, over_s=growth_s)),
+            during("outage", fault=ErrorStatus(status=503)),
         ),
-        "b": (unsteady("b"), Phase(fault=breaks, **spans["cut"])),
+        "b": (unsteady("b"), during("cut", fault=breaks)),
         "c": (unsteady("c"),),
     }

@@ -1,4 +1,4 @@
-"""What the sidecar's own observations tell of the demo: how early it moved away, how it came back, what it joined. Pure.
+"""What the sidecar's own observations tell: how early it moved away, how it came back, what it joined. Pure.
 
 Nothing here knows a threshold of the health board: what counts is where requests went first.
 """

@@ -137,7 +137,8 @@ def _story(report: DemoReport) -> Iterator[Text]:
     if rescue is not None:
         lost = f"{report.through.chars_lost} characters lost, {report.through.chars_repeated} repeated"
         yield Text(
-            f"rescue    {deeds.answers_rescued} answers carried on by another call, {lost}; one of them ({rescue.reason}):"
+            f"rescue    {deeds.answers_rescued} answers carried on by another call, {lost}; "
+            f"one of them ({rescue.reason}):"
         )
         line = Text(f"          {rescue.upstreams[0]}: ...{rescue.before[-_SHOWN_CHARS:]}")
         line.append("|", "bold magenta").append(f"{rescue.after[:_SHOWN_CHARS]}... :{rescue.upstreams[1]}")
