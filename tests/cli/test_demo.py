@@ -77,7 +77,8 @@ def test_nobody_notices(runs: Mapping[str, Run]) -> None:
     for run in runs.values():
         assert run.exit_code == 0, run.out + run.talk
     seen = json.loads(runs["json"].out)
-    assert seen["answers_saved"] > 5
+    assert seen["answers_saved"] > 0
+    assert seen["answers_rescued"] + seen["hedges"] + seen["races"] > 0
     assert seen["whole_answers"] == seen["requests"] > 50
     assert all(seen[name] == 0 for name in ("errors", "passed_off", "tokens_lost", "tokens_repeated", "in_flight_left"))
     assert seen["broken_invariants"] == []
@@ -85,22 +86,24 @@ def test_nobody_notices(runs: Mapping[str, Run]) -> None:
 
 
 def test_control_group_suffers(runs: Mapping[str, Run]) -> None:
-    """The comparison is measured: without the sidecar, at the same time, the preferred provider fails its clients."""
-    control = json.loads(runs["json"].out)["control"]
-    assert 0 < control["errors"] < control["requests"]
-    assert control["whole_answers"] + control["errors"] + control["passed_off"] == control["requests"]
+    """The comparison is measured: without the sidecar, at the same time, the preferred provider keeps its clients
+    waiting, or fails them."""
+    seen = json.loads(runs["json"].out)
+    control = seen["control"]
+    ends = sum(control[name] for name in ("whole_answers", "errors", "truncated", "passed_off"))
+    assert ends == control["requests"] > 0
+    assert control["errors"] > 0 or control["ttft_p95_s"] > seen["ttft_p95_s"]
 
 
 def test_json_adds_up(runs: Mapping[str, Run]) -> None:
     """Standard output is one object; what clients saw, what `/metrics` counted and the phases tell the same story."""
     seen = json.loads(runs["json"].out)
-    assert [phase["name"] for phase in seen["phases"]] == ["healthy", "drift", "429 storm", "outage", "recovery"]
-    for name in ("requests", "answers_saved", "answers_routed_around", "attempts"):
+    assert [phase["name"] for phase in seen["phases"]] == list(PHASES)
+    for name in ("requests", "answers_saved", "answers_rescued", "answers_routed_around", "attempts", "hedges"):
         assert sum(phase[name] for phase in seen["phases"]) == seen[name]
     assert sum(phase["control"]["requests"] for phase in seen["phases"]) == seen["control"]["requests"]
-    assert seen["failovers"] == seen["attempts"] - seen["requests"] == sum(seen["failovers_by_cause"].values())
+    assert seen["attempts"] >= seen["requests"] + seen["answers_rescued"]
     assert sum(seen["answers_by_upstream"].values()) == seen["requests"]
-    assert {"rate_limited", "first_token_timeout"} <= set(seen["failovers_by_cause"])
 
 
 def test_seed_decides(runs: Mapping[str, Run]) -> None:
@@ -117,15 +120,15 @@ def test_pipes_get_plain_text(runs: Mapping[str, Run]) -> None:
     for run in runs.values():
         assert CONTROL_CHARACTERS.findall(run.out + run.talk) == []
     talk = runs["text"].talk
-    assert [name for name in ("healthy", "drift", "429 storm", "outage", "recovery") if f"{name}: " not in talk] == []
+    assert [name for name in PHASES if f"{name}: " not in talk] == []
     assert "attempt.failed" not in talk
 
 
 def test_summary_says_what_happened_and_what_to_try(runs: Mapping[str, Run]) -> None:
     """The first line is the point of it all; the last ones are three commands."""
     lines = runs["text"].out.splitlines()
-    assert re.fullmatch(r"\d+ requests, \d+ answers saved: the provider failed, the client never noticed\.", lines[0])
-    assert lines[1] == "0 tokens lost, 0 repeated, 0 client errors."
+    assert re.fullmatch(r"\d+ requests, \d+ answers saved: the provider failed, no client noticed\.", lines[0])
+    assert lines[1] == "0 characters lost, 0 repeated, 0 client errors."
     commands = [line.split()[:2] for line in lines[-3:]]
     assert [(Path(program).name, word) for program, word in commands] == [
         ("streamroute", "serve"),
@@ -155,7 +158,7 @@ def test_terminal_gets_a_live_table() -> None:
     os.close(master)
     assert run.exit_code == 0
     assert CONTROL_CHARACTERS.findall(run.out) == []
-    for words in (b"standing", b"429 storm", b"breaker open for", b"\x1b[?25h"):
+    for words in (b"standing", b"slowing", b"outage", b"\x1b[?25h"):
         assert words in drawn
 
 
@@ -188,6 +191,7 @@ def test_interrupt_ends_the_show() -> None:
 
 
 PLAN = make_plan(SEED, is_fast=True)
+PHASES = tuple(phase.name for phase in PLAN.phases)
 PROMPT = "Tell me about rivers."
 GOOD = LoadResult(
     index=0,
@@ -215,7 +219,14 @@ def performance(*results: LoadResult, leaked: int = 0) -> Performance:
 @pytest.mark.parametrize(
     ("came", "words"),
     [
-        (performance(GOOD, replace(GOOD, error="HTTP 503", is_complete=False)), ["clients that saw an error: 1"]),
+        (
+            performance(GOOD, replace(GOOD, error="HTTP 503", is_complete=False, text="")),
+            ["clients that saw an error: 1"],
+        ),
+        (
+            performance(GOOD, replace(GOOD, error="cut", is_complete=False)),
+            ["answers that never came to their end: 1"],
+        ),
         (performance(replace(GOOD, lost_chars=1)), ["answers that looked complete and were not: 1", "tokens lost: 1"]),
         (
             performance(replace(GOOD, repeated_chars=30)),
@@ -235,17 +246,6 @@ def test_broken_invariants_exit_with_1(came: Performance, words: list[str]) -> N
     assert all(f"BROKEN: {each}" in said for each in broken)
 
 
-def test_saved_and_routed_around() -> None:
-    """Saved: an attempt failed and the answer is whole. Routed around: a backup answered at once. Never both."""
-    around = replace(GOOD, upstream="b")
-    saved = replace(around, attempts=2)
-    failed = replace(saved, is_complete=False, error="all failed")
-    report = make_report(PLAN, performance(GOOD, around, saved, failed))
-    through = report.through
-    assert (through.requests, through.answers_routed_around, through.answers_saved, through.errors) == (4, 1, 1, 1)
-    assert exit_code_of(make_report(PLAN, performance(GOOD, around, saved))) == 0
-
-
 def short(plan: DemoPlan, scripts: dict[str, Script]) -> DemoPlan:
     brief = {"duration_s": 0.2}
     return replace(plan, scripts=scripts, load=replace(plan.load, **brief), control=replace(plan.control, **brief))
@@ -261,7 +261,7 @@ async def test_a_real_loss_is_not_glossed_over() -> None:
 
 
 async def test_picture_shows_every_upstream() -> None:
-    """The live table names phase, standing, calls in flight, requests, errors and time to first token."""
+    """The live table names phase, how each upstream stands, and what came of the requests."""
     drawn: list[str] = []
 
     def watch(stage: Stage) -> None:
@@ -269,10 +269,10 @@ async def test_picture_shows_every_upstream() -> None:
         console.print(picture(stage))
         drawn.append(console.file.getvalue())
 
-    scripts = {**PLAN.scripts, "a": Script.of(ErrorStatus(status=503), profile=PLAN.scripts["a"].profile)}
-    async with open_stage(short(PLAN, scripts)) as stage:
+    async with open_stage(short(PLAN, dict(PLAN.scripts))) as stage:
         await stage.perform(watch)
         watch(stage)
-    assert re.search(r"^a +breaker open for \d\.\d s +0 +\d+ +\d+ +- *$", drawn[-1], flags=re.MULTILINE)
-    assert re.search(r"^b +ready +0 +\d+ +0 +0\.\d\d s *$", drawn[-1], flags=re.MULTILINE)
-    assert "healthy: all three providers are well" in drawn[0]
+    for upstream in PLAN.scripts:
+        assert re.search(rf"^{upstream} ", drawn[-1], flags=re.MULTILINE)
+    assert "rescued" in drawn[-1]
+    assert "well: all three are well" in drawn[0]
