@@ -138,7 +138,7 @@ class Evidence:
         return self.in_a_row >= OPEN_FAILURES
 
     def succeeded(self) -> None:
-        """Take a success."""
+        """Take a success of a call that began after the last failure."""
         self.in_a_row = 0
         self.errors.add(is_failure=False, ceiling=0.0)
 

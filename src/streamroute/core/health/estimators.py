@@ -107,6 +107,8 @@ ERROR_PRIOR_FAILED, ERROR_PRIOR_ALL = 0.4, 200.0
 MIN_ERROR_RATE, MAX_ERROR_RATE = 0.002, 0.05
 BAD_ERROR_RATE = 0.15
 """What the test looks for."""
+SETTLING_S = 0.4
+"""What began before a failure says nothing of what came after: for so long no success can weigh against it."""
 _ERRORS_KEPT = 2000.0
 """Attempts after which the learned rate has forgotten half."""
 
@@ -136,7 +138,7 @@ class ErrorTest:
         less than `false_per_hour` times; three where even two in a row are more frequent than that."""
         rate, step = self.rate, self.step
         gap = 0.5 * false_per_hour / (rate * rate * samples_per_hour)
-        if gap < 0.5:
+        if gap < max(0.5, SETTLING_S * samples_per_hour / 3600.0):
             return 2.9 * step
         return max(1.2 * step, 2.0 * step - self._relief() * gap - 0.02)
 
