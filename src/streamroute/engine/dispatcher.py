@@ -1,5 +1,6 @@
 """One request, from what the client asked to the end of its answer: resolve, decide, plan, run, report."""
 
+import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ import anyio
 from streamroute.clock import now
 from streamroute.core.execution.admission import Admission
 from streamroute.core.execution.commands import Start
-from streamroute.core.execution.events import AttemptEvent
+from streamroute.core.execution.events import AttemptEvent, Doubted
 from streamroute.core.execution.hedge_delay import HedgeDelays
 from streamroute.core.execution.plan import Plan
 from streamroute.core.execution.plans import PlanRequest, build_plan
@@ -26,7 +27,7 @@ from streamroute.core.routing.decision_log import DecisionLog
 from streamroute.core.routing.explorer import Explorer
 from streamroute.core.routing.route import Catalog, Unknown, find_route
 from streamroute.core.routing.steering import decide
-from streamroute.core.upstream import LatencyClass, Midstream, ProviderName
+from streamroute.core.upstream import LatencyClass, Midstream, ProviderName, UpstreamId
 from streamroute.engine.attempt import Attempt, AttemptOptions
 from streamroute.engine.continuations import NOT_CONTINUABLE, Continuations, midstream_of
 from streamroute.engine.decoding import StreamDecoder
@@ -90,6 +91,7 @@ class Dispatcher:
         self._explorer = Explorer()
         self.decisions = DecisionLog()
         self._running: set[Runner] = set()
+        board.on_doubt = self._on_doubt
         self._idle = anyio.Event()
         self.is_closed = False
         """New calls are refused: the process is about to stop."""
@@ -109,6 +111,14 @@ class Dispatcher:
         """End every running request with an error that says so."""
         for runner in list(self._running):
             runner.shut_down()
+
+    def _on_doubt(self, upstream: UpstreamId) -> None:
+        """Tell every running plan, once the board is done with what it is doing."""
+        asyncio.get_running_loop().call_soon(self._tell_doubt, upstream)
+
+    def _tell_doubt(self, upstream: UpstreamId) -> None:
+        for runner in list(self._running):
+            runner.feed(Doubted(upstream))
 
     def check_open(self) -> None:
         """Raise RequestError 503 once no new call may begin."""

@@ -79,6 +79,8 @@ class Admission:
     def first_token(self, leave: Leave, now: float) -> None:
         """Tell the board that the upstream has shown its first content."""
         self._board.first_token(leave.permit, leave.upstream, now)
+        if leave.hedge is not None:
+            self._budget.hedge_decided(leave.hedge)
 
     def reported(self, leave: Leave, report: RateLimitReport, now: float) -> None:
         """Tell the board how much of its rate limit the credential has left."""
@@ -102,7 +104,9 @@ class Admission:
         self._budget.spent(leave.latency_class, cost_usd, now)
         if leave.hedge is not None:
             is_winner = observation.is_committed
-            self._budget.hedge_ended(leave.hedge, now, cost_usd=cost_usd, is_failure=is_failure and not is_winner)
+            # A hedge that won is the answer: the extra spend is the loser's prompt, about what was expected of it.
+            extra_usd = None if is_winner else cost_usd
+            self._budget.hedge_ended(leave.hedge, now, cost_usd=extra_usd, is_failure=is_failure and not is_winner)
 
     def _expected_cost_usd(self, upstream: Upstream, prompt_tokens: int) -> float:
         """Return what a hedge that loses costs: its prompt, and its answer where cancelling does not stop the bill."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NewType
 
 from streamroute.core.outcome import Failure
+from streamroute.core.upstream import UpstreamId
 
 AttemptId = NewType("AttemptId", int)
 """1, 2, 3, ... within one request, in the order of `Start`."""
@@ -57,6 +58,13 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubted:
+    """An upstream has come under suspicion: who waits for its first token may have reason to ask another one beside."""
+
+    upstream: UpstreamId
+
+
+@dataclass(frozen=True, slots=True)
 class ClientPaused:
     """The client reads too slowly: we have stopped reading, so silence proves nothing."""
 
@@ -77,6 +85,6 @@ class ShutDown:
 
 
 AttemptEvent = (
-    Connected | HeadReceived | Produced | Progressed | Succeeded | Failed | ClientPaused | ClientResumed | ClientGone
-    | ShutDown
+    Connected | HeadReceived | Produced | Progressed | Succeeded | Failed | Doubted | ClientPaused | ClientResumed
+    | ClientGone | ShutDown
 )  # fmt: skip

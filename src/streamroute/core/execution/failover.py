@@ -29,6 +29,7 @@ from streamroute.core.execution.events import (
     ClientPaused,
     ClientResumed,
     Connected,
+    Doubted,
     Failed,
     HeadReceived,
     Produced,
@@ -128,6 +129,8 @@ class Failover:
             case ShutDown():
                 failure = Failure(kind="shutting_down", message="the sidecar is shutting down")
                 return self._end(self._fail(failure, now), "shutting_down")
+            case Doubted(upstream=upstream):
+                return self._doubted(upstream, now)
             case ClientPaused():
                 if self._delivery is not None:
                     self._delivery.paused()
@@ -296,6 +299,16 @@ class Failover:
         if any(call.cause == "probe" for call in self._calls):
             return ()  # the last hope
         return self._give_up(failure or self._blocked(now), now)
+
+    def _doubted(self, upstream: UpstreamId, now: float) -> Sequence[Command]:
+        """Hedge now where everyone who was asked is under suspicion: whoever came earlier has shown that waiting is
+        of no use."""
+        is_hedging = self._options.hedge_after_s is not None and self._hedge_at is not None
+        asked = [call for call in self._calls if call.cause != "probe"]
+        if not is_hedging or any(call.candidate.upstream.id != upstream or call.watchdog.is_flowing for call in asked):
+            return ()
+        self._hedge_at = None
+        return self._back_up(now, "hedge")
 
     def _back_up(self, now: float, cause: AttemptCause) -> Sequence[Command]:
         """Ask a further upstream beside the ones under way, if there is one that is well and may be asked."""

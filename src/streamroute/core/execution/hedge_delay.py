@@ -29,6 +29,11 @@ SLOWEST_BACKUP = 4.0
 """Times the first upstream's median. Where the tail is light no delay pays, and yet any upstream can hang, which no
 past shows: beyond 2.5 medians and p99.5 a hang is likelier than luck, and a backup that is not much slower is asked. It
 is 0.5 % of the calls, and what brings those that a hang catches at its onset home in time."""
+UNLIKE_SPREADS = 2.5
+"""Of ln(time), by quartiles, which no tail moves: 0.6 % of the usual times are beyond; a few outliers of a young
+upstream would drag a percentile along."""
+LEAST_UNLIKE, MOST_UNLIKE = 1.6, 6.0
+"""Times the median: of a very steady upstream, and of one whose times say little."""
 RHO = 0.25
 """By what part what a hedge saves must exceed what it takes: it costs money too."""
 MIN_WIN = 0.4
@@ -72,7 +77,7 @@ class HedgeDelays:
             self._ratios[key] = tail.hedge_at(BUCKET ** key[1], float(key[2]))
         found = self._ratios[key]
         if found is None and ratio <= SLOWEST_BACKUP:
-            found = max(LATEST_SUSPECT * tail.p50, tail.p995)
+            found = tail.unlike
         if is_suspect:
             latest = LATEST_SUSPECT * tail.p50
             found = latest if found is None else min(found, latest)
@@ -101,7 +106,7 @@ def stall_limits(estimate: Estimate, configured_stall_s: float) -> tuple[float, 
 class Tail:
     """One version of a distribution, in ratios to what was expected, with the sums that answers need."""
 
-    __slots__ = ("_mass", "_ratios", "_weighted", "count", "mean", "p50", "p95", "p995")
+    __slots__ = ("_mass", "_ratios", "_weighted", "count", "mean", "p50", "p95", "p995", "unlike")
 
     def __init__(self, distribution: TtftDistribution) -> None:
         bins = distribution.bins()
@@ -113,6 +118,9 @@ class Tail:
             weighted.append(weighted[-1] + ratio * weight)
         self._mass, self._weighted = mass[::-1], weighted[::-1]  # of the bins from each on
         self.p50, self.p95, self.p995 = (self._quantile(q) for q in (0.5, 0.95, 0.995))
+        spread = log(self._quantile(0.75) / self._quantile(0.25)) / 1.349
+        self.unlike = self.p50 * min(max(exp(UNLIKE_SPREADS * spread), LEAST_UNLIKE), MOST_UNLIKE)
+        """Beyond it a time is unlike the usual ones, whatever the tail is."""
         self.mean = self._weighted[0] if bins else 1.0
 
     def hedge_at(self, backup: float, cap: float) -> float | None:

@@ -16,9 +16,6 @@ from streamroute.core.outcome import FailureKind
 from streamroute.core.routing.decision import Candidate, Decision
 from streamroute.core.upstream import Deadlines
 
-EXPLORED_HEDGE_FACTOR = 1.2
-"""A request that explores is hedged after this many times what its upstream needs when well: the expected-gain rule
-waits no shorter either."""
 MAX_ATTEMPTS = 16
 
 
@@ -67,11 +64,7 @@ def _hedge_after_s(decision: Decision, delays: HedgeDelays) -> float | None:
     if first is None or backup is None or decision.is_panic:
         return None
     is_suspect = first.standing.kind in {"suspect", "slow"}
-    delay_s = delays.delay_s(first.estimate, backup.estimate, is_suspect=is_suspect)
-    if not decision.is_exploring:
-        return delay_s
-    early_s = EXPLORED_HEDGE_FACTOR * first.estimate.normal_ttft_s
-    return early_s if delay_s is None else min(delay_s, early_s)
+    return delays.delay_s(first.estimate, backup.estimate, is_suspect=is_suspect)
 
 
 def _backup(decision: Decision) -> Candidate | None:

@@ -12,7 +12,7 @@ from typing import Literal
 from streamroute.core.health.options import HEDGE_SPEND
 from streamroute.core.upstream import LatencyClass, TokenPrice, Upstream, UpstreamId
 
-TOKENS = 10.0
+TOKENS = 20.0
 """gRPC A6 names `maxTokens` 10 in its example."""
 SUCCESS_TOKENS = 2.0
 """A6's example names 0.1, for retries of the same service. Here another provider is asked: with all of them failing at
@@ -99,6 +99,8 @@ class HedgeSpend:
     latency_class: LatencyClass
     cost_usd: float
     """What was expected of it when it began."""
+    is_decided: bool = False
+    """It has won or is over: no extra load any more."""
     is_settled: bool = False
 
 
@@ -113,6 +115,7 @@ class HedgeBudget:
         self._spent: dict[LatencyClass, SpendWindow] = {each: SpendWindow() for each in self._shares}
         self._hedged: dict[LatencyClass, SpendWindow] = {each: SpendWindow() for each in self._shares}
         self.in_flight = 0
+        """Hedges without a first token yet."""
 
     def denial(self, latency_class: LatencyClass, cost_usd: float, now: float, in_flight: int) -> HedgeDenial | None:
         """Return what forbids a hedge of about `cost_usd`, or None. `in_flight`: calls under way, all upstreams.
@@ -141,9 +144,14 @@ class HedgeBudget:
         if spend.is_settled:
             return
         spend.is_settled = True
-        self.in_flight -= 1
+        self.decided(spend)
         real_usd = (spend.cost_usd if cost_usd is None else cost_usd) * (FAILED_HEDGE_FACTOR if is_failure else 1.0)
         self._hedged[spend.latency_class].add(real_usd - spend.cost_usd, now)
+
+    def decided(self, spend: HedgeSpend) -> None:
+        """Note that a hedge has its first token, so that it is the answer now and no call beside it. Idempotent."""
+        self.in_flight -= not spend.is_decided
+        spend.is_decided = True
 
     def spent(self, latency_class: LatencyClass, cost_usd: float, now: float) -> None:
         """Count what any call has cost, hedges included: it is what the shares are taken of."""
@@ -246,6 +254,10 @@ class AttemptBudget:
     def hedge_started(self, latency_class: LatencyClass, cost_usd: float, now: float) -> HedgeSpend:
         """Charge a hedge that begins."""
         return self.hedges.start(latency_class, cost_usd, now)
+
+    def hedge_decided(self, spend: HedgeSpend) -> None:
+        """Note that a hedge has its first token."""
+        self.hedges.decided(spend)
 
     def hedge_ended(
         self, spend: HedgeSpend, now: float, *, cost_usd: float | None = None, is_failure: bool = False

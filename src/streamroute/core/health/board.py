@@ -44,7 +44,7 @@ OperatorAction = Literal["drain", "enable", "open", "close"]
 """`drain`: no new requests, running ones finish; `enable`: back again; `open` and `close` force the breaker."""
 
 
-SHOWN_RATIO = 0.35
+SHOWN_RATIO = 0.8
 """Evidence below a third of its threshold is noise: no estimate moves for it."""
 _UNREACHABLE = frozenset({"connect_error", "connect_timeout"})
 
@@ -63,6 +63,10 @@ class HealthBoard:
         self._domains = Domains()
         self._domain_of: dict[UpstreamId, str] = {}
         self._ourselves = Ourselves()
+        self._doubted: set[UpstreamId] = set()
+        self.on_doubt: Callable[[UpstreamId], None] | None = None
+        """Told each time that an upstream becomes suspect, from within whatever call finds it out: put off what it
+        leads to."""
 
     def standing(self, upstream: Upstream, now: float) -> Standing:
         """Return how an upstream stands."""
@@ -93,6 +97,7 @@ class HealthBoard:
             until=breaker.reopens_at,
             can_ask=can_ask,
             is_probe=breaker.state == "half_open",
+            is_hopeful=verdict.is_slowness and verdict.penalty >= STEER_NATS and health.evidence.slow.good > 0,
             risk=1.0 if breaker.state == "open" else risk_of(verdict.penalty),
             reason=verdict.reason if breaker.state == "closed" else breaker.reason,
         )
@@ -261,6 +266,14 @@ class HealthBoard:
 
     def _look_at(self, upstream: UpstreamId, health: UpstreamHealth, now: float) -> Verdict:
         verdict = health.look(now, self._ourselves.until, self._domains.echo(upstream, now))
+        is_suspect = verdict.ratio >= SUSPECT_RATIO or health.breaker.state == "open"
+        if is_suspect != (upstream in self._doubted):
+            if not is_suspect:
+                self._doubted.discard(upstream)
+            else:
+                self._doubted.add(upstream)
+                if self.on_doubt is not None:
+                    self.on_doubt(upstream)
         if verdict.ratio >= SUSPECT_RATIO and not verdict.is_echo:
             self._domains.suspected(upstream, verdict.ratio, now)
         return verdict
@@ -279,6 +292,7 @@ class HealthBoard:
         well = [upstream for upstream in idle if self._upstreams[upstream].breaker.state == "closed"]
         for upstream in (well or idle)[:1]:
             del self._upstreams[upstream]
+            self._doubted.discard(upstream)
             self._domains.forget(upstream)
             self._ourselves.forget(upstream)
             self._domain_of.pop(upstream, None)

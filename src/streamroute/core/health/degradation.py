@@ -7,20 +7,20 @@ threshold follows from how many samples an hour there are and how many false ala
 from dataclasses import dataclass
 from math import exp, log
 
-from streamroute.core.health.estimators import ErrorTest, Rate, SlownessTest, Trend
+from streamroute.core.health.estimators import EXONERATION, MAX_RATIO, ErrorTest, Rate, SlownessTest, Trend
 from streamroute.core.health.in_flight import NOTHING, Waiting
 
 STEER_NATS = 2.303
 """A weight of less than a tenth: steered away from."""
 SUSPECT_RATIO = 0.7
 SLOW_RATIO = 1.2
-MAX_RATIO = 1.6
-"""Of evidence that is kept: more would only delay the return."""
 MIN_THRESHOLD, MAX_THRESHOLD = 6.0, 15.0
 """Of slowness, in nats: never less than two of the strongest samples, never more than four."""
 THRESHOLD_MARGIN = -1.2
 """CUSUMs alarm far more rarely than Lorden's bound; several of them and the calls under way take more than that.
 Chosen by `bench/failover.py --scenario none`: 0.5 gave 3.6 false alarms an hour where 1 is accepted."""
+DRIFT_MARGIN = 1.8
+MIN_DRIFT_THRESHOLD, MAX_DRIFT_THRESHOLD = 5.5, 13.0
 QUIET_S = 2.0
 HALF_LIFE_S = 10.0
 """Evidence fades with this half-life once nothing fresh came for `QUIET_S`: an upstream that gets no traffic cannot
@@ -34,6 +34,8 @@ CONNECT_SHARE = 0.6
 """Slow connections alone make nobody suspect."""
 OBJECTIVE_NATS = 1.2
 """Off the weight of an upstream whose new normal misses the latency objective."""
+CALM_RATIO = 0.5
+"""An alarm ends here: evidence that goes up and down around the threshold must not send traffic to and fro."""
 FROZEN_RATIO = 0.4
 """Baselines learn nothing above this."""
 LONELY_RATIO, LONELY_NATS = 0.4, 1.3
@@ -69,7 +71,7 @@ class Evidence:
     """Everything that is known against one upstream. Times are monotonic seconds."""
 
     __slots__ = (
-        "_faded_at", "_fresh_at", "connect", "decode", "errors", "false_per_hour", "in_a_row", "last_failure_at",
+        "_faded_at", "_fresh_at", "connect", "decode", "drift_threshold", "errors", "false_per_hour", "in_a_row", "is_alarmed", "last_failure_at",
         "rate", "slo_ln", "slow", "speed_ln", "threshold", "trend",
     )  # fmt: skip
 
@@ -81,7 +83,10 @@ class Evidence:
         self.trend = Trend()
         self.rate = Rate(now)
         self.threshold = MIN_THRESHOLD
+        self.drift_threshold = MIN_DRIFT_THRESHOLD
         self.in_a_row = 0
+        self.is_alarmed = False
+        """Traffic is kept away, until the evidence is well below the threshold again."""
         self.last_failure_at: float | None = None
         self.speed_ln = 0.0
         """ln of how much slower than normal the last few samples were."""
@@ -93,13 +98,9 @@ class Evidence:
         self._fresh_at = self._faded_at = now
         self.rate.add(now)
         per_hour = 3600.0 * self.rate.per_s()
-        threshold = log(max(per_hour / self.false_per_hour, 1.0)) - THRESHOLD_MARGIN
-        self.threshold = min(max(threshold, MIN_THRESHOLD), MAX_THRESHOLD)
-
-    @property
-    def ceiling(self) -> float:
-        """The most evidence of slowness that is kept."""
-        return MAX_RATIO * self.threshold
+        bound = log(max(per_hour / self.false_per_hour, 1.0))
+        self.threshold = min(max(bound - THRESHOLD_MARGIN, MIN_THRESHOLD), MAX_THRESHOLD)
+        self.drift_threshold = min(max(bound - DRIFT_MARGIN, MIN_DRIFT_THRESHOLD), MAX_DRIFT_THRESHOLD)
 
     def fade(self, now: float) -> None:
         """Let old evidence fade."""
@@ -120,10 +121,29 @@ class Evidence:
 
     def timed(self, ratio_ln: float, spread: float, now: float, waiting: int = 0) -> None:
         """Take a time to first token."""
-        self.slow.add(ratio_ln, spread, self.ceiling, waiting)
+        self.slow.add(ratio_ln, spread, self.threshold, self.drift_threshold, waiting)
+        if self.is_alarmed and self.slow.good > 1 and self.slow.drift > 0.0:
+            self.slow.drift *= EXONERATION  # only on the way back: on the way there good ones are too frequent
         clipped = min(max(ratio_ln, -2.0 * spread), 2.0 * spread + self.slo_ln)
         self.trend.add(clipped, now)
         self.speed_ln += 0.3 * (clipped - self.speed_ln)
+
+    def waited(self, ratio_ln: float, spread: float) -> None:
+        """Take a time to first token that was cut off."""
+        self.slow.add_waited(ratio_ln, spread, self.threshold, self.drift_threshold)
+
+    def paced(self, ratio_ln: float, spread: float) -> None:
+        """Take the pace of a stream."""
+        self.decode.add(ratio_ln, spread, self.threshold, self.drift_threshold)
+
+    def connected(self, ratio_ln: float, spread: float) -> None:
+        """Take a time to connect."""
+        self.connect.add(ratio_ln, spread, self.threshold, self.drift_threshold)
+
+    @property
+    def is_connect_frozen(self) -> bool:
+        """Times to connect must not move their baseline now."""
+        return self.connect.jump > 0.5 * self.threshold or self.connect.drift > 0.5 * self.drift_threshold
 
     def failed(self, now: float) -> bool:
         """Take a failure that counts; True where the breaker should open."""
@@ -157,24 +177,27 @@ class Evidence:
     @property
     def is_frozen(self) -> bool:
         """Samples must not move the baselines now."""
-        return max(self.slow.nats, self.decode.nats) > FROZEN_RATIO * self.threshold
+        jump = max(self.slow.jump, self.decode.jump) > FROZEN_RATIO * self.threshold
+        return jump or max(self.slow.drift, self.decode.drift) > FROZEN_RATIO * self.drift_threshold
 
     def weigh(self, waiting: Waiting, *, misses_objective: bool = False, echo: float = 0.0) -> Verdict:
         """Return the verdict, `fade` having been called. `echo` is a ratio that neighbours lend."""
         limit = self.threshold
         ratio, reason, is_slowness = 0.0, "", False
-        slow = max(self.slow.jump + waiting.nats, self.slow.drift)
-        if slow > 0.0:
-            ratio = min(slow / limit, MAX_RATIO)
+        jump = (self.slow.jump + waiting.nats) / limit
+        drift = (self.slow.drift + waiting.drift_nats) / self.drift_threshold
+        if jump > 0.0 or drift > 0.0:
+            ratio = min(max(jump, drift), MAX_RATIO)
             is_slowness = True
-            reason = "no first token for long" if waiting.nats > self.slow.nats else "slower than normal"
+            reason = "no first token for long" if waiting.nats > self.slow.jump else "slower than normal"
         if self.errors.nats > 0.0:
             errors = self.errors.nats / self.error_threshold()
             if errors > ratio:
                 ratio, reason, is_slowness = errors, "errors", False
-        if self.decode.nats / limit > ratio:
-            ratio, reason, is_slowness = self.decode.nats / limit, "slow tokens", True
-        connect = min(self.connect.nats / limit, 1.0) * CONNECT_SHARE
+        decode = max(self.decode.jump / limit, self.decode.drift / self.drift_threshold)
+        if decode > ratio:
+            ratio, reason, is_slowness = decode, "slow tokens", True
+        connect = min(max(self.connect.jump / limit, self.connect.drift / self.drift_threshold), 1.0) * CONNECT_SHARE
         if connect > ratio:
             ratio, reason = connect, "slow connections"
         breach_in_s = None
@@ -188,7 +211,8 @@ class Evidence:
         is_echo = echo > ratio
         if is_echo:
             ratio, reason = echo, "its failure domain is in trouble"
-        penalty = penalty_of(ratio)
+        self.is_alarmed = ratio >= (CALM_RATIO if self.is_alarmed else 1.0)
+        penalty = penalty_of(max(ratio, 1.0) if self.is_alarmed else ratio)
         if reason == "errors" and ratio > LONELY_RATIO:
             penalty = max(penalty, LONELY_NATS)
         if misses_objective:
@@ -210,7 +234,7 @@ def penalty_of(ratio: float) -> float:
     if ratio <= 0.5:
         return 0.0
     if ratio <= 1.0:
-        return (STEER_NATS + 1e-3) * ((ratio - 0.5) / 0.5) ** 2
+        return (STEER_NATS + 1e-3) * ((ratio - 0.5) / 0.5) ** 4
     return STEER_NATS + 1e-3 + 5.0 * (ratio - 1.0)
 
 

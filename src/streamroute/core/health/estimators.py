@@ -19,12 +19,21 @@ REST_SHARE = 0.3
 LEAST_LLR = -2.0
 MOST_LLR = 4.0
 """One sample never decides alone."""
-DRIFT_SHIFT = 1.2
-"""The lasting shift, in spreads, that the second test looks for: about 1.5 times as slow."""
-DRIFT_REFERENCE = 0.75
-"""What it takes off each sample: half of the shift and a margin for what is not known of the median."""
-CLIP = 2.0
-"""Residuals count up to two spreads in that test: the tail must not decide it."""
+DRIFT_SHIFT = 1.1
+"""The lasting shift, in spreads, that the second test looks for: about 1.5 times as slow. Of 1.0 to 1.6 all see a ramp
+about as soon, for the evidence is in the samples, not in the choice."""
+DRIFT_TAIL = 0.05
+"""Of a drifting upstream's answers: far later still."""
+DRIFT_LEAST, DRIFT_MOST = -3.0, 3.0
+DRIFT_WAITING_MOST = 0.8
+DRIFT_CREDIT = 0.3
+MAX_RATIO = 1.6
+"""Of evidence to its threshold that is kept: more would only delay the return."""
+GOOD_SPREADS = 0.5
+"""A sample is good up to so many spreads above the median: two in three are of an upstream that is well, one in four of
+one that is half as slow again."""
+EXONERATION = 0.6
+"""What a good sample that follows a good one leaves of the evidence."""
 CREDIT, MOST_CREDITS = 1.5, 16
 """Nats that a call under way may be owed by the ones that came before it: survivors alone look slow."""
 
@@ -57,44 +66,59 @@ def waiting_llr(ratio_ln: float, spread: float) -> float:
     return min(max(log(slow / well), 0.0), MOST_LLR)
 
 
+def drift_llr(ratio_ln: float, spread: float) -> float:
+    """Return the evidence of one time that came for a lasting shift by `DRIFT_SHIFT` spreads."""
+    z = ratio_ln / spread
+    shifted = z - DRIFT_SHIFT
+    tail = spread / (_PHI * TAIL_LN) if ratio_ln > 0.0 else 0.0
+    well = (1.0 - TAIL_SHARE) * exp(-0.5 * z * z) + TAIL_SHARE * tail + 1e-9
+    drifted = (1.0 - DRIFT_TAIL) * exp(-0.5 * shifted * shifted) + DRIFT_TAIL * tail + 1e-9
+    return min(max(log(drifted / well), DRIFT_LEAST), DRIFT_MOST)
+
+
+def drift_waiting_llr(ratio_ln: float, spread: float) -> float:
+    """Return the evidence of one time that has not come yet, of survival: small, and from the beginning on."""
+    z = ratio_ln / spread
+    if z < -2.5:
+        return 0.0
+    tail = max(0.1, 1.0 - ratio_ln / TAIL_LN) if ratio_ln > 0.0 else 1.0
+    well = (1.0 - TAIL_SHARE) * 0.5 * erfc(z * _SQRT_HALF) + TAIL_SHARE * tail
+    drifted = (1.0 - DRIFT_TAIL) * 0.5 * erfc((z - DRIFT_SHIFT) * _SQRT_HALF) + DRIFT_TAIL * tail
+    return min(log(drifted / well), DRIFT_WAITING_MOST)
+
+
 class SlownessTest:
     """Two CUSUMs over one stream of times: for twice as slow and more, quickly, and for a little slower, patiently."""
 
-    __slots__ = ("_good", "drift", "jump")
+    __slots__ = ("drift", "good", "jump")
 
     def __init__(self) -> None:
         self.jump = 0.0
         self.drift = 0.0
-        self._good = 0
+        self.good = 0
+        """Samples in a row that were no slower than usual."""
 
-    @property
-    def nats(self) -> float:
-        """The stronger of the two."""
-        return max(self.jump, self.drift)
-
-    def add(self, ratio_ln: float, spread: float, ceiling: float, waiting: int = 0) -> None:
-        """Take a time; evidence never exceeds `ceiling`, so that good samples can undo it.
+    def add(self, ratio_ln: float, spread: float, jump_limit: float, drift_limit: float, waiting: int = 0) -> None:
+        """Take a time; evidence never exceeds `MAX_RATIO` limits, so that good samples can undo it.
 
         `waiting` calls are judged by their age besides: those that came soonest must weigh against them.
         """
-        z = ratio_ln / spread
-        self.jump = min(max(self.jump + slow_llr(ratio_ln, spread), -CREDIT * min(waiting, MOST_CREDITS)), ceiling)
-        z = min(max(z, -CLIP), CLIP)
-        self.drift = min(max(self.drift + DRIFT_SHIFT * (z - DRIFT_REFERENCE), 0.0), ceiling)
-        if z < 1.0:
-            self._good += 1
-            if self._good > 1:  # two good ones in a row: exonerate quickly
-                self.jump *= 0.6 if self.jump > 0.0 else 1.0
-                self.drift -= min(self.drift, DRIFT_SHIFT)
-        else:
-            self._good = 0
+        jump = self.jump + slow_llr(ratio_ln, spread)
+        drift = self.drift + drift_llr(ratio_ln, spread)
+        least = -CREDIT * min(waiting, MOST_CREDITS)
+        self.jump = min(max(jump, least), MAX_RATIO * jump_limit)
+        self.drift = min(max(drift, -DRIFT_CREDIT * min(waiting, MOST_CREDITS)), MAX_RATIO * drift_limit)
+        self.good = self.good + 1 if ratio_ln < GOOD_SPREADS * spread else 0
+        if self.good > 1 and self.jump > 0.0:
+            self.jump *= EXONERATION
 
-    def add_waited(self, ratio_ln: float, spread: float, ceiling: float) -> None:
+    def add_waited(self, ratio_ln: float, spread: float, jump_limit: float, drift_limit: float) -> None:
         """Take a time that was cut off: it would have been longer."""
         llr = waiting_llr(ratio_ln, spread)
         if llr > 0.0:
-            self._good = 0
-            self.jump = min(self.jump + llr, ceiling)
+            self.good = 0
+            self.jump = min(self.jump + llr, MAX_RATIO * jump_limit)
+        self.drift = min(self.drift + drift_waiting_llr(ratio_ln, spread), MAX_RATIO * drift_limit)
 
     def scale(self, factor: float) -> None:
         """Let the evidence fade."""
@@ -109,18 +133,22 @@ BAD_ERROR_RATE = 0.15
 """What the test looks for."""
 SETTLING_S = 0.4
 """What began before a failure says nothing of what came after: for so long no success can weigh against it."""
+_FORGIVEN = 0.05
+"""Nats that are as good as none."""
 _ERRORS_KEPT = 2000.0
 """Attempts after which the learned rate has forgotten half."""
 
 
 class ErrorTest:
-    """Bernoulli CUSUM of failures, with a base rate that is learned (Beta prior) while nothing is wrong."""
+    """Bernoulli CUSUM of failures, with a base rate that is learned (Beta prior) while nothing is wrong: the first
+    failures of a fault must not raise the rate that they are measured by."""
 
-    __slots__ = ("_all", "_failed", "nats")
+    __slots__ = ("_all", "_failed", "_new_all", "_new_failed", "nats")
 
     def __init__(self) -> None:
         self.nats = 0.0
         self._failed, self._all = ERROR_PRIOR_FAILED, ERROR_PRIOR_ALL
+        self._new_failed = self._new_all = 0
 
     @property
     def rate(self) -> float:
@@ -144,14 +172,21 @@ class ErrorTest:
 
     def add(self, *, is_failure: bool, ceiling: float) -> None:
         """Take the end of an attempt."""
-        if self.nats < 1.5 * self.step:  # one failure is learned from, a series is not
-            keep = 1.0 - 1.0 / _ERRORS_KEPT
-            self._failed = ERROR_PRIOR_FAILED * (1.0 - keep) + self._failed * keep + is_failure
-            self._all = ERROR_PRIOR_ALL * (1.0 - keep) + self._all * keep + 1.0
+        self._new_failed += is_failure
+        self._new_all += 1
         if is_failure:
             self.nats = min(self.nats + self.step, ceiling)
         else:
             self.nats = max(0.0, self.nats - self._relief())
+        if self.nats < _FORGIVEN:
+            self._learn()
+
+    def _learn(self) -> None:
+        """Take into the base rate what came since the last time that nothing was held against the upstream."""
+        keep = max(0.0, 1.0 - self._new_all / _ERRORS_KEPT)
+        self._failed = ERROR_PRIOR_FAILED * (1.0 - keep) + self._failed * keep + self._new_failed
+        self._all = ERROR_PRIOR_ALL * (1.0 - keep) + self._all * keep + self._new_all
+        self._new_failed = self._new_all = 0
 
     def _relief(self) -> float:
         rate = self.rate

@@ -6,7 +6,7 @@ few are looked at, once for each decision.
 
 from dataclasses import dataclass
 
-from streamroute.core.health.estimators import waiting_llr
+from streamroute.core.health.estimators import drift_waiting_llr, waiting_llr
 from streamroute.core.health.sketch import ln_of
 from streamroute.core.health.ttft import Baseline
 
@@ -40,6 +40,9 @@ class Waiting:
     """What the calls under way say together."""
 
     nats: float = 0.0
+    """For twice as slow and more."""
+    drift_nats: float = 0.0
+    """For a little slower."""
     calls: int = 0
     """That add evidence."""
     hung: int = 0
@@ -56,7 +59,7 @@ def prepare(baseline: Baseline, size: float, now: float, *, is_stream: bool) -> 
     if baseline.is_cold:
         known = baseline.expected_ln(size) if baseline.count else ln_of(COLD_EXPECTED_S)
         return Flight(now, max(known, ln_of(COLD_EXPECTED_S)), baseline.spread, size, is_stream)
-    return Flight(now, baseline.expected_ln(size), baseline.spread_at(size), size, is_stream)
+    return Flight(now, baseline.expected_ln(size) + baseline.doubt, baseline.spread_at(size), size, is_stream)
 
 
 def judge(waiting: dict[int, Flight], now: float, not_before: float, heard_at: float) -> Waiting:
@@ -64,7 +67,7 @@ def judge(waiting: dict[int, Flight], now: float, not_before: float, heard_at: f
 
     Calls count from `not_before` on. `heard_at` is when the last first token of any call came: a hang needs silence.
     """
-    nats, calls, hung, second = 0.0, 0, 0, 0.0
+    nats, drift, calls, hung, second = 0.0, 0.0, 0, 0, 0.0
     looked = 0
     for flight in waiting.values():
         age = now - (max(not_before, flight.started_at))
@@ -72,6 +75,7 @@ def judge(waiting: dict[int, Flight], now: float, not_before: float, heard_at: f
             break
         ratio_ln = ln_of(age) - flight.expected_ln
         llr = waiting_llr(ratio_ln, flight.spread)
+        drift += drift_waiting_llr(ratio_ln, flight.spread)
         if llr > 0.0:
             nats += llr
             calls += 1
@@ -82,7 +86,7 @@ def judge(waiting: dict[int, Flight], now: float, not_before: float, heard_at: f
         looked += 1
         if looked == LOOKED_AT:
             break
-    return Waiting(nats, calls, hung, second) if looked else NOTHING
+    return Waiting(nats, drift, calls, hung, second) if looked else NOTHING
 
 
 _HUNG_LN = ln_of(HUNG_FACTOR)

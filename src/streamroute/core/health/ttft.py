@@ -25,6 +25,8 @@ COLD_BELOW = 10
 """Samples that a judgement needs."""
 REFRESH_EVERY = 8
 """Samples between two readings of the sketch, once warm."""
+SETTLED_SAMPLES = 150
+"""From so many on the median is known within a tenth of the spread."""
 REBASE_AFTER_S = 600.0
 """Ten minutes of stable slowness are the new normal."""
 REBASE_SAMPLES = 20
@@ -83,6 +85,15 @@ class Baseline:
         away = size - (self._sx / self._sw if self._sw > 0.0 else size)
         slope_var = SLOPE_PRIOR_SD * SLOPE_PRIOR_SD / (1.0 + self._slope_mass)
         return sqrt(self.spread * self.spread * (1.0 + 1.6 / (self._n + 0.5)) + slope_var * away * away)
+
+    @property
+    def doubt(self) -> float:
+        """What is to be taken off a residual, ln(seconds), because the median of a young baseline may be off by that:
+        one standard error of a median, beyond what `SETTLED_SAMPLES` leave. It is no noise that the next sample would
+        undo, so a sequential test would add it up."""
+        if self._n >= SETTLED_SAMPLES:
+            return 0.0
+        return 1.25 * self.spread * (1.0 / sqrt(self._n + 0.5) - 1.0 / sqrt(SETTLED_SAMPLES))
 
     def quantiles_s(self, *qs: float) -> list[float]:
         """Return quantiles of ln(seconds) at the typical size; see `LogSketch.quantiles`."""

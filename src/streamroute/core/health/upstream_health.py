@@ -164,6 +164,7 @@ class UpstreamHealth:
         flight = self._flights.get(id(permit))
         if permit is self._check:
             self.evidence.in_a_row = 0
+            self._check = None
         if flight is not None and not flight.has_token:
             self._timed(flight, permit, now - flight.started_at, now, trouble_until)
 
@@ -186,9 +187,10 @@ class UpstreamHealth:
                 self._timed(flight, permit, observation.ttft_s, now, trouble_until)
         self._waiting.pop(id(permit), None)
         late_ln = ln_of(observation.duration_s) - flight.expected_ln
-        if flight.is_stream and not flight.has_token and not is_ours and late_ln > 0.0:
-            self.evidence.fresh(now)
-            self.evidence.slow.add_waited(late_ln, flight.spread, self.evidence.ceiling)
+        if flight.is_stream and not flight.has_token and not is_ours:
+            if late_ln > 0.0:
+                self.evidence.fresh(now)
+            self.evidence.waited(late_ln, flight.spread)
         if not is_ours:
             self._paced(observation, now)
         if observation.outcome == "succeeded":
@@ -245,8 +247,8 @@ class UpstreamHealth:
         base = self._connects
         if not base.is_cold:
             self._changes += 1
-            self.evidence.connect.add(value - base.expected_ln(0.0), base.spread_at(0.0), self.evidence.ceiling)
-        if base.is_cold or self.evidence.connect.nats < 0.5 * self.evidence.threshold:
+            self.evidence.connected(value - base.expected_ln(0.0), base.spread_at(0.0))
+        if base.is_cold or not self.evidence.is_connect_frozen:
             base.learn(value, 0.0, now)
 
     def unblame(self) -> None:
@@ -307,8 +309,8 @@ class UpstreamHealth:
             recent_errors=tuple(self._errors),
             risk=1.0 if self.breaker.state == "open" else 1.0 - exp(-verdict.penalty),
             reason=self.breaker.reason if self.breaker.state != "closed" else verdict.reason,
-            slowness_nats=evidence.slow.nats,
-            decode_nats=evidence.decode.nats,
+            slowness_nats=max(evidence.slow.jump, evidence.slow.drift),
+            decode_nats=max(evidence.decode.jump, evidence.decode.drift),
             error_nats=evidence.errors.nats,
             waiting_nats=verdict.waiting.nats,
             threshold_nats=evidence.threshold,
@@ -344,7 +346,7 @@ class UpstreamHealth:
         if is_cold:
             base.learn(value, size, now)
             return
-        evidence.timed(ratio_ln, base.spread_at(size), now, len(self._waiting))
+        evidence.timed(ratio_ln - base.doubt, base.spread_at(size), now, len(self._waiting))
         if ratio_ln > evidence.slo_ln:
             self.scorecard.breached(now)
         if not evidence.is_frozen:
@@ -371,7 +373,7 @@ class UpstreamHealth:
         value = ln_of(streamed_s / (events - 1))
         if not self.pace.is_cold:
             ratio_ln, spread = value - self.pace.expected_ln(0.0), self.pace.spread_at(0.0)
-            self.evidence.decode.add(ratio_ln, spread, self.evidence.ceiling)
+            self.evidence.paced(ratio_ln - self.pace.doubt, spread)
         if not self.evidence.is_frozen:
             self.pace.learn(value, 0.0, now)
             if observation.max_gap_s is not None and observation.outcome == "succeeded":

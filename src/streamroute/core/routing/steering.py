@@ -92,12 +92,13 @@ def decide(  # noqa: PLR0913 - the core keeps nothing: all that a decision depen
         if probe is None and explorer is not None:
             explored = _explored(field, ranking, class_, explorer, now, uniform)
     if explored is not None:
+        probe = explored
         order.remove(explored)
-        order.insert(0, explored)
-        reasons = (*reasons, f"but {fit[explored].id} is asked first, to learn how it is")
-    if probe is not None:
+        reasons = (*reasons, f"{fit[explored].id} is asked beside the first, to learn how it is")
+    elif probe is not None:
         reasons = (*reasons, f"{fit[probe].id} is half open and is tried beside the first")
     order += [i for i in half_open if i != probe]
+    order += [] if explored is None else [explored]
     order += _last_resorts(field, is_panic=is_panic)
 
     candidates = [
@@ -129,7 +130,10 @@ def _explored(
     explorer.forget(field.upstreams[ranking.order[0]].id)
     if latency_class not in EXPLORING_CLASSES:
         return None
-    return next((i for i in ranking.steered_away if explorer.is_due(field.upstreams[i].id, now, uniform)), None)
+    for i in ranking.steered_away:
+        if explorer.is_due(field.upstreams[i].id, now, uniform, is_hopeful=field.standings[i].is_hopeful):
+            return i
+    return None
 
 
 def _last_resorts(field: Field, *, is_panic: bool) -> list[int]:
