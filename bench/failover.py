@@ -14,8 +14,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from failover_lab.catalogue import names, scenario_named
 from failover_lab.run import POLICIES
-from failover_lab.scenarios import SCENARIOS
 from failover_lab.suite import WORKERS, Job, Row, perform_all, rows_of
 from failover_lab.targets import Verdict, judge
 from harness.run_facts import run_facts
@@ -78,7 +78,7 @@ def verdict_table(verdicts: Sequence[Verdict]) -> Table:
 
 
 def _jobs(arguments: argparse.Namespace) -> list[Job]:
-    scenarios = list(SCENARIOS) if "all" in arguments.scenario else arguments.scenario
+    scenarios = names() if "all" in arguments.scenario else arguments.scenario
     policies = list(POLICIES) if "all" in arguments.policy else arguments.policy
     if arguments.mode != "des":
         policies = [each for each in policies if each == "streamroute"]
@@ -93,8 +93,8 @@ def _jobs(arguments: argparse.Namespace) -> list[Job]:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = ("all", *SCENARIOS)
-    parser.add_argument("--scenario", action="append", choices=names, metavar="NAME", help=f"of {', '.join(names)}")
+    known = ", ".join(("all", *names()))
+    parser.add_argument("--scenario", action="append", metavar="NAME", help=f"of {known}")
     policies = ("all", *POLICIES)
     parser.add_argument("--policy", action="append", choices=policies, metavar="NAME", help=f"of {', '.join(policies)}")
     parser.add_argument("--mode", choices=("des", "virtual", "sockets"), default="des")
@@ -114,6 +114,12 @@ def _parse() -> argparse.Namespace:
     )
     arguments = parser.parse_args()
     arguments.scenario = arguments.scenario or ["all"]
+    for name in arguments.scenario:
+        if name != "all":
+            try:
+                scenario_named(name)
+            except ValueError as error:
+                parser.error(str(error))
     arguments.policy = arguments.policy or ["all"]
     return arguments
 

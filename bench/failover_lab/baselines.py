@@ -6,10 +6,9 @@ and defaults do. A clairvoyant router is the bound: it knows the truth about eve
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from random import Random
 from typing import Protocol
 
-from failover_lab.weather import Provider
+from failover_lab.world import Outlook
 
 
 class Peer(Protocol):
@@ -31,11 +30,9 @@ class Peer(Protocol):
 class RoundRobin:
     """Rotates over those that are not shut out; asks anyone where all are."""
 
-    def __init__(self, providers: Sequence[Provider], seed: int) -> None:
-        self._names = [each.name for each in providers]
+    def __init__(self, names: Sequence[str], seed: int) -> None:
+        self._names = list(names)
         self._turn = seed
-        self._providers = {each.name: each for each in providers}
-        self._random = Random(seed)
 
     def pick(self, tried: Sequence[str], now: float) -> str | None:
         """See `Peer`."""
@@ -67,8 +64,8 @@ class RoundRobin:
 class ConsecutiveErrors(RoundRobin):
     """Envoy's outlier detection: five errors in a row eject for 30 s x the number of ejections, at most 300 s."""
 
-    def __init__(self, providers: Sequence[Provider], seed: int) -> None:
-        super().__init__(providers, seed)
+    def __init__(self, names: Sequence[str], seed: int) -> None:
+        super().__init__(names, seed)
         self._row = dict.fromkeys(self._names, 0)
         self._ejections = dict.fromkeys(self._names, 0)
         self._until = dict.fromkeys(self._names, 0.0)
@@ -89,8 +86,8 @@ class ConsecutiveErrors(RoundRobin):
 class CooldownRatio(RoundRobin):
     """LiteLLM's router: more than half of the clock minute's calls failed, five at least: 5 s of cooling down."""
 
-    def __init__(self, providers: Sequence[Provider], seed: int) -> None:
-        super().__init__(providers, seed)
+    def __init__(self, names: Sequence[str], seed: int) -> None:
+        super().__init__(names, seed)
         self._minute = dict.fromkeys(self._names, (-1, 0, 0))
         self._until = dict.fromkeys(self._names, 0.0)
 
@@ -112,8 +109,8 @@ class CooldownRatio(RoundRobin):
 class Window100(RoundRobin):
     """Resilience4j's defaults: half of the last hundred calls failed, open for 60 s, then ten calls decide."""
 
-    def __init__(self, providers: Sequence[Provider], seed: int) -> None:
-        super().__init__(providers, seed)
+    def __init__(self, names: Sequence[str], seed: int) -> None:
+        super().__init__(names, seed)
         self._window: dict[str, deque[bool]] = {name: deque(maxlen=100) for name in self._names}
         self._until = dict.fromkeys(self._names, 0.0)
         self._trial: dict[str, list[bool] | None] = dict.fromkeys(self._names)
@@ -158,31 +155,41 @@ class Window100(RoundRobin):
         self._given[provider] = 0
 
 
-class Oracle(RoundRobin):
-    """Knows every provider's state: of those that fail least and are not slow, by the square of their speed."""
+class Unhedged(RoundRobin):
+    """Asks in the order of preference, and the next one on failure alone: a client without any of it."""
 
     def pick(self, tried: Sequence[str], now: float) -> str | None:
         """See `Peer`."""
-        names = [name for name in self._names if name not in tried]
-        if not names:
-            return None
-        state = {name: self._providers[name].weather.at(now) for name in self._names}
-        least = min(state[name][0].failing for name in names)
-        names = [name for name in names if state[name][0].failing <= least + 0.02]
-        fastest = min(state[name][1] for name in names)
-        names = [name for name in names if state[name][1] <= fastest * 1.2]
-        times_s = [self._providers[name].ttft_s * state[name][1] for name in names]
-        return self._random.choices(names, [(min(times_s) / time_s) ** 2 for time_s in times_s])[0]
+        return next((name for name in self._names if name not in tried), None)
+
+
+class Oracle(RoundRobin):
+    """Knows every provider's state: of those that are well the one with the quickest first token to be expected, where
+    none is, of those that fail least."""
+
+    def __init__(self, names: Sequence[str], seed: int, outlook: Callable[[str, float], Outlook]) -> None:
+        super().__init__(names, seed)
+        self._outlook = outlook
+
+    def pick(self, tried: Sequence[str], now: float) -> str | None:
+        """See `Peer`."""
+
+        def badness(name: str) -> tuple[bool, float, float]:
+            found = self._outlook(name, now)
+            return not found.is_well, found.failing, found.ttft_s
+
+        return min((name for name in self._names if name not in tried), key=badness, default=None)
 
     def is_avoided(self, provider: str, now: float) -> bool:
         """See `Peer`."""
-        return not self._providers[provider].weather.is_well(now)
+        return not self._outlook(provider, now).is_well
 
 
-PEERS: Mapping[str, Callable[[Sequence[Provider], int], Peer]] = {
+PEERS: Mapping[str, Callable[[Sequence[str], int], Peer]] = {
     "round_robin_retry": RoundRobin,
+    "unhedged": Unhedged,
     "consecutive_5": ConsecutiveErrors,
     "cooldown_ratio": CooldownRatio,
     "window_100": Window100,
-    "oracle": Oracle,
 }
+"""Those that know no more than what they have seen."""

@@ -61,3 +61,9 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     clock.advance = advance
     loop._clock_resolution = 1e-9  # noqa: SLF001
     return loop  # type: ignore[no-any-return]
+
+
+def stand_still(for_s: float) -> None:
+    """Let time pass without anything happening, as a call that blocks the running virtual loop does."""
+    loop: Any = asyncio.get_running_loop()
+    loop._selector.clock.advance(for_s)  # noqa: SLF001 - see above
