@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from failover_lab.opinions import View
 from failover_lab.world import Outlook
 
 
@@ -20,11 +21,8 @@ class Peer(Protocol):
     def ended(self, provider: str, now: float, *, is_success: bool) -> None:
         """Learn from a call: its first token came, or it failed."""
 
-    def is_shut_out(self, provider: str, now: float) -> bool:
-        """Return whether it gets no traffic at all."""
-
-    def is_avoided(self, provider: str, now: float) -> bool:
-        """Return whether it gets less than a tenth of its share."""
+    def view(self, provider: str, now: float) -> View:
+        """See `Opinion`."""
 
 
 class RoundRobin:
@@ -49,13 +47,13 @@ class RoundRobin:
     def ended(self, provider: str, now: float, *, is_success: bool) -> None:
         """See `Peer`; it does not learn."""
 
-    def is_shut_out(self, provider: str, now: float) -> bool:
+    def view(self, provider: str, now: float) -> View:
         """See `Peer`."""
-        return False
+        return "shut_out" if self.is_shut_out(provider, now) else "used"
 
-    def is_avoided(self, provider: str, now: float) -> bool:
-        """See `Peer`."""
-        return self.is_shut_out(provider, now)
+    def is_shut_out(self, provider: str, now: float) -> bool:
+        """Return whether it gets no traffic at all."""
+        return False
 
     def _is_refused(self, provider: str, now: float) -> bool:
         return self.is_shut_out(provider, now)
@@ -79,7 +77,7 @@ class ConsecutiveErrors(RoundRobin):
             self._until[provider] = now + min(300.0, 30.0 * self._ejections[provider])
 
     def is_shut_out(self, provider: str, now: float) -> bool:
-        """See `Peer`."""
+        """See `RoundRobin`."""
         return now < self._until[provider]
 
 
@@ -102,7 +100,7 @@ class CooldownRatio(RoundRobin):
             self._until[provider] = now + 5.0
 
     def is_shut_out(self, provider: str, now: float) -> bool:
-        """See `Peer`."""
+        """See `RoundRobin`."""
         return now < self._until[provider]
 
 
@@ -135,7 +133,7 @@ class Window100(RoundRobin):
             self._open(provider, now)
 
     def is_shut_out(self, provider: str, now: float) -> bool:
-        """See `Peer`."""
+        """See `RoundRobin`."""
         return now < self._until[provider]
 
     def pick(self, tried: Sequence[str], now: float) -> str | None:
@@ -180,9 +178,9 @@ class Oracle(RoundRobin):
 
         return min((name for name in self._names if name not in tried), key=badness, default=None)
 
-    def is_avoided(self, provider: str, now: float) -> bool:
+    def view(self, provider: str, now: float) -> View:
         """See `Peer`."""
-        return not self._outlook(provider, now).is_well
+        return "used" if self._outlook(provider, now).is_well else "avoided"
 
 
 PEERS: Mapping[str, Callable[[Sequence[str], int], Peer]] = {

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from random import Random
 
+from failover_lab.opinions import View
 from failover_lab.staged import Staged
 from failover_lab.world import INPUT_PRICE_USD_PER_MTOK, OUTPUT_PRICE_USD_PER_MTOK, Request
 from streamroute.core.execution.admission import Admission, Leave
@@ -36,8 +37,8 @@ from streamroute.core.upstream import (
 
 BYTES_PER_TOKEN = 4
 """As the core reckons."""
-AVOIDED_NATS = 2.3
-"""ln 10: from this penalty on it gets less than a tenth of its share."""
+AVOIDED_RISK = 0.9
+"""From here on it gets less than a tenth of its share: a risk is the share of the weight that is gone."""
 
 
 class Core:
@@ -100,17 +101,12 @@ class Core:
 
     # -- the opinion that is watched
 
-    def is_shut_out(self, provider: str, now: float) -> bool:
-        """Return whether its breaker is open, or it is on its way back from there."""
-        return self.board.standing(self.upstreams[provider], now).breaker in {"open", "half_open"}
-
-    def is_avoided(self, provider: str, now: float) -> bool:
-        """Return whether it gets less than a tenth of its share."""
-        upstream = self.upstreams[provider]
-        standing = self.board.standing(upstream, now)
-        if standing.kind in {"rate_limited", "auth_failed"}:
-            return True
-        return self.board.estimate(upstream, now, prompt_tokens=0).penalty > AVOIDED_NATS
+    def view(self, provider: str, now: float) -> View:
+        """See `Opinion`."""
+        standing = self.board.standing(self.upstreams[provider], now)
+        if standing.breaker in {"open", "half_open"}:
+            return "shut_out"
+        return "avoided" if standing.risk > AVOIDED_RISK else "used"
 
 
 def upstreams(stage: Staged) -> dict[str, Upstream]:

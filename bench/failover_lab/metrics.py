@@ -109,9 +109,7 @@ def percentile(ordered: Sequence[float], share: float) -> float:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0
 
 
-def _steering(
-    stage: Staged, record: RunRecord
-) -> tuple[float | None, float | None, float | None, float | None]:
+def _steering(stage: Staged, record: RunRecord) -> tuple[float | None, float | None, float | None, float | None]:
     """Return (time to steer, lead time, recovery, share while in trouble)."""
     name = stage.watched
     if name is None:
