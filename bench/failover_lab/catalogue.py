@@ -3,13 +3,20 @@
 from collections.abc import Sequence
 
 from failover_lab.replays import REPLAYS, traffic_folder
+from failover_lab.staged import Mode
 from streamroute.simulation.scenario import Scenario
 from streamroute.simulation.scenarios import SCENARIOS
 
 
-def names() -> Sequence[str]:
+def names(mode: Mode = "des") -> Sequence[str]:
     """Return those that can be run."""
-    return [*SCENARIOS, *(REPLAYS if traffic_folder().is_dir() else ())]
+    known = [*SCENARIOS, *(REPLAYS if traffic_folder().is_dir() else ())]
+    return [name for name in known if mode == "des" or not is_simulation_only(name)]
+
+
+def is_simulation_only(name: str) -> bool:
+    """Return whether our own event loop stands still in it: in one process the providers would stand still with us."""
+    return name in SCENARIOS and SCENARIOS[name].pauses is not None
 
 
 def scenario_named(name: str) -> Scenario:

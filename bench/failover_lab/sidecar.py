@@ -5,9 +5,9 @@ bit. `sockets`: on loopback in real time. The scenarios, seeds and requests are 
 """
 
 import asyncio
+import logging
 import math
 import random
-import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
@@ -42,6 +42,7 @@ def run_sidecar(stage: Staged, policy: str, seed: int, *, mode: Mode) -> RunReco
     if policy != "streamroute":
         raise ValueError(f"the application has its own policy, not {policy}")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # of the simulated providers: clients that left
     if mode == "sockets":
         return asyncio.run(_Show(stage, seed, is_virtual=False).run())
     from failover_lab.virtual_loop import run_virtually  # noqa: PLC0415 - needs a package for benchmarks alone
@@ -70,26 +71,21 @@ class _Show:
                 server = SimulationServer(script, port=port, keep_bodies=False)
                 servers[name] = await stack.enter_async_context(server)
             transport: AiohttpTransport | None = None
-            connector: Callable[[], aiohttp.TCPConnector] = partial(aiohttp.TCPConnector, limit=0)
-            stand_still: Callable[[float], None] = time.sleep
+            connect: Callable[[], aiohttp.TCPConnector] = partial(aiohttp.TCPConnector, limit=0)
             if self._is_virtual:
-                from failover_lab import virtual_loop  # noqa: PLC0415 - see above
+                from failover_lab.virtual_loop import connector  # noqa: PLC0415 - see above
 
-                connector, stand_still = virtual_loop.connector, virtual_loop.stand_still
-                transport = AiohttpTransport(connector=connector)
+                connect, transport = connector, AiohttpTransport(connector=connector)
             app = App(self._config(servers), transport=transport, rng=random.Random(self._seed))
             await stack.enter_async_context(app)
             app.dispatcher._bus.subscribe(self._note)  # noqa: SLF001 - the only place where attempts are told
-            session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector()))
+            session = await stack.enter_async_context(aiohttp.ClientSession(connector=connect()))
             slow = await stack.enter_async_context(
-                aiohttp.ClientSession(connector=connector(), read_bufsize=_SLOW_BUFFER_BYTES)
+                aiohttp.ClientSession(connector=connect(), read_bufsize=_SLOW_BUFFER_BYTES)
             )
             for server in servers.values():
                 server.play(server.script)  # its clock begins anew
-            loop = asyncio.get_running_loop()
-            self._began = loop.time()
-            for pause in self._stage.pauses:
-                loop.call_at(self._began + pause.at_s, stand_still, pause.for_s)
+            self._began = asyncio.get_running_loop().time()
             url = f"{app.url}/v1/chat/completions"
             async with asyncio.TaskGroup() as clients:
                 for arrival in self._stage.load.arrivals(self._seed, self._stage.end_s):

@@ -13,7 +13,7 @@ from streamroute.core.outcome import FailureKind
 from streamroute.core.rate_limit import RateLimitReport
 from streamroute.simulation.meter import Meter
 from streamroute.simulation.moment import Moment
-from streamroute.simulation.pace import load_factor, mean_first_token_s, refusal_status
+from streamroute.simulation.pace import load_factors, mean_first_token_s, refusal_status
 from streamroute.simulation.script import Script
 from streamroute.simulation.timeline import Timeline
 from streamroute.simulation.traffic import Load
@@ -150,7 +150,7 @@ class World:
         return Outlook(
             is_well=severity.is_none and not is_refused,
             failing=1.0 if is_refused else round(severity.failing, 6),
-            ttft_s=usual_s * severity.slow * load_factor(profile, moment),
+            ttft_s=usual_s * severity.slow * load_factors(profile, moment)[0],
         )
 
 

@@ -60,16 +60,22 @@ def load_ratio(profile: Profile, moment: Moment) -> float:
     return max(by_rate, by_count)
 
 
-def load_factor(profile: Profile, moment: Moment) -> float:
-    """Return how many times as long everything takes under the load that this request finds."""
+def load_factors(profile: Profile, moment: Moment) -> tuple[float, float]:
+    """Return how many times as long the first token and each further one take under the load that this request finds.
+
+    Those who are served share what there is, so that tokens slow down with the load; those who come wait in a queue
+    besides.
+    """
     ratio = load_ratio(profile, moment)
-    return 1.0 if profile.over_capacity != "slow" or ratio <= 1 else min(_MOST_SLOWDOWN, ratio * ratio)
+    if profile.over_capacity != "slow" or ratio <= 1:
+        return 1.0, 1.0
+    return min(_MOST_SLOWDOWN, ratio * ratio), min(_MOST_SLOWDOWN, ratio)
 
 
 def pace_factors(profile: Profile, moment: Moment) -> tuple[float, float]:
     """Return how many times the profile's this answer's time to the first token and to each further token are."""
-    factor = load_factor(profile, moment)
-    return factor, factor * _lognormal(profile.tpot_sigma, moment, "pace of all")
+    ttft_factor, tpot_factor = load_factors(profile, moment)
+    return ttft_factor, tpot_factor * _lognormal(profile.tpot_sigma, moment, "pace of all")
 
 
 def refusal_status(profile: Profile, moment: Moment) -> int | None:

@@ -49,8 +49,9 @@ class Profile:
     max_in_flight: int | None = None
     """Requests at once that it can serve; None: any."""
     over_capacity: Literal["slow", "429", "503"] = "slow"
-    """What happens above capacity: every wait is multiplied by the square of load / capacity, up to 20 (a queue that
-    grows), or what is too much is refused."""
+    """What happens above capacity: the first token takes so many times as long as the square of load / capacity says (a
+    queue that grows), each further one as load / capacity says (shared among more), both up to 20; or what is too much
+    is refused."""
     continuation: ContinuationHabit = "prefill"
     """What becomes of a request to carry on an answer; see `simulation.continuing`."""
     continues_prefill: bool = True

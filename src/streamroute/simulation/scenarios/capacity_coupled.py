@@ -8,7 +8,7 @@ from streamroute.simulation.scenario import Scenario, Timing
 from streamroute.simulation.scenarios.cast import cast, down, during
 from streamroute.simulation.script import Script
 
-_CAPACITY = {"max_in_flight": 16, "over_capacity": "slow"}
+_CAPACITY = {"max_in_flight": 14, "over_capacity": "slow"}
 """Neither backup can take everything at its usual pace, both together can: 5 requests a second of 4 s each are 20."""
 
 
