@@ -55,7 +55,8 @@ def has_base_error(profile: Profile, moment: Moment) -> bool:
 
 def load_ratio(profile: Profile, moment: Moment) -> float:
     """Return load / capacity as this request finds it, itself included; 0 where there is no capacity to exceed."""
-    by_rate = (moment.recent_rps + 1) / profile.capacity_rps if profile.capacity_rps else 0.0
+    rate = moment.recent_rps + 1 / profile.rate_window_s
+    by_rate = rate / profile.capacity_rps if profile.capacity_rps else 0.0
     by_count = (moment.in_flight + 1) / profile.max_in_flight if profile.max_in_flight else 0.0
     return max(by_rate, by_count)
 
