@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import cache
 from itertools import pairwise
 
 import pytest
@@ -15,15 +16,18 @@ from streamroute.simulation.traffic import Load, Tokens
 
 ALL = pytest.mark.parametrize("name", SCENARIOS)
 TIMING = Timing()
+MOST_REQUESTS = 4000
+"""Of one scenario here: more of the same show nothing new."""
 NEVER_FAULTY = {name for name, scenario in SCENARIOS.items() if not scenario.faulty}
 
 
-def timelines(name: str, provider: str, from_s: float, until_s: float, seed: int = 1) -> list[Timeline]:
-    """Return what one provider would give to the scenario's whole load, for the requests in that time."""
+@cache
+def served(name: str, provider: str) -> list[tuple[float, Timeline]]:
+    """Return when the scenario's whole load comes, and what one provider would give to each of its requests."""
     scenario = SCENARIOS[name]
-    script = scenario.scripts(seed, TIMING)[provider]
+    script = scenario.scripts(1, TIMING)[provider]
     meter, told = Meter(), []
-    for arrival in scenario.load_for(TIMING).arrivals(seed, TIMING.end_s):
+    for arrival in scenario.load_for(TIMING).arrivals(1, min(TIMING.end_s, MOST_REQUESTS / scenario.load.rps)):
         one = script.serve(
             meter,
             elapsed_s=arrival.at_s,
@@ -32,9 +36,13 @@ def timelines(name: str, provider: str, from_s: float, until_s: float, seed: int
             prompt_tokens=arrival.prompt_tokens,
         )
         meter.end()
-        if from_s <= arrival.at_s < until_s:
-            told.append(one)
+        told.append((arrival.at_s, one))
     return told
+
+
+def timelines(name: str, provider: str, from_s: float, until_s: float) -> list[Timeline]:
+    """Return what one provider would give to the scenario's whole load, for the requests in that time."""
+    return [one for at_s, one in served(name, provider) if from_s <= at_s < until_s]
 
 
 @ALL
