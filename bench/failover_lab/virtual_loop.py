@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import async_solipsism  # type: ignore[import-untyped]
 from aiohttp.client_proto import ResponseHandler
+from async_solipsism.socket import Socket  # type: ignore[import-untyped]
 
 from streamroute.providers.aiohttp_transport import _Connector
 
@@ -68,11 +69,13 @@ def _new_loop() -> asyncio.AbstractEventLoop:
         ready = []
         for key in selector._fd_to_key.values():  # noqa: SLF001
             socket, wanted = key.fd.socket, key.events
-            events = 0
-            if wanted & selectors.EVENT_READ and socket.read_ready():
-                events |= selectors.EVENT_READ
-            if wanted & selectors.EVENT_WRITE and socket.write_ready():
-                events |= selectors.EVENT_WRITE
+            if wanted == selectors.EVENT_READ and type(socket) is Socket:  # all but a few
+                queue = socket._read_queue  # noqa: SLF001
+                if queue is None or queue._buffer or queue._eof:  # noqa: SLF001
+                    ready.append((key, selectors.EVENT_READ))
+                continue
+            events = wanted & selectors.EVENT_READ and socket.read_ready() and selectors.EVENT_READ
+            events |= wanted & selectors.EVENT_WRITE and socket.write_ready() and selectors.EVENT_WRITE
             if events:
                 ready.append((key, events))
         if not ready:
