@@ -12,11 +12,14 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
+from failover_lab.catalogue import is_simulation_only, names, scenario_named
+from failover_lab.records import RunRecord
 from failover_lab.run import POLICIES
-from failover_lab.scenarios import SCENARIOS
-from failover_lab.suite import WORKERS, Job, Row, perform_all, rows_of
+from failover_lab.staged import Staged
+from failover_lab.suite import WORKERS, Job, Row, perform_all, record_of, rows_of, stage_of
 from failover_lab.targets import Verdict, judge
 from harness.run_facts import run_facts
 from rich.console import Console
@@ -25,6 +28,8 @@ from rich.table import Table
 
 SEEDS = 20
 FAST_SEEDS = 3
+PICTURED = ("streamroute", "round_robin_retry")
+"""In pictures, where nothing else is asked for."""
 _COLUMNS = {
     "client_error_ratio": ("errors", "{:.2%}"),
     "ttft_p50_s": ("ttft p50", "{:.2f}"),
@@ -78,7 +83,7 @@ def verdict_table(verdicts: Sequence[Verdict]) -> Table:
 
 
 def _jobs(arguments: argparse.Namespace) -> list[Job]:
-    scenarios = list(SCENARIOS) if "all" in arguments.scenario else arguments.scenario
+    scenarios = names(arguments.mode) if "all" in arguments.scenario else arguments.scenario
     policies = list(POLICIES) if "all" in arguments.policy else arguments.policy
     if arguments.mode != "des":
         policies = [each for each in policies if each == "streamroute"]
@@ -91,10 +96,19 @@ def _jobs(arguments: argparse.Namespace) -> list[Job]:
     ]
 
 
+def _compared(jobs: Sequence[Job], scenario: str) -> tuple[Staged, list[tuple[str, RunRecord]]]:
+    """Return what the picture of a scenario shows: its first seed, by the policies asked for, or by two of all."""
+    firsts = [job for job in jobs if job.scenario == scenario and job.seed == 0]
+    if len(firsts) == len(POLICIES):
+        firsts = [job for job in firsts if job.policy in PICTURED]
+    stage = stage_of(firsts[0])
+    return stage, [(job.policy, record_of(job, stage)) for job in firsts]
+
+
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = ("all", *SCENARIOS)
-    parser.add_argument("--scenario", action="append", choices=names, metavar="NAME", help=f"of {', '.join(names)}")
+    known = ", ".join(("all", *names()))
+    parser.add_argument("--scenario", action="append", metavar="NAME", help=f"of {known}")
     policies = ("all", *POLICIES)
     parser.add_argument("--policy", action="append", choices=policies, metavar="NAME", help=f"of {', '.join(policies)}")
     parser.add_argument("--mode", choices=("des", "virtual", "sockets"), default="des")
@@ -110,10 +124,22 @@ def _parse() -> argparse.Namespace:
         "--output", "--out", type=Path, help="also write the figures, with machine and commit, to this file"
     )
     parser.add_argument(
-        "--pictures", type=Path, metavar="DIR", help="also draw the first seed of each scenario, as SVG"
+        "--pictures",
+        type=Path,
+        metavar="DIR",
+        help="also draw the first seed of each scenario, as SVG: ttft and steering over time, of streamroute and "
+        "round_robin_retry where no policy is named",
     )
     arguments = parser.parse_args()
     arguments.scenario = arguments.scenario or ["all"]
+    for name in arguments.scenario:
+        if name != "all":
+            try:
+                scenario_named(name)
+            except ValueError as error:
+                parser.error(str(error))
+            if arguments.mode != "des" and is_simulation_only(name):
+                parser.error(f"{name} is for --mode des alone: elsewhere the providers would stand still with us")
     arguments.policy = arguments.policy or ["all"]
     return arguments
 
@@ -150,7 +176,7 @@ def main() -> int:
     if arguments.pictures is not None:
         from failover_lab.picture import draw_all  # noqa: PLC0415 - only where asked for
 
-        draw_all(jobs, arguments.pictures)
+        draw_all(partial(_compared, jobs), list(dict.fromkeys(job.scenario for job in jobs)), arguments.pictures)
     if arguments.json:
         print(json.dumps(rows, indent=2))
     else:

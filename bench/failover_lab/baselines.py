@@ -6,10 +6,10 @@ and defaults do. A clairvoyant router is the bound: it knows the truth about eve
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from random import Random
 from typing import Protocol
 
-from failover_lab.weather import Provider
+from failover_lab.opinions import View
+from failover_lab.world import Outlook
 
 
 class Peer(Protocol):
@@ -21,21 +21,16 @@ class Peer(Protocol):
     def ended(self, provider: str, now: float, *, is_success: bool) -> None:
         """Learn from a call: its first token came, or it failed."""
 
-    def is_shut_out(self, provider: str, now: float) -> bool:
-        """Return whether it gets no traffic at all."""
-
-    def is_avoided(self, provider: str, now: float) -> bool:
-        """Return whether it gets less than a tenth of its share."""
+    def view(self, provider: str, now: float) -> View:
+        """See `Opinion`."""
 
 
 class RoundRobin:
     """Rotates over those that are not shut out; asks anyone where all are."""
 
-    def __init__(self, providers: Sequence[Provider], seed: int) -> None:
-        self._names = [each.name for each in providers]
+    def __init__(self, names: Sequence[str], seed: int) -> None:
+        self._names = list(names)
         self._turn = seed
-        self._providers = {each.name: each for each in providers}
-        self._random = Random(seed)
 
     def pick(self, tried: Sequence[str], now: float) -> str | None:
         """See `Peer`."""
@@ -52,13 +47,13 @@ class RoundRobin:
     def ended(self, provider: str, now: float, *, is_success: bool) -> None:
         """See `Peer`; it does not learn."""
 
-    def is_shut_out(self, provider: str, now: float) -> bool:
+    def view(self, provider: str, now: float) -> View:
         """See `Peer`."""
-        return False
+        return "shut_out" if self.is_shut_out(provider, now) else "used"
 
-    def is_avoided(self, provider: str, now: float) -> bool:
-        """See `Peer`."""
-        return self.is_shut_out(provider, now)
+    def is_shut_out(self, provider: str, now: float) -> bool:
+        """Return whether it gets no traffic at all."""
+        return False
 
     def _is_refused(self, provider: str, now: float) -> bool:
         return self.is_shut_out(provider, now)
@@ -67,8 +62,8 @@ class RoundRobin:
 class ConsecutiveErrors(RoundRobin):
     """Envoy's outlier detection: five errors in a row eject for 30 s x the number of ejections, at most 300 s."""
 
-    def __init__(self, providers: Sequence[Provider], seed: int) -> None:
-        super().__init__(providers, seed)
+    def __init__(self, names: Sequence[str], seed: int) -> None:
+        super().__init__(names, seed)
         self._row = dict.fromkeys(self._names, 0)
         self._ejections = dict.fromkeys(self._names, 0)
         self._until = dict.fromkeys(self._names, 0.0)
@@ -82,15 +77,15 @@ class ConsecutiveErrors(RoundRobin):
             self._until[provider] = now + min(300.0, 30.0 * self._ejections[provider])
 
     def is_shut_out(self, provider: str, now: float) -> bool:
-        """See `Peer`."""
+        """See `RoundRobin`."""
         return now < self._until[provider]
 
 
 class CooldownRatio(RoundRobin):
     """LiteLLM's router: more than half of the clock minute's calls failed, five at least: 5 s of cooling down."""
 
-    def __init__(self, providers: Sequence[Provider], seed: int) -> None:
-        super().__init__(providers, seed)
+    def __init__(self, names: Sequence[str], seed: int) -> None:
+        super().__init__(names, seed)
         self._minute = dict.fromkeys(self._names, (-1, 0, 0))
         self._until = dict.fromkeys(self._names, 0.0)
 
@@ -105,15 +100,15 @@ class CooldownRatio(RoundRobin):
             self._until[provider] = now + 5.0
 
     def is_shut_out(self, provider: str, now: float) -> bool:
-        """See `Peer`."""
+        """See `RoundRobin`."""
         return now < self._until[provider]
 
 
 class Window100(RoundRobin):
     """Resilience4j's defaults: half of the last hundred calls failed, open for 60 s, then ten calls decide."""
 
-    def __init__(self, providers: Sequence[Provider], seed: int) -> None:
-        super().__init__(providers, seed)
+    def __init__(self, names: Sequence[str], seed: int) -> None:
+        super().__init__(names, seed)
         self._window: dict[str, deque[bool]] = {name: deque(maxlen=100) for name in self._names}
         self._until = dict.fromkeys(self._names, 0.0)
         self._trial: dict[str, list[bool] | None] = dict.fromkeys(self._names)
@@ -138,7 +133,7 @@ class Window100(RoundRobin):
             self._open(provider, now)
 
     def is_shut_out(self, provider: str, now: float) -> bool:
-        """See `Peer`."""
+        """See `RoundRobin`."""
         return now < self._until[provider]
 
     def pick(self, tried: Sequence[str], now: float) -> str | None:
@@ -158,31 +153,41 @@ class Window100(RoundRobin):
         self._given[provider] = 0
 
 
-class Oracle(RoundRobin):
-    """Knows every provider's state: of those that fail least and are not slow, by the square of their speed."""
+class Unhedged(RoundRobin):
+    """Asks in the order of preference, and the next one on failure alone: a client without any of it."""
 
     def pick(self, tried: Sequence[str], now: float) -> str | None:
         """See `Peer`."""
-        names = [name for name in self._names if name not in tried]
-        if not names:
-            return None
-        state = {name: self._providers[name].weather.at(now) for name in self._names}
-        least = min(state[name][0].failing for name in names)
-        names = [name for name in names if state[name][0].failing <= least + 0.02]
-        fastest = min(state[name][1] for name in names)
-        names = [name for name in names if state[name][1] <= fastest * 1.2]
-        times_s = [self._providers[name].ttft_s * state[name][1] for name in names]
-        return self._random.choices(names, [(min(times_s) / time_s) ** 2 for time_s in times_s])[0]
+        return next((name for name in self._names if name not in tried), None)
 
-    def is_avoided(self, provider: str, now: float) -> bool:
+
+class Oracle(RoundRobin):
+    """Knows every provider's state: of those that are well the one with the quickest first token to be expected, where
+    none is, of those that fail least."""
+
+    def __init__(self, names: Sequence[str], seed: int, outlook: Callable[[str, float], Outlook]) -> None:
+        super().__init__(names, seed)
+        self._outlook = outlook
+
+    def pick(self, tried: Sequence[str], now: float) -> str | None:
         """See `Peer`."""
-        return not self._providers[provider].weather.is_well(now)
+
+        def badness(name: str) -> tuple[bool, float, float]:
+            found = self._outlook(name, now)
+            return not found.is_well, found.failing, found.ttft_s
+
+        return min((name for name in self._names if name not in tried), key=badness, default=None)
+
+    def view(self, provider: str, now: float) -> View:
+        """See `Peer`."""
+        return "used" if self._outlook(provider, now).is_well else "avoided"
 
 
-PEERS: Mapping[str, Callable[[Sequence[Provider], int], Peer]] = {
+PEERS: Mapping[str, Callable[[Sequence[str], int], Peer]] = {
     "round_robin_retry": RoundRobin,
+    "unhedged": Unhedged,
     "consecutive_5": ConsecutiveErrors,
     "cooldown_ratio": CooldownRatio,
     "window_100": Window100,
-    "oracle": Oracle,
 }
+"""Those that know no more than what they have seen."""

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from random import Random
 
-from failover_lab.scenarios import Scenario
+from failover_lab.opinions import View
+from failover_lab.staged import Staged
 from failover_lab.world import INPUT_PRICE_USD_PER_MTOK, OUTPUT_PRICE_USD_PER_MTOK, Request
 from streamroute.core.execution.admission import Admission, Leave
 from streamroute.core.execution.hedge_delay import HedgeDelays
@@ -36,40 +37,19 @@ from streamroute.core.upstream import (
 
 BYTES_PER_TOKEN = 4
 """As the core reckons."""
-AVOIDED_NATS = 2.3
-"""ln 10: from this penalty on it gets less than a tenth of its share."""
+AVOIDED_RISK = 0.9
+"""From here on it gets less than a tenth of its share: a risk is the share of the weight that is gone."""
 
 
 class Core:
     """One sidecar's mind, for one run."""
 
-    def __init__(self, scenario: Scenario, seed: int) -> None:
+    def __init__(self, stage: Staged, seed: int) -> None:
         self._random = Random(seed * 104_729 + 5)
         self.board = HealthBoard(self._random.random)
-        self.upstreams: dict[str, Upstream] = {
-            each.name: Upstream(
-                id=UpstreamId(each.name),
-                provider=ProviderName(each.name),
-                model="sim",
-                credential=CredentialId(each.credential or each.name),
-                failure_domain=each.domain or each.name,
-                capabilities=Capabilities(continuation=each.continues, bills_cancelled_streams=each.bills_cancelled),
-                price=TokenPrice(
-                    input_per_mtok=Decimal(str(INPUT_PRICE_USD_PER_MTOK)),
-                    output_per_mtok=Decimal(str(OUTPUT_PRICE_USD_PER_MTOK)),
-                ),
-                is_simulated=True,
-            )
-            for each in scenario.providers
-        }
+        self.upstreams = upstreams(stage)
         self._all: Sequence[Upstream] = tuple(self.upstreams.values())
-        self.route = Route(
-            name="chat",
-            upstreams=tuple(each.id for each in self._all),
-            plan=scenario.plan,
-            steering=scenario.steering,
-            latency_class=scenario.latency_class,
-        )
+        self.route = route(stage, [each.id for each in self._all])
         self.admission = Admission(self.board, AttemptBudget())
         self._explorer = Explorer()
         self._delays = HedgeDelays()
@@ -121,14 +101,36 @@ class Core:
 
     # -- the opinion that is watched
 
-    def is_shut_out(self, provider: str, now: float) -> bool:
-        """Return whether its breaker is open, or it is on its way back from there."""
-        return self.board.standing(self.upstreams[provider], now).breaker in {"open", "half_open"}
+    def view(self, provider: str, now: float) -> View:
+        """See `Opinion`."""
+        standing = self.board.standing(self.upstreams[provider], now)
+        if standing.breaker in {"open", "half_open"}:
+            return "shut_out"
+        return "avoided" if standing.risk > AVOIDED_RISK else "used"
 
-    def is_avoided(self, provider: str, now: float) -> bool:
-        """Return whether it gets less than a tenth of its share."""
-        upstream = self.upstreams[provider]
-        standing = self.board.standing(upstream, now)
-        if standing.kind in {"rate_limited", "auth_failed"}:
-            return True
-        return self.board.estimate(upstream, now, prompt_tokens=0).penalty > AVOIDED_NATS
+
+def upstreams(stage: Staged) -> dict[str, Upstream]:
+    """Return the providers as the product knows them."""
+    return {
+        name: Upstream(
+            id=UpstreamId(name),
+            provider=ProviderName(name),
+            model="sim",
+            credential=CredentialId(name),
+            failure_domain=stage.scenario.domains.get(name, name),
+            capabilities=Capabilities(continuation="prefill"),
+            price=TokenPrice(
+                input_per_mtok=Decimal(str(INPUT_PRICE_USD_PER_MTOK)),
+                output_per_mtok=Decimal(str(OUTPUT_PRICE_USD_PER_MTOK)),
+            ),
+        )
+        for name in stage.truth
+    }
+
+
+def route(stage: Staged, of: Sequence[UpstreamId]) -> Route:
+    """Return the one route there is."""
+    load = stage.load
+    return Route(
+        name="chat", upstreams=tuple(of), plan=load.plan, steering=load.steering, latency_class=load.latency_class
+    )

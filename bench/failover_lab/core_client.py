@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from failover_lab.core import Core
-from failover_lab.peer_client import PATIENCE_S
 from failover_lab.records import CallRecord, RequestRecord
 from failover_lab.scheduler import Scheduler
 from failover_lab.world import TOKEN_CHARS, CallCourse, Request, World
@@ -34,8 +33,12 @@ _CONTINUING = {"prefill", "prefix", "continue_final_message", "instructed"}
 class CoreClient:
     """Serves requests as the engine would."""
 
-    def __init__(self, scheduler: Scheduler, world: World, core: Core, looked: Callable[[float], None]) -> None:
-        """`looked` is called whenever the board may have changed its mind."""
+    def __init__(
+        self, scheduler: Scheduler, world: World, core: Core, patience_s: float, looked: Callable[[float], None]
+    ) -> None:
+        """`patience_s`: of clients without a first token. `looked` is called whenever the board may have changed its
+        mind."""
+        self.patience_s = patience_s
         self.scheduler = scheduler
         self.world = world
         self.core = core
@@ -101,7 +104,7 @@ class _Flight:
         self._client.in_flight += 1
         self._ask(self._plan.start)
         if not self._is_over:
-            self._scheduler.at(self._request.arrived_at + PATIENCE_S, self._lose_patience)
+            self._scheduler.at(self._request.arrived_at + self._client.patience_s, self._lose_patience)
 
     # -- the runner
 
@@ -203,8 +206,7 @@ class _Flight:
         nth = self._asked.get(name, 0)
         self._asked[name] = nth + 1
         course = self._client.world.call(name, self._request, nth, now, from_token=from_token)
-        full = self._request.output_tokens - from_token
-        record = CallRecord(name, start.cause, now, full_tokens=full)
+        record = CallRecord(name, start.cause, now)
         self._record.calls.append(record)
         call = self._calls[start.attempt] = _Call(start, course, record, leave, from_token)
         at = self._scheduler.at
@@ -332,4 +334,4 @@ class _Flight:
         if tokens < 2:
             return None
         silence_s = self._scheduler.now - call.course.last_token_at(self._scheduler.now)
-        return max(call.course.max_gap_s or 0.0, silence_s)
+        return max(call.course.max_gap_s, silence_s)

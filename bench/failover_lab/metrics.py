@@ -5,10 +5,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from failover_lab.peer_client import PATIENCE_S
 from failover_lab.records import RequestRecord, RunRecord
-from failover_lab.scenarios import Scenario
-from failover_lab.weather import Provider
+from failover_lab.staged import Staged
 from failover_lab.world import INPUT_PRICE_USD_PER_MTOK, OUTPUT_PRICE_USD_PER_MTOK
 
 STEERED_SHARE = 0.1
@@ -34,7 +32,7 @@ class RunFigures:
     """Requests without a whole answer, of those that arrived in the time of trouble."""
     ttft_p50_s: float
     ttft_p99_s: float
-    """Failures count as the client's patience, 30 s."""
+    """Failures count as the client's patience, 30 s unless the scenario has more."""
     time_to_steer_s: float | None
     """From the onset until less than a tenth of its base share goes to the faulty provider for 5 s."""
     lead_time_s: float | None
@@ -44,6 +42,8 @@ class RunFigures:
     false_opens: int
     """A provider was shut out that was well."""
     calls_per_request: float
+    """Of all kinds: first calls, hedges, races, retries, continuations, probes beside requests, and probes that no
+    request had a part in, free ones too."""
     wasted_spend_ratio: float
     lost_chars: int
     repeated_chars: int
@@ -59,28 +59,29 @@ class RunFigures:
     """The faulty provider's share of first picks while in trouble."""
 
 
-def figures(scenario: Scenario, record: RunRecord) -> RunFigures:
+def figures(stage: Staged, record: RunRecord) -> RunFigures:
     """Return the figures of one run."""
-    onset, until = scenario.onset_s, scenario.trouble_until_s
-    judged_until = scenario.judged_until_s or until
-    judged = [each for each in record.requests if onset <= each.arrived_at < judged_until]
-    ttfts = sorted(PATIENCE_S if each.ttft_s is None else min(PATIENCE_S, each.ttft_s) for each in judged)
+    onset, until = stage.onset_s, stage.trouble_until_s
+    judged_from, judged_until = stage.judged_s
+    judged = [each for each in record.requests if judged_from <= each.arrived_at < judged_until]
+    probes = [call for call in record.probes if judged_from <= call.at < judged_until]
+    patience_s = stage.load.patience_s
+    ttfts = sorted(patience_s if each.ttft_s is None else min(patience_s, each.ttft_s) for each in judged)
     calls = [call for each in judged for call in each.calls]
     seams = sorted(gap for each in record.requests for gap in each.seam_gaps_s)
-    providers = {each.name: each for each in scenario.providers}
     whole = [each for each in record.requests if each.is_whole]
-    steer, lead, recovery, share = _steering(scenario, record, providers)
-    well_h = sum(_well_s(each, scenario.ends_s) for each in scenario.providers) / len(providers) / 3600
-    false_steers = sum(providers[name].weather.is_well(at, for_s=WELL_FOR_S) for at, name in record.steers)
+    steer, lead, recovery, share = _steering(stage, record)
+    well_h = sum(stage.well_s(each) for each in stage.truth) / len(stage.truth) / 3600
+    false_steers = sum(stage.is_well(name, at, for_s=WELL_FOR_S) for at, name in record.steers)
     asides = [
         call
         for each in record.requests
         for call in each.calls
-        if call.provider == scenario.faulty
+        if call.provider == stage.watched
         and onset <= call.at < until
         and (call.cause == "probe" or (each.is_exploring and call.cause == "first"))
     ]
-    asides += [call for call in record.probes if call.provider == scenario.faulty and onset <= call.at < until]
+    asides += [call for call in record.probes if call.provider == stage.watched and onset <= call.at < until]
     return RunFigures(
         requests=len(record.requests),
         client_error_ratio=sum(not each.is_whole for each in judged) / max(1, len(judged)),
@@ -89,9 +90,9 @@ def figures(scenario: Scenario, record: RunRecord) -> RunFigures:
         time_to_steer_s=steer,
         lead_time_s=lead,
         recovery_s=recovery,
-        false_opens=sum(providers[name].weather.is_well(at, for_s=WELL_FOR_S) for at, name in record.openings),
-        calls_per_request=len(calls) / max(1, len(judged)),
-        wasted_spend_ratio=_waste(judged, providers),
+        false_opens=sum(stage.is_well(name, at, for_s=WELL_FOR_S) for at, name in record.openings),
+        calls_per_request=(len(calls) + len(probes)) / max(1, len(judged)),
+        wasted_spend_ratio=_waste(judged),
         lost_chars=sum(each.lost_chars for each in whole),
         repeated_chars=sum(each.repeated_chars for each in whole),
         false_steers_per_hour=false_steers / well_h if well_h else 0.0,
@@ -108,11 +109,9 @@ def percentile(ordered: Sequence[float], share: float) -> float:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0
 
 
-def _steering(
-    scenario: Scenario, record: RunRecord, providers: dict[str, Provider]
-) -> tuple[float | None, float | None, float | None, float | None]:
+def _steering(stage: Staged, record: RunRecord) -> tuple[float | None, float | None, float | None, float | None]:
     """Return (time to steer, lead time, recovery, share while in trouble)."""
-    name = scenario.faulty
+    name = stage.watched
     if name is None:
         return None, None, None, None
     # Requests that explore are sent to learn, and are hedged: they do not count as traffic.
@@ -121,7 +120,7 @@ def _steering(
         for each in record.requests
         if each.primary is not None and not each.is_exploring
     ]
-    onset, until = scenario.onset_s, scenario.trouble_until_s
+    onset, until = stage.onset_s, stage.trouble_until_s
     shares = Shares(picks)
     base = shares.between(max(0.0, onset - BASE_WINDOW_S), onset)
     share = shares.between(onset, until)
@@ -129,12 +128,12 @@ def _steering(
         return None, None, None, share
     steered_at = shares.first(onset, until, STEER_WINDOW_S, lambda share: share < STEERED_SHARE * base)
     steer = math.inf if steered_at is None else steered_at - onset
-    breach_at = providers[name].weather.breach_s(onset)
+    breach_at = stage.breach_s(name)
     lead = None if breach_at is None else breach_at - onset - steer
     if steered_at is None:
         return steer, lead, None, share
     back_at = shares.first(
-        until, scenario.ends_s - RECOVERY_WINDOW_S, RECOVERY_WINDOW_S, lambda share: share >= RECOVERED_SHARE * base
+        until, stage.end_s - RECOVERY_WINDOW_S, RECOVERY_WINDOW_S, lambda share: share >= RECOVERED_SHARE * base
     )
     return steer, lead, math.inf if back_at is None else back_at - until, share
 
@@ -185,20 +184,14 @@ def _early_calls(record: RunRecord) -> int:
     return early
 
 
-def _waste(requests: Sequence[RequestRecord], providers: dict[str, Provider]) -> float:
+def _waste(requests: Sequence[RequestRecord]) -> float:
     """Return the share of the spend that bought no text that a client has."""
     total = wasted = 0.0
     for request in requests:
         for call in request.calls:
             if call.is_error or not call.was_connected:
                 continue
-            tokens = call.full_tokens if providers[call.provider].bills_cancelled else call.tokens
-            spend = request.prompt_tokens * INPUT_PRICE_USD_PER_MTOK + tokens * OUTPUT_PRICE_USD_PER_MTOK
+            spend = request.prompt_tokens * INPUT_PRICE_USD_PER_MTOK + call.tokens * OUTPUT_PRICE_USD_PER_MTOK
             total += spend
             wasted += 0.0 if call.was_used else spend
     return wasted / total if total else 0.0
-
-
-def _well_s(provider: Provider, ends_s: float) -> float:
-    sick = sum(max(0.0, min(ends_s, each.until_s) - each.from_s) for each in provider.weather.segments)
-    return ends_s - sick

@@ -1,7 +1,7 @@
 """Watches what a policy thinks of the providers, and notes when it changes its mind."""
 
-from collections.abc import Iterable, Mapping
-from typing import Protocol
+from collections.abc import Iterable
+from typing import Literal, Protocol
 
 from failover_lab.records import RunRecord
 
@@ -9,14 +9,16 @@ MIN_APART_S = 1.0
 """Two times of keeping away that begin within this are one."""
 
 
+View = Literal["used", "avoided", "shut_out"]
+"""`avoided`: it gets less than a tenth of its share. `shut_out`: it gets no traffic: open, ejected, cooling down. Half
+open counts as shut out."""
+
+
 class Opinion(Protocol):
-    """A policy's view of a provider at one moment."""
+    """What a policy thinks of a provider at one moment."""
 
-    def is_shut_out(self, provider: str, now: float) -> bool:
-        """Return whether it gets no traffic: open, ejected, cooling down. Half open counts as shut out."""
-
-    def is_avoided(self, provider: str, now: float) -> bool:
-        """Return whether it is shut out, or gets less than a tenth of its share."""
+    def view(self, provider: str, now: float) -> View:
+        """Return it."""
 
 
 class Watcher:
@@ -32,18 +34,14 @@ class Watcher:
     def look(self, now: float) -> None:
         """Note what has changed."""
         for provider, before in self._shut_out.items():
-            is_shut_out = self._opinion.is_shut_out(provider, now)
+            view = self._opinion.view(provider, now)
+            is_shut_out = view == "shut_out"
             if is_shut_out and not before:
                 self._record.openings.append((now, provider))
             self._shut_out[provider] = is_shut_out
-            is_avoided = is_shut_out or self._opinion.is_avoided(provider, now)
+            is_avoided = view != "used"
             if is_avoided and not self._avoided[provider]:
                 if now - self._last_steer.get(provider, -MIN_APART_S) >= MIN_APART_S:
                     self._record.steers.append((now, provider))
                 self._last_steer[provider] = now
             self._avoided[provider] = is_avoided
-
-    @property
-    def shut_out(self) -> Mapping[str, bool]:
-        """Who was shut out at the last look."""
-        return self._shut_out

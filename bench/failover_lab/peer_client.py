@@ -1,4 +1,4 @@
-"""A client with a peer's router: one call at a time, two retries before the first token, 30 s of patience."""
+"""A client with a peer's router: one call at a time, two retries before the first token."""
 
 import math
 from collections.abc import Callable
@@ -9,16 +9,18 @@ from failover_lab.scheduler import Scheduler
 from failover_lab.world import TOKEN_CHARS, CallCourse, Request, World
 from streamroute.core.outcome import AttemptCause
 
-PATIENCE_S = 30.0
-"""When a client without a first token gives up, and the timeout of a call and of a silence."""
 RETRIES = 2
 
 
 class PeerClient:
     """Serves requests by one peer's choice."""
 
-    def __init__(self, scheduler: Scheduler, world: World, peer: Peer, looked: Callable[[float], None]) -> None:
-        """`looked` is called whenever the peer may have changed its mind."""
+    def __init__(
+        self, scheduler: Scheduler, world: World, peer: Peer, patience_s: float, looked: Callable[[float], None]
+    ) -> None:
+        """`patience_s`: of clients without a first token, and the timeout of a call and of a silence. `looked` is
+        called whenever the peer may have changed its mind."""
+        self._patience_s = patience_s
         self._scheduler = scheduler
         self._world = world
         self._peer = peer
@@ -37,10 +39,10 @@ class PeerClient:
         cause: AttemptCause = "failover" if tried else "first"
         if not tried:
             record.primary = name
-        call = CallRecord(name, cause, now, full_tokens=request.output_tokens)
+        call = CallRecord(name, cause, now)
         record.calls.append(call)
         course = self._world.call(name, request, 0, now)
-        gives_up_at = request.arrived_at + PATIENCE_S
+        gives_up_at = request.arrived_at + self._patience_s
         tried = [*tried, name]
         if course.first_token_at <= gives_up_at and course.tokens:
             self._scheduler.at(course.first_token_at, lambda: self._produced(request, record, call, course))
@@ -66,7 +68,7 @@ class PeerClient:
         call.was_used = True
         ends_at = course.ends_at
         if math.isinf(ends_at):
-            ends_at = course.last_token_at(ends_at) + PATIENCE_S
+            ends_at = course.last_token_at(ends_at) + self._patience_s
         is_whole = course.failure is None and not math.isinf(course.ends_at)
 
         def over() -> None:

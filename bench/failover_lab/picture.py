@@ -1,159 +1,220 @@
-"""A run as a picture: when first tokens came, and to whom requests went. Plain SVG, policies side by side."""
+"""Runs as a picture: when first tokens came, from whom, when traffic was steered. Plain SVG, one policy a panel."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 
 from failover_lab.metrics import RunFigures, figures
-from failover_lab.peer_client import PATIENCE_S
 from failover_lab.records import RequestRecord, RunRecord
-from failover_lab.run import run
-from failover_lab.scenarios import SCENARIOS, Scenario
-from failover_lab.suite import Job
+from failover_lab.staged import Staged
 
-_COLOURS = ("#c44e52", "#4c72b0", "#55a868", "#8172b2", "#ccb974")
-_INK, _FAINT, _TROUBLE = "#333333", "#dddddd", "#fbeeee"
-_WIDTH, _LEFT, _RIGHT = 860, 60, 20
-_TTFT_HEIGHT, _SHARE_HEIGHT, _GAP = 130, 60, 46
-_TICKS_S = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
-_BIN_S = 5.0
-_MAX_DOTS = 3000
-
-
-def draw_all(jobs: Sequence[Job], folder: Path) -> None:
-    """Draw the first seed of every scenario, its policies one below the other."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in dict.fromkeys(job.scenario for job in jobs):
-        firsts = [job for job in jobs if job.scenario == name and job.seed == 0]
-        scenario = SCENARIOS[name].shorter() if firsts[0].is_fast else SCENARIOS[name]
-        runs = [(job.policy, run(scenario, job.policy, job.seed, job.rps)) for job in firsts]
-        (folder / f"{name}.svg").write_text(draw(scenario, runs))
+_COLOURS = {"a": "#d1495b", "b": "#2e6f9e", "c": "#3a9b6f"}
+_INK, _SOFT, _FAINT, _TROUBLE, _NOBODY = "#222222", "#666666", "#e2e2e2", "#fdf0e3", "#999999"
+_WIDTH, _LEFT, _RIGHT = 960, 64, 24
+_HEAD, _TITLE, _DOTS, _BETWEEN, _SHARES, _FOOT = 78, 30, 170, 22, 56, 44
+_TICKS_S = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+_BINS = 60
+_MAX_DOTS = 2500
+_FONTS = "Helvetica, Arial, DejaVu Sans, sans-serif"
+_LABEL_PX = 6.2
+"""Width of a letter in a label, about."""
 
 
-def draw(scenario: Scenario, runs: Sequence[tuple[str, RunRecord]]) -> str:
-    """Return one scenario as SVG."""
-    block = _TTFT_HEIGHT + _SHARE_HEIGHT + _GAP + 14
-    height = 50 + block * len(runs)
+def draw_all(
+    runs: Callable[[str], tuple[Staged, Sequence[tuple[str, RunRecord]]]], names: Sequence[str], to: Path
+) -> None:
+    """Draw each scenario of `names` into the folder `to`; `runs` gives its stage, and (policy, record) to compare."""
+    to.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        stage, compared = runs(name)
+        (to / f"{name}.svg").write_text(draw(stage, compared))
+
+
+def draw(stage: Staged, runs: Sequence[tuple[str, RunRecord]]) -> str:
+    """Return one scenario as SVG, its policies one below the other, on the same scales."""
+    panel = _TITLE + _DOTS + _BETWEEN + _SHARES + _FOOT
+    height = _HEAD + panel * len(runs)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" font-family="sans-serif">',
-        f'<g font-size="11" fill="{_INK}"><rect width="100%" height="100%" fill="white"/>',
-        _text(_LEFT, 20, f"{scenario.name}: {scenario.description}", size=14),
-        *_legend(scenario),
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" font-family="{_FONTS}">',
+        f'<rect width="{_WIDTH}" height="{height}" fill="white"/>',
+        _text(_LEFT, 28, stage.name, size=18, weight="bold"),
+        _text(_LEFT + 11 * len(stage.name) + 14, 28, stage.scenario.title, size=13, colour=_SOFT),
+        *_legend(stage),
     ]
     for i, (policy, record) in enumerate(runs):
-        parts += _Block(scenario, record, top=50 + i * block).draw(policy)
-    return "\n".join([*parts, "</g></svg>"]) + "\n"
+        parts += _Panel(stage, record, top=_HEAD + i * panel).draw(policy)
+    return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-class _Block:
-    """One policy: first tokens above, shares below."""
+class _Panel:
+    """One policy: first tokens above, whom requests were first sent to below."""
 
-    def __init__(self, scenario: Scenario, record: RunRecord, top: float) -> None:
-        self._scenario = scenario
+    def __init__(self, stage: Staged, record: RunRecord, top: float) -> None:
+        self._stage = stage
         self._record = record
-        self._top = top + 14
-        self._share_top = self._top + _TTFT_HEIGHT + 10
-        self._colour = {each.name: _COLOURS[i % len(_COLOURS)] for i, each in enumerate(scenario.providers)}
+        self._top = top + _TITLE
+        self._shares_top = self._top + _DOTS + _BETWEEN
+        self._bottom = self._shares_top + _SHARES
+        patience_s = stage.load.patience_s
+        self._ticks_s = [tick for tick in _TICKS_S if tick <= max(30.0, patience_s)]
 
     def draw(self, policy: str) -> list[str]:
-        """Return its parts."""
-        made = figures(self._scenario, self._record)
+        """Return its parts, those in front last."""
+        made = figures(self._stage, self._record)
         return [
-            _text(_LEFT, self._top - 4, f"{policy}: {_in_words(made)}"),
+            _text(_LEFT, self._top - 12, policy, size=14, weight="bold"),
+            _text(_LEFT + 9 * len(policy) + 12, self._top - 12, _in_words(made), size=12, colour=_SOFT),
             *self._trouble(),
             *self._axes(),
-            *(self._dot(each) for each in self._some()),
             *self._shares(),
-            *self._steer(made),
+            *(self._mark(each) for each in self._some()),
+            *self._steering(made),
         ]
 
     def _x(self, at: float) -> float:
-        return round(_LEFT + (_WIDTH - _LEFT - _RIGHT) * at / self._scenario.ends_s, 1)
+        return round(_LEFT + (_WIDTH - _LEFT - _RIGHT) * min(1.0, at / self._stage.end_s), 1)
 
     def _y(self, ttft_s: float) -> float:
-        low, high = math.log(_TICKS_S[0]), math.log(_TICKS_S[-1])
-        share = (math.log(min(max(ttft_s, _TICKS_S[0]), _TICKS_S[-1])) - low) / (high - low)
-        return round(self._top + _TTFT_HEIGHT * (1 - share), 1)
+        low, high = math.log(self._ticks_s[0]), math.log(self._ticks_s[-1])
+        share = (math.log(min(max(ttft_s, self._ticks_s[0]), self._ticks_s[-1])) - low) / (high - low)
+        return round(self._top + _DOTS * (1 - share), 1)
 
     def _trouble(self) -> list[str]:
-        from_x, until_x = self._x(self._scenario.onset_s), self._x(self._scenario.trouble_until_s)
-        if self._scenario.faulty is None:
-            return []
-        height = _TTFT_HEIGHT + 10 + _SHARE_HEIGHT
-        return [
-            f'<rect x="{from_x}" y="{self._top}" width="{until_x - from_x:.1f}" height="{height}" fill="{_TROUBLE}"/>'
-        ]
+        spans = {span for script in self._stage.truth.values() for span in script.troubles()}
+        spans |= {(pause.at_s, pause.at_s + pause.for_s) for pause in self._stage.pauses}
+        parts = []
+        for at, until in sorted(spans):
+            from_x, until_x = self._x(at), self._x(until)
+            parts.append(
+                f'<rect x="{from_x}" y="{self._top}" width="{until_x - from_x:.1f}" '
+                f'height="{self._bottom - self._top}" fill="{_TROUBLE}"/>'
+            )
+        return parts
 
     def _axes(self) -> list[str]:
         parts = []
-        for tick in _TICKS_S:
+        for tick in self._ticks_s:
             y = self._y(tick)
             parts.append(_line(_LEFT, y, _WIDTH - _RIGHT, y, _FAINT))
-            parts.append(_text(_LEFT - 6, y + 4, f"{tick:g} s", anchor="end"))
-        bottom = self._share_top + _SHARE_HEIGHT
-        step = max(30, round(self._scenario.ends_s / 10 / 30) * 30)
-        times_s = range(0, int(self._scenario.ends_s) + 1, step)
-        parts += [_text(self._x(at), bottom + 13, f"{at} s", anchor="middle") for at in times_s]
-        parts.append(_text(_LEFT - 6, self._share_top + _SHARE_HEIGHT / 2, "shares", anchor="end"))
+            parts.append(_text(_LEFT - 8, y + 4, f"{tick:g} s", anchor="end"))
+        parts.append(_text(_LEFT - 8, self._shares_top + 11, "100 %", anchor="end"))
+        parts.append(_text(_LEFT - 8, self._bottom, "0", anchor="end"))
+        step_s = _step_s(self._stage.end_s)
+        for i in range(int(self._stage.end_s / step_s + 1e-9) + 1):
+            x = self._x(i * step_s)
+            parts.append(_line(x, self._bottom, x, self._bottom + 4, _SOFT))
+            parts.append(_text(x, self._bottom + 17, f"{i * step_s:g} s", anchor="middle"))
         return parts
 
     def _some(self) -> list[RequestRecord]:
+        """Return what there is room for; all that failed."""
         requests = self._record.requests
-        return requests[:: max(1, len(requests) // _MAX_DOTS)]
+        step = max(1, math.ceil(len(requests) / _MAX_DOTS))
+        return [each for i, each in enumerate(requests) if i % step == 0 or not each.is_whole]
 
-    def _dot(self, request: RequestRecord) -> str:
-        x, y = self._x(request.arrived_at), self._y(PATIENCE_S if request.ttft_s is None else request.ttft_s)
-        colour = self._colour.get(request.primary or "", _INK)
+    def _mark(self, request: RequestRecord) -> str:
+        x = self._x(request.arrived_at)
         if not request.is_whole:
-            return f'<path d="M{x - 2.5} {y - 2.5}l5 5m0 -5l-5 5" stroke="{_INK}"/>'
-        return f'<circle cx="{x}" cy="{y}" r="1.6" fill="{colour}" fill-opacity="0.6"/>'
+            y = self._y(self._ticks_s[-1] if request.ttft_s is None else request.ttft_s)
+            return f'<path d="M{x - 3:.1f} {y - 3:.1f}l6 6m0 -6l-6 6" stroke="{_INK}" stroke-width="1.4"/>'
+        colour = _COLOURS.get(_answered_by(request), _NOBODY)
+        return f'<circle cx="{x}" cy="{self._y(request.ttft_s or 0.0)}" r="1.7" fill="{colour}" fill-opacity="0.7"/>'
 
     def _shares(self) -> list[str]:
-        bins = int(self._scenario.ends_s / _BIN_S) + 1
-        counts = [dict.fromkeys(self._colour, 0) for _ in range(bins)]
+        width_s = self._stage.end_s / _BINS
+        counts = [dict.fromkeys(self._stage.truth, 0) for _ in range(_BINS)]
         for each in self._record.requests:
             if each.primary is not None:
-                counts[int(each.arrived_at / _BIN_S)][each.primary] += 1
-        parts, width = [], self._x(_BIN_S) - self._x(0)
+                counts[min(_BINS - 1, int(each.arrived_at / width_s))][each.primary] += 1
+        parts = []
         for i, count in enumerate(counts):
-            total, y = sum(count.values()), float(self._share_top)
+            total, y = sum(count.values()), float(self._bottom)
+            x, width = self._x(i * width_s), self._x((i + 1) * width_s) - self._x(i * width_s)
             for name, picks in count.items():
-                height = _SHARE_HEIGHT * picks / total if total else 0.0
+                height = _SHARES * picks / total if total else 0.0
+                y -= height
                 if height:
                     parts.append(
-                        f'<rect x="{self._x(i * _BIN_S)}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" '
-                        f'fill="{self._colour[name]}"/>'
+                        f'<rect x="{x}" y="{y:.1f}" width="{max(0.5, width - 0.6):.1f}" height="{height:.1f}" '
+                        f'fill="{_COLOURS.get(name, _NOBODY)}"/>'
                     )
-                y += height
         return parts
 
-    def _steer(self, made: RunFigures) -> list[str]:
-        steer_s = made.time_to_steer_s
-        if steer_s is None or steer_s == float("inf"):
+    def _steering(self, made: RunFigures) -> list[str]:
+        """Return the lines between the two parts: onset, steered, back."""
+        if self._stage.watched is None:
             return []
-        x = self._x(self._scenario.onset_s + steer_s)
-        bottom = self._share_top + _SHARE_HEIGHT
-        line = f'<line x1="{x}" y1="{self._top}" x2="{x}" y2="{bottom}" stroke="{_INK}" stroke-dasharray="4 3"/>'
-        return [line, _text(x + 4, self._top + 11, f"steered after {steer_s:.1f} s")]
+        stage, moments = self._stage, list[tuple[float, str]]()
+        if made.time_to_steer_s is None or math.isinf(made.time_to_steer_s):
+            moments.append((stage.onset_s, f"never steered away from {stage.watched}"))
+        else:
+            at, after = stage.onset_s + made.time_to_steer_s, f"{made.time_to_steer_s:.1f} s"
+            moments.append((at, f"steered away from {stage.watched} after {after}"))
+            if made.recovery_s is not None and not math.isinf(made.recovery_s):
+                moments.append((stage.trouble_until_s + made.recovery_s, f"back after {made.recovery_s:.1f} s"))
+        parts, free_x = [], 0.0
+        for at, label in moments:
+            x, width = self._x(at), _LABEL_PX * len(label)
+            left = max(free_x, min(x + 4, _WIDTH - _RIGHT - width))
+            free_x = left + width + 8
+            parts.append(
+                f'<line x1="{x}" y1="{self._top}" x2="{x}" y2="{self._bottom}" stroke="{_INK}" stroke-width="1.2" '
+                'stroke-dasharray="5 3"/>'
+            )
+            parts.append(_text(left, self._shares_top - 7, label, weight="bold"))
+        return parts
 
 
-def _legend(scenario: Scenario) -> list[str]:
-    parts = []
-    for i, provider in enumerate(scenario.providers):
-        x = _LEFT + (70 + 60 * i if i else 0)
-        parts.append(f'<rect x="{x}" y="30" width="10" height="10" fill="{_COLOURS[i % len(_COLOURS)]}"/>')
-        parts.append(_text(x + 14, 39, f"first sent to {provider.name}" if i == 0 else provider.name))
-    return [*parts, _text(_LEFT + 90 + 60 * len(scenario.providers), 39, "x: no whole answer; tinted: trouble")]
+def _answered_by(request: RequestRecord) -> str:
+    """Return whose first token the client had."""
+    return next((call.provider for call in request.calls if call.was_used), request.primary or "")
+
+
+def _legend(stage: Staged) -> list[str]:
+    parts, x, y = [], float(_LEFT), 52
+    for name in stage.truth:
+        label = f"first token from {name}" if name == next(iter(stage.truth)) else name
+        parts.append(f'<circle cx="{x + 5}" cy="{y - 4}" r="5" fill="{_COLOURS.get(name, _NOBODY)}"/>')
+        parts.append(_text(x + 15, y, label))
+        x += 15 + _LABEL_PX * len(label) + 18
+    parts.append(f'<path d="M{x} {y - 8}l8 8m0 -8l-8 8" stroke="{_INK}" stroke-width="1.6"/>')
+    parts.append(_text(x + 14, y, "no whole answer"))
+    x += 14 + _LABEL_PX * 15 + 18
+    parts.append(f'<rect x="{x}" y="{y - 10}" width="16" height="12" fill="{_TROUBLE}" stroke="#e0c9ad"/>')
+    parts.append(_text(x + 22, y, "trouble"))
+    x += 22 + _LABEL_PX * 7 + 18
+    parts.append(_text(x, y, "dots: time to the first token; bars: share of requests first sent to each", colour=_SOFT))
+    return parts
 
 
 def _in_words(made: RunFigures) -> str:
-    return f"errors {made.client_error_ratio:.2%}, ttft p50 {made.ttft_p50_s:.2f} s, p99 {made.ttft_p99_s:.2f} s"
+    errors = (
+        f"{100 * made.client_error_ratio:.2f} % of the clients failed"
+        if made.client_error_ratio
+        else "no client failed"
+    )
+    return (
+        f"while there is trouble: {errors}; first token p50 {made.ttft_p50_s:.2f} s, p99 {made.ttft_p99_s:.2f} s; "
+        f"{made.calls_per_request:.2f} calls a request"
+    )
+
+
+def _step_s(end_s: float) -> float:
+    """Return the distance of the ticks of time: at most ten, and round numbers."""
+    rough = end_s / 10
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(step * power for step in (1, 2, 3, 5, 10) if step * power >= rough * (1 - 1e-9))
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, colour: str) -> str:
     return f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" stroke="{colour}"/>'
 
 
-def _text(x: float, y: float, text: str, *, anchor: str = "start", size: int = 11) -> str:
-    return f'<text x="{x}" y="{y}" text-anchor="{anchor}" font-size="{size}">{escape(text)}</text>'
+def _text(
+    x: float, y: float, text: str, *, anchor: str = "start", size: int = 11, weight: str = "normal", colour: str = _INK
+) -> str:
+    return (
+        f'<text x="{x}" y="{y}" text-anchor="{anchor}" font-size="{size}" font-weight="{weight}" fill="{colour}">'
+        f"{escape(text)}</text>"
+    )

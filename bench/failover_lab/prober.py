@@ -17,11 +17,8 @@ from streamroute.core.health.probing import Probe
 from streamroute.core.observation import AttemptObservation, ProbeObservation
 from streamroute.core.outcome import Failure, FailureKind, OutcomeKind
 from streamroute.core.usage import Usage
+from streamroute.engine.prober import ANSWER_S, CONNECT_S, MAX_LAG_S, TICK_S
 
-TICK_S = 0.5
-CONNECT_S = 2.0
-ANSWER_S = 10.0
-"""As the engine's prober."""
 _FIRST_NUMBER = 5_000_000
 """Of the requests that probes are; far from those of clients, so that they draw their own luck."""
 
@@ -43,14 +40,16 @@ class CoreProber:
     def run(self, until_s: float) -> None:
         """Probe until then."""
         self._until_s = until_s
-        self._tick()
+        self._tick(self._scheduler.now)
 
-    def _tick(self) -> None:
+    def _tick(self, due: float) -> None:
         now = self._scheduler.now
+        if now - due > MAX_LAG_S:
+            self._core.board.local_trouble(now, now - due)
         for probe in self._core.probes_due(now):
             self._make(probe, now)
         if now < self._until_s:
-            self._scheduler.at(now + TICK_S, self._tick)
+            self._scheduler.at(now + TICK_S, partial(self._tick, now + TICK_S))
 
     def _make(self, probe: Probe, now: float) -> None:
         upstream, board = probe.upstream, self._core.board
@@ -62,7 +61,7 @@ class CoreProber:
         request = Request(number=_FIRST_NUMBER + self._count, arrived_at=now, prompt_tokens=20, output_tokens=1)
         self._count += 1
         course = self._world.call(str(upstream.id), request, 0, now)
-        call = CallRecord(str(upstream.id), "probe", now, full_tokens=1)
+        call = CallRecord(str(upstream.id), "probe", now)
         self._record.probes.append(call)
         if probe.step == "connect":
             ends_at, limit_s = course.connected_at, CONNECT_S

@@ -18,8 +18,6 @@ class CallRecord:
     """Refused with a status, or not connected: nobody bills that."""
     tokens: int = 0
     """That came until its end."""
-    full_tokens: int = 0
-    """That it would have come to; what is billed where cancelling does not stop the bill."""
     limited_until: float | None = None
     """It was answered with 429, and asked to wait until then; its end where it named no time."""
     was_used: bool = False

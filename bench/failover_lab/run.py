@@ -3,20 +3,22 @@
 from functools import partial
 from typing import Protocol
 
-from failover_lab.baselines import PEERS
+from failover_lab.baselines import PEERS, Oracle
 from failover_lab.core import Core
 from failover_lab.core_client import CoreClient
 from failover_lab.opinions import Watcher
-from failover_lab.peer_client import PATIENCE_S, PeerClient
+from failover_lab.peer_client import PeerClient
 from failover_lab.prober import CoreProber
 from failover_lab.records import RequestRecord, RunRecord
-from failover_lab.scenarios import Scenario
 from failover_lab.scheduler import Scheduler
+from failover_lab.staged import Staged
 from failover_lab.world import Request, World
+from streamroute.simulation.traffic import Arrival
 
-POLICIES = ("streamroute", *PEERS)
+POLICIES = ("streamroute", *PEERS, "oracle")
+_LOOKS_PER_REQUEST = 5.0
 _LOOK_EVERY_S = 1.0
-"""How often a policy's opinion is read where nothing happens."""
+"""How often a policy's opinion is read where nothing happens: so often, and not oftener than this."""
 _DRAIN_S = 60.0
 """Time for the last requests to end."""
 
@@ -28,33 +30,42 @@ class Client(Protocol):
         """Begin a request, whose record is filled in as it goes."""
 
 
-def run(scenario: Scenario, policy: str, seed: int, rps: float | None = None) -> RunRecord:
+def run(stage: Staged, policy: str, seed: int) -> RunRecord:
     """Play a scenario in virtual time and return what happened."""
-    scheduler, world, record = Scheduler(), World(scenario.providers, seed), RunRecord()
-    names = [each.name for each in scenario.providers]
+    scheduler, world, record = Scheduler(stage.pauses), World(stage.scripts(seed)), RunRecord()
+    patience_s = stage.load.patience_s
     client: Client
     if policy == "streamroute":
-        core = Core(scenario, seed)
-        watcher = Watcher(names, core, record)
-        client = CoreClient(scheduler, world, core, watcher.look)
-        CoreProber(scheduler, world, core, record, watcher.look).run(scenario.ends_s)
+        core = Core(stage, seed)
+        watcher = Watcher(world.names, core, record)
+        client = CoreClient(scheduler, world, core, patience_s, watcher.look)
+        CoreProber(scheduler, world, core, record, watcher.look).run(stage.end_s)
     else:
-        peer = PEERS[policy](scenario.providers, seed)
-        watcher = Watcher(names, peer, record)
-        client = PeerClient(scheduler, world, peer, watcher.look)
+        is_all_knowing = policy == "oracle"
+        peer = Oracle(world.names, seed, world.outlook) if is_all_knowing else PEERS[policy](world.names, seed)
+        watcher = Watcher(world.names, peer, record)
+        client = PeerClient(scheduler, world, peer, patience_s, watcher.look)
 
-    def arrive(request: Request) -> None:
-        its = RequestRecord(request.number, request.arrived_at, request.prompt_tokens, request.output_tokens)
+    def arrive(arrival: Arrival) -> None:
+        request = Request(
+            number=arrival.ordinal,
+            arrived_at=arrival.at_s,
+            prompt_tokens=arrival.prompt_tokens,
+            output_tokens=arrival.answer_tokens,
+        )
+        its = RequestRecord(arrival.ordinal, arrival.at_s, arrival.prompt_tokens, arrival.answer_tokens)
         record.requests.append(its)
         client.serve(request, its)
 
+    look_every_s = max(_LOOK_EVERY_S, 1 / stage.load.rps / _LOOKS_PER_REQUEST)
+
     def look() -> None:
         watcher.look(scheduler.now)
-        if scheduler.now < scenario.ends_s:
-            scheduler.at(scheduler.now + _LOOK_EVERY_S, look)
+        if scheduler.now < stage.end_s:
+            scheduler.at(scheduler.now + look_every_s, look)
 
-    for request in scenario.requests(seed, rps):
-        scheduler.at(request.arrived_at, partial(arrive, request))
+    for arrival in stage.load.arrivals(seed, stage.end_s):
+        scheduler.at(arrival.at_s, partial(arrive, arrival))
     scheduler.at(0.0, look)
-    scheduler.run(scenario.ends_s + PATIENCE_S + _DRAIN_S)
+    scheduler.run(stage.end_s + patience_s + _DRAIN_S)
     return record

@@ -1,140 +1,108 @@
 """Runs of the whole application: server, engine, transport, simulated providers and clients in one event loop.
 
 `virtual`: on a loop whose clock jumps, so that five minutes take seconds and two runs of a seed are the same to the
-bit. `sockets`: on loopback in real time, with the scenario cut short.
+bit. `sockets`: on loopback in real time. The scenarios, seeds and requests are those of the simulation.
 """
 
 import asyncio
+import logging
 import math
 import random
+from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import replace
-from decimal import Decimal
+from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import aiohttp
 import orjson
 import structlog
 
-from failover_lab.peer_client import PATIENCE_S
+from failover_lab.core import route, upstreams
 from failover_lab.records import CallRecord, RequestRecord, RunRecord
-from failover_lab.scenarios import Scenario
-from failover_lab.stage import scripts
-from failover_lab.weather import Provider, Segment
-from failover_lab.world import INPUT_PRICE_USD_PER_MTOK, OUTPUT_PRICE_USD_PER_MTOK, Request
+from failover_lab.staged import Mode, Staged
 from streamroute.app import App
 from streamroute.config.model import Config, LogOptions
-from streamroute.core.observation import AttemptObservation, Observation
-from streamroute.core.upstream import Capabilities, CredentialId, ProviderName, Route, TokenPrice, Upstream, UpstreamId
+from streamroute.core.observation import AttemptObservation, Observation, ProbeObservation
+from streamroute.core.upstream import ProviderName
 from streamroute.providers.aiohttp_transport import AiohttpTransport
 from streamroute.providers.options import ProviderOptions
 from streamroute.server.options import ServerOptions
 from streamroute.simulation.server import SimulationServer
 from streamroute.simulation.text import verify
+from streamroute.simulation.traffic import Arrival
 
 BYTES_PER_TOKEN = 4
-TOKEN_SHARE = 1 / 3
-"""Answers are so much shorter than in the discrete-event simulation: every token passes through three programs here."""
-_SPANS_S = {"virtual": (30.0, 40.0, 40.0), "sockets": (10.0, 15.0, 15.0)}
-"""Until the onset, of trouble, and after it."""
 _PORT = 9000
+_SLOW_BUFFER_BYTES = 1024
+"""Of a slow client: less than an answer has, so that what it does not read piles up at the sidecar."""
 
 
-def run_sidecar(
-    scenario: Scenario, policy: str, seed: int, *, mode: Literal["virtual", "sockets"], rps: float | None = None
-) -> RunRecord:
+def run_sidecar(stage: Staged, policy: str, seed: int, *, mode: Mode) -> RunRecord:
     """Play a scenario against the application and return what happened."""
     if policy != "streamroute":
         raise ValueError(f"the application has its own policy, not {policy}")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # of the simulated providers: clients that left
     if mode == "sockets":
-        return asyncio.run(_Stage(scenario, seed, is_virtual=False).run(rps))
+        return asyncio.run(_Show(stage, seed, is_virtual=False).run())
     from failover_lab.virtual_loop import run_virtually  # noqa: PLC0415 - needs a package for benchmarks alone
 
-    record: RunRecord = run_virtually(_Stage(scenario, seed, is_virtual=True).run(rps))
+    record: RunRecord = run_virtually(_Show(stage, seed, is_virtual=True).run())
     return record
 
 
-def cut_short(scenario: Scenario, mode: Literal["virtual", "sockets"]) -> Scenario:
-    """Return the scenario squeezed into two minutes, or into less than one; what is wrong stays as wrong."""
-    onset_s, trouble_s, after_s = _SPANS_S[mode]
-    old_trouble_s = scenario.trouble_until_s - scenario.onset_s
-
-    def moved(at: float) -> float:
-        if at <= scenario.onset_s or not scenario.onset_s:
-            return min(at, onset_s) if scenario.onset_s else at
-        until = onset_s + (at - scenario.onset_s) / old_trouble_s * trouble_s
-        return min(until, onset_s + trouble_s + after_s)
-
-    def shortened(provider: Provider) -> Provider:
-        segments = [
-            Segment(from_s=moved(each.from_s), until_s=moved(each.until_s), condition=each.condition)
-            for each in provider.weather.segments
-        ]
-        return replace(provider, weather=replace(provider.weather, segments=segments))
-
-    trouble_until_s = onset_s + trouble_s
-    return replace(
-        scenario,
-        providers=tuple(shortened(each) for each in scenario.providers),
-        onset_s=onset_s if scenario.onset_s else 0.0,
-        trouble_until_s=trouble_until_s,
-        ends_s=trouble_until_s + (after_s if scenario.faulty else 0.0),
-        judged_until_s=None,
-    )
-
-
-class _Stage:
+class _Show:
     """One run."""
 
-    def __init__(self, scenario: Scenario, seed: int, *, is_virtual: bool) -> None:
-        self._scenario = scenario
+    def __init__(self, stage: Staged, seed: int, *, is_virtual: bool) -> None:
+        self._stage = stage
         self._seed = seed
         self._is_virtual = is_virtual
         self._record = RunRecord()
         self._of: dict[str, RequestRecord] = {}
         self._began = 0.0
 
-    async def run(self, rps: float | None) -> RunRecord:
+    async def run(self) -> RunRecord:
         """Play it."""
         async with AsyncExitStack() as stack:
             servers = {}
-            for i, (name, script) in enumerate(scripts(self._scenario, self._seed).items()):
+            for i, (name, script) in enumerate(self._stage.scripts(self._seed).items()):
                 port = _PORT + 1 + i if self._is_virtual else 0
                 server = SimulationServer(script, port=port, keep_bodies=False)
                 servers[name] = await stack.enter_async_context(server)
             transport: AiohttpTransport | None = None
-            client = aiohttp.TCPConnector(limit=0)
+            connect: Callable[[], aiohttp.TCPConnector] = partial(aiohttp.TCPConnector, limit=0)
             if self._is_virtual:
                 from failover_lab.virtual_loop import connector  # noqa: PLC0415 - see above
 
-                transport, client = AiohttpTransport(connector=connector), connector()
+                connect, transport = connector, AiohttpTransport(connector=connector)
             app = App(self._config(servers), transport=transport, rng=random.Random(self._seed))
             await stack.enter_async_context(app)
             app.dispatcher._bus.subscribe(self._note)  # noqa: SLF001 - the only place where attempts are told
-            session = await stack.enter_async_context(aiohttp.ClientSession(connector=client))
+            session = await stack.enter_async_context(aiohttp.ClientSession(connector=connect()))
+            slow = await stack.enter_async_context(
+                aiohttp.ClientSession(connector=connect(), read_bufsize=_SLOW_BUFFER_BYTES)
+            )
             for server in servers.values():
                 server.play(server.script)  # its clock begins anew
             self._began = asyncio.get_running_loop().time()
             url = f"{app.url}/v1/chat/completions"
             async with asyncio.TaskGroup() as clients:
-                for request in self._scenario.requests(self._seed, rps):
-                    clients.create_task(self._ask(session, url, request))
+                for arrival in self._stage.load.arrivals(self._seed, self._stage.end_s):
+                    clients.create_task(self._ask(slow if arrival.is_slow_client else session, url, arrival))
         return self._record
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time() - self._began
 
-    async def _ask(self, session: aiohttp.ClientSession, url: str, request: Request) -> None:
-        await asyncio.sleep(max(0.0, request.arrived_at - self._now()))
-        its = RequestRecord(request.number, request.arrived_at, request.prompt_tokens, request.output_tokens)
-        tokens = max(2, round(request.output_tokens * TOKEN_SHARE))
-        its.output_tokens = tokens
-        id_ = f"bench-{request.number}"
+    async def _ask(self, session: aiohttp.ClientSession, url: str, arrival: Arrival) -> None:
+        await asyncio.sleep(max(0.0, arrival.at_s - self._now()))
+        tokens = arrival.answer_tokens
+        its = RequestRecord(arrival.ordinal, arrival.at_s, arrival.prompt_tokens, tokens)
+        id_ = f"bench-{arrival.ordinal}"
         self._of[id_] = its
         self._record.requests.append(its)
-        prompt = f"Question {request.number} of {self._seed}. ".ljust(request.prompt_tokens * BYTES_PER_TOKEN, "x")
+        prompt = f"Question {arrival.ordinal} of {self._seed}. ".ljust(arrival.prompt_tokens * BYTES_PER_TOKEN, "x")
         body = {
             "model": "chat",
             "stream": True,
@@ -143,7 +111,7 @@ class _Stage:
         }
         reader = _Reader()
         try:
-            async with asyncio.timeout(PATIENCE_S) as patience:
+            async with asyncio.timeout(self._stage.load.patience_s) as patience:
                 async with session.post(
                     url,
                     data=orjson.dumps(body),
@@ -153,8 +121,10 @@ class _Stage:
                     its.error = None if response.status == 200 else f"HTTP {response.status}"
                     async for line in response.content:
                         if reader.take(line) and its.ttft_s is None:
-                            its.ttft_s = self._now() - request.arrived_at
+                            its.ttft_s = self._now() - arrival.at_s
                             patience.reschedule(None)
+                        if arrival.is_slow_client:
+                            await asyncio.sleep(len(line) / self._stage.load.slow_client_bps)
         except TimeoutError:
             its.error = "too late"
         except (aiohttp.ClientError, OSError) as error:
@@ -166,9 +136,11 @@ class _Stage:
             its.lost_chars, its.repeated_chars = check.lost_chars, check.repeated_chars
 
     def _note(self, observation: Observation) -> None:
-        if not isinstance(observation, AttemptObservation):
+        if isinstance(observation, ProbeObservation):
+            self._note_probe(observation)
+        if not isinstance(observation, AttemptObservation) or observation.request_id not in self._of:
             return
-        its = self._of.get(observation.request_id)
+        its = self._of[observation.request_id]
         ended_at = observation.ended_at - self._began
         call = CallRecord(
             str(observation.upstream),
@@ -178,12 +150,8 @@ class _Stage:
             was_connected=observation.connect_s is not None,
             is_error=observation.http_status not in {None, 200},
             tokens=observation.content_events,
-            full_tokens=observation.content_events if its is None else its.output_tokens,
             was_used=observation.is_committed,
         )
-        if its is None:
-            self._record.probes.append(call)
-            return
         failure = observation.failure
         if failure is not None and failure.kind == "rate_limited":
             call.limited_until = ended_at + (failure.retry_after_s or 0.0)
@@ -191,30 +159,15 @@ class _Stage:
         if observation.cause == "first" and (its.primary is None or observation.attempt == 1):
             its.primary = call.provider
 
+    def _note_probe(self, probe: ProbeObservation) -> None:
+        ended_at = probe.ended_at - self._began
+        call = CallRecord(str(probe.upstream), "probe", ended_at - probe.duration_s, ended_at=ended_at)
+        call.is_error = not probe.ok
+        self._record.probes.append(call)
+
     def _config(self, servers: dict[str, SimulationServer]) -> Config:
-        scenario = self._scenario
-        upstreams = {
-            UpstreamId(each.name): Upstream(
-                id=UpstreamId(each.name),
-                provider=ProviderName(each.name),
-                model="sim",
-                credential=CredentialId(each.credential or each.name),
-                failure_domain=each.domain or each.name,
-                capabilities=Capabilities(continuation=each.continues),
-                price=TokenPrice(
-                    input_per_mtok=Decimal(str(INPUT_PRICE_USD_PER_MTOK)),
-                    output_per_mtok=Decimal(str(OUTPUT_PRICE_USD_PER_MTOK)),
-                ),
-            )
-            for each in scenario.providers
-        }
-        route = Route(
-            name="chat",
-            upstreams=tuple(upstreams),
-            plan=scenario.plan,
-            steering=scenario.steering,
-            latency_class=scenario.latency_class,
-        )
+        known = {each.id: each for each in upstreams(self._stage).values()}
+        only = route(self._stage, list(known))
         return Config(
             file=Path("failover.toml"),
             server=ServerOptions(port=_PORT if self._is_virtual else 0),
@@ -225,8 +178,8 @@ class _Stage:
                 )
                 for name, server in servers.items()
             },
-            upstreams=upstreams,
-            routes={route.name: route},
+            upstreams=known,
+            routes={only.name: only},
             disabled=(),
             is_simulated=False,
             sources={},

@@ -7,13 +7,13 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, fields
 from multiprocessing import get_context
 from random import Random
-from typing import Literal
 
+from failover_lab.catalogue import scenario_named
 from failover_lab.metrics import RunFigures, figures
+from failover_lab.records import RunRecord
 from failover_lab.run import run
-from failover_lab.scenarios import SCENARIOS
+from failover_lab.staged import Mode, Staged, staged
 
-Mode = Literal["des", "virtual", "sockets"]
 WORKERS = 2
 _RESAMPLES = 400
 _DIGITS = 4
@@ -31,17 +31,24 @@ class Job:
     is_fast: bool = False
 
 
+def stage_of(job: Job) -> Staged:
+    """Return what it plays."""
+    return staged(scenario_named(job.scenario), job.mode, is_fast=job.is_fast, rps=job.rps)
+
+
 def perform(job: Job) -> tuple[Job, RunFigures]:
     """Run it."""
-    scenario = SCENARIOS[job.scenario]
-    if job.is_fast:
-        scenario = scenario.shorter()
-    if job.mode == "des":
-        return job, figures(scenario, run(scenario, job.policy, job.seed, job.rps))
-    from failover_lab.sidecar import cut_short, run_sidecar  # noqa: PLC0415 - imports the whole product, aiohttp and all
+    stage = stage_of(job)
+    return job, figures(stage, record_of(job, stage))
 
-    scenario = cut_short(scenario, job.mode)
-    return job, figures(scenario, run_sidecar(scenario, job.policy, job.seed, mode=job.mode, rps=job.rps))
+
+def record_of(job: Job, stage: Staged) -> RunRecord:
+    """Run it, and return what happened."""
+    if job.mode == "des":
+        return run(stage, job.policy, job.seed)
+    from failover_lab.sidecar import run_sidecar  # noqa: PLC0415 - imports the whole product, aiohttp and all
+
+    return run_sidecar(stage, job.policy, job.seed, mode=job.mode)
 
 
 def perform_all(

@@ -90,6 +90,8 @@ TARGETS: Sequence[Target] = (
     ),
     _against("heavy_tail", "ttft_p99_s", "round_robin_retry", 1 / 20),
     _most("heavy_tail", "calls_per_request", 1.08),
+    _against("replay_heavy_tail", "ttft_p99_s", "unhedged", 1 / 20),
+    _most("replay_heavy_tail", "calls_per_request", 1.08),
     _against("all_30_errors", "client_error_ratio", "round_robin_retry", 1.0, 0.002),
     _most("all_30_errors", "calls_per_request", 1.5),
     _most("outage_60s", "recovery_s", 5.0),

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import cache
 from itertools import pairwise
 
 import pytest
@@ -15,30 +16,33 @@ from streamroute.simulation.traffic import Load, Tokens
 
 ALL = pytest.mark.parametrize("name", SCENARIOS)
 TIMING = Timing()
+MOST_REQUESTS = 4000
+"""Of one scenario here: more of the same show nothing new."""
 NEVER_FAULTY = {name for name, scenario in SCENARIOS.items() if not scenario.faulty}
 
 
-def timelines(name: str, provider: str, from_s: float, until_s: float, seed: int = 1) -> list[Timeline]:
-    """Return what one provider would give to the scenario's whole load, for the requests in that time."""
+@cache
+def served(name: str, provider: str) -> list[tuple[float, Timeline]]:
+    """Return when the scenario's whole load comes, and what one provider would give to each of its requests."""
     scenario = SCENARIOS[name]
-    script = scenario.scripts(seed, TIMING)[provider]
+    script = scenario.scripts(1, TIMING)[provider]
     meter, told = Meter(), []
-    for arrival in scenario.load_for(TIMING).arrivals(seed, TIMING.end_s):
-        found = meter.begin(arrival.at_s, limit_window_s=TIMING.trouble_s / 4)
-        one = script.timeline(
+    for arrival in scenario.load_for(TIMING).arrivals(1, min(TIMING.end_s, MOST_REQUESTS / scenario.load.rps)):
+        one = script.serve(
+            meter,
             elapsed_s=arrival.at_s,
             ordinal=arrival.ordinal,
             tokens=arrival.answer_tokens,
             prompt_tokens=arrival.prompt_tokens,
-            recent_rps=found.recent_rps,
-            window_requests=found.window_requests,
         )
         meter.end()
-        if one.status != 200:
-            meter.turn_away()
-        if from_s <= arrival.at_s < until_s:
-            told.append(one)
+        told.append((arrival.at_s, one))
     return told
+
+
+def timelines(name: str, provider: str, from_s: float, until_s: float) -> list[Timeline]:
+    """Return what one provider would give to the scenario's whole load, for the requests in that time."""
+    return [one for at_s, one in served(name, provider) if from_s <= at_s < until_s]
 
 
 @ALL
@@ -66,11 +70,11 @@ def test_trouble_stays_in_its_time_and_with_the_faulty(name: str) -> None:
 
 @ALL
 def test_all_are_well_before_and_after(name: str) -> None:
-    """Outside of the trouble no more than the errors of every day."""
+    """Outside of the trouble nothing fails."""
     for provider in "abc":
         for from_s, until_s in ((0.0, TIMING.trouble_from_s), (TIMING.trouble_until_s, TIMING.end_s)):
             told = timelines(name, provider, from_s, until_s)
-            assert sum(not one.is_good for one in told) <= max(2, 0.01 * len(told))
+            assert all(one.is_good for one in told)
 
 
 @pytest.mark.parametrize(
@@ -78,35 +82,39 @@ def test_all_are_well_before_and_after(name: str) -> None:
     [
         ("outage_503", 1.0, 1.0),
         ("outage_60s", 0.4, 0.6),
-        ("connection_refused", 1.0, 1.0),
+        ("refused", 1.0, 1.0),
+        ("reset", 1.0, 1.0),
         ("hang", 1.0, 1.0),
-        ("role_then_hang", 1.0, 1.0),
+        ("hang_half", 0.43, 0.57),
+        ("hang_after_head", 1.0, 1.0),
         ("errors_5", 0.02, 0.09),
         ("errors_20", 0.15, 0.25),
         ("errors_50", 0.43, 0.57),
-        ("slow_1_5", 0.0, 0.01),
-        ("slow_2", 0.0, 0.01),
-        ("slow_3", 0.0, 0.01),
-        ("ramp_then_failure", 0.4, 0.6),
-        ("heavy_tail_grows", 0.0, 0.01),
-        ("heavy_tailed", 0.0, 0.01),
-        ("decode_slowdown", 0.0, 0.01),
-        ("mid_stream_cut", 0.99, 1.0),
-        ("mid_stream_stall", 0.99, 1.0),
-        ("mid_stream_end", 0.99, 1.0),
+        ("slow_1_5x", 0.0, 0.0),
+        ("slow_2x", 0.0, 0.0),
+        ("slow_3x", 0.0, 0.0),
+        ("ramp", 0.4, 0.6),
+        ("tail_growth", 0.0, 0.0),
+        ("heavy_tail", 0.0, 0.0),
+        ("decode_slow", 0.0, 0.0),
+        ("cut", 0.43, 0.57),
+        ("stall", 0.43, 0.57),
+        ("truncated", 0.43, 0.57),
+        ("stream_error", 0.43, 0.57),
         ("rate_limit_storm", 0.82, 0.92),
-        ("rate_limit_storm_mute", 0.82, 0.92),
-        ("quota_approaching", 0.25, 0.45),
+        ("rate_limit_bare", 0.82, 0.92),
+        ("quota", 0.7, 0.9),
         ("flapping", 0.4, 0.6),
-        ("domain_failure", 1.0, 1.0),
-        ("all_degraded", 0.24, 0.36),
-        ("cold_recovery", 0.9, 1.0),
-        ("coupled_backup", 0.4, 0.6),
-        ("auth_revoked", 1.0, 1.0),
+        ("domain", 1.0, 1.0),
+        ("all_30_errors", 0.24, 0.36),
+        ("all_slow_3x", 0.0, 0.0),
+        ("cold_capacity", 0.9, 1.0),
+        ("capacity_coupled", 1.0, 1.0),
+        ("auth", 1.0, 1.0),
         ("incident_replay", 0.3, 0.5),
         ("egress_loss", 0.15, 0.35),
         ("afternoon", 0.5, 0.8),
-        *((name, 0.0, 0.01) for name in sorted(NEVER_FAULTY)),
+        *((name, 0.0, 0.0) for name in sorted(NEVER_FAULTY - {"heavy_tail"})),
     ],
 )
 def test_share_of_failures_of_the_preferred(name: str, least: float, most: float) -> None:
@@ -124,32 +132,33 @@ def median_ttft_s(name: str, provider: str, from_s: float, until_s: float) -> fl
 @pytest.mark.parametrize(
     ("name", "provider", "from_s", "until_s", "factor"),
     [
-        ("slow_1_5", "a", 60, 180, 1.5),
-        ("slow_2", "a", 60, 180, 2.0),
-        ("slow_3", "a", 60, 180, 3.0),
-        ("ramp_then_failure", "a", 110, 120, 5.6),
-        ("decode_slowdown", "a", 60, 180, 1.0),
-        ("heavy_tail_grows", "a", 60, 180, 1.0),
-        ("slow_3", "b", 60, 180, 1.0),
+        ("slow_1_5x", "a", 60, 180, 1.5),
+        ("slow_2x", "a", 60, 180, 2.0),
+        ("slow_3x", "a", 60, 180, 3.0),
+        ("ramp", "a", 110, 120, 5.6),
+        ("decode_slow", "a", 60, 180, 1.0),
+        ("tail_growth", "a", 60, 180, 1.0),
+        ("slow_3x", "b", 60, 180, 1.0),
     ],
 )
 def test_how_much_slower(name: str, provider: str, from_s: float, until_s: float, factor: float) -> None:
     """The median against that of the same requests where all are well."""
-    ratio = median_ttft_s(name, provider, from_s, until_s) / median_ttft_s("healthy", provider, from_s, until_s)
+    ratio = median_ttft_s(name, provider, from_s, until_s) / median_ttft_s("none", provider, from_s, until_s)
     assert ratio == pytest.approx(factor, rel=0.06)
 
 
 def test_decoding_slows_down() -> None:
-    """In `decode_slowdown` every token but the first takes four times as long."""
-    assert {one.tpot_s for one in timelines("decode_slowdown", "a", 60, 180)} == {0.08, 0.02}  # 0.02: errors
-    assert {one.tpot_s for one in timelines("decode_slowdown", "a", 0, 60)} == {0.02}
+    """In `decode_slow` every token but the first takes four times as long."""
+    slow, usual = (timelines(name, "a", 60, 180) for name in ("decode_slow", "none"))
+    assert all(one.tpot_s == pytest.approx(4 * other.tpot_s) for one, other in zip(slow, usual, strict=True))
+    assert timelines("decode_slow", "a", 0, 60) == timelines("none", "a", 0, 60)
 
 
 def test_tails() -> None:
     """First tokens after five seconds: a few percent while the tail has grown, 2 % where it always is."""
-    late = [(one.ttft_s or 0) > 5 for one in timelines("heavy_tail_grows", "a", 120, 180)]
+    late = [(one.ttft_s or 0) > 5 for one in timelines("tail_growth", "a", 120, 180)]
     assert 0.02 < sum(late) / len(late) < 0.09
-    late = [(one.ttft_s or 0) > 5 for one in timelines("heavy_tailed", "a", 0, 300)]
+    late = [(one.ttft_s or 0) > 5 for one in timelines("heavy_tail", "a", 0, 300)]
     assert 0.01 < sum(late) / len(late) < 0.035
 
 
@@ -165,10 +174,35 @@ def test_longer_prompts() -> None:
 
 
 def test_backups_slow_down_with_their_load() -> None:
-    """In `coupled_backup` b is slow when it gets everything, and as ever when it gets half."""
-    script = SCENARIOS["coupled_backup"].scripts(1, TIMING)["b"]
-    busy, calm = (script.timeline(elapsed_s=70, ordinal=4, tokens=9, recent_rps=rps).ttft_s for rps in (15.0, 5.0))
-    assert busy == pytest.approx(4 * (calm or 0))
+    """In `capacity_coupled` b is slow when too many ask it at once, first tokens more than others."""
+    script = SCENARIOS["capacity_coupled"].scripts(1, TIMING)["b"]
+    busy, calm = (script.timeline(elapsed_s=70, ordinal=4, tokens=9, in_flight=count) for count in (27, 5))
+    assert busy.ttft_s == pytest.approx(4 * (calm.ttft_s or 0))
+    assert busy.tpot_s == pytest.approx(2 * calm.tpot_s)
+
+
+def test_recovery_with_cold_capacity() -> None:
+    """In `cold_capacity` a takes a tenth of the load in the last quarter of the trouble, then all of it."""
+    served = [one.is_good for one in timelines("cold_capacity", "a", 150, 180)]
+    assert 0.05 < sum(served) / len(served) < 0.15
+    assert all(one.is_good for one in timelines("cold_capacity", "a", 180, 300))
+
+
+@ALL
+def test_scripts_say_how_bad_they_are(name: str) -> None:
+    """What a script tells of its severity is what requests meet, on average; loads and quotas come on top."""
+    script = SCENARIOS[name].scripts(1, TIMING)["a"]
+    for from_s, until_s in ((0, 60), *((at, at + 20) for at in range(60, 180, 20)), (180, 300)):
+        spans = [at for at in range(from_s, until_s) if script.profile_at(at) == script.profile]
+        failing = [script.severity_at(at + 0.5).failing for at in spans]
+        told = [one for at in spans for one in timelines_of(script, at)]
+        if told:
+            assert sum(not one.is_good for one in told) / len(told) == pytest.approx(sum(failing) / len(spans), abs=0.1)
+
+
+def timelines_of(script: Script, at: int) -> list[Timeline]:
+    """Return what thirty requests of one second would see."""
+    return [script.timeline(elapsed_s=at + i / 30, ordinal=at * 30 + i, tokens=20) for i in range(30)]
 
 
 @ALL

@@ -6,6 +6,7 @@ from typing import ClassVar
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.fault import Fault
 from streamroute.simulation.moment import Moment
+from streamroute.simulation.severity import Severity, mixed
 from streamroute.simulation.timeline import Timeline
 
 
@@ -28,6 +29,11 @@ class InTurn:
         """Answer well, or let the fault play."""
         fault = self.fault_of(exchange.moment.ordinal)
         await (exchange.answer_normally() if fault is None else fault.play(exchange))
+
+    def severity(self, elapsed_s: float) -> Severity:
+        """Return what becomes of all of them together."""
+        share = 1 / self.every / len(self.faults)
+        return mixed([(share, fault.severity(elapsed_s)) for fault in self.faults])
 
     def timeline(self, normal: Timeline, moment: Moment) -> Timeline:
         """Return what `play` lets the client see."""

@@ -4,6 +4,7 @@ from typing import ClassVar, Protocol
 
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.moment import Moment
+from streamroute.simulation.severity import Severity
 from streamroute.simulation.timeline import Timeline
 
 
@@ -18,6 +19,9 @@ class Fault(Protocol):
 
     async def play(self, exchange: Exchange) -> None:
         """Answer (or not), and return when the response is over; or never return, see `Exchange`."""
+
+    def severity(self, elapsed_s: float) -> Severity:
+        """Return how bad it is for the requests that it hits, `elapsed_s` after its phase began. Pure."""
 
     def timeline(self, normal: Timeline, moment: Moment) -> Timeline:
         """Return what the client of `play` would see; `normal` is the good answer. Pure."""

@@ -3,9 +3,6 @@
 from collections import deque
 from dataclasses import dataclass
 
-RATE_WINDOW_S = 1.0
-"""Over which `recent_rps` is counted: short enough to follow a burst, long enough for a rate of 1 a second."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
@@ -25,22 +22,26 @@ class Meter:
         self._window = 0
         self._in_window = 0
 
-    def begin(self, elapsed_s: float, *, limit_window_s: float = 60.0) -> Traffic:
+    def begin(self, elapsed_s: float, *, limit_window_s: float = 60.0, rate_window_s: float = 1.0) -> Traffic:
         """Count a request in and return what it finds. Every `begin` needs its `end`."""
-        while self._recent and self._recent[0] <= elapsed_s - RATE_WINDOW_S:
-            self._recent.popleft()
-        window = int(elapsed_s / limit_window_s)
-        if window != self._window:
-            self._window, self._in_window = window, 0
-        found = Traffic(
-            in_flight=self.in_flight,
-            recent_rps=len(self._recent) / RATE_WINDOW_S,
-            window_requests=self._in_window,
-        )
+        found = self.found(elapsed_s, limit_window_s=limit_window_s, rate_window_s=rate_window_s)
         self._recent.append(elapsed_s)
         self._in_window += 1
         self.in_flight += 1
         return found
+
+    def found(self, elapsed_s: float, *, limit_window_s: float = 60.0, rate_window_s: float = 1.0) -> Traffic:
+        """Return what a request would find, without counting one in."""
+        while self._recent and self._recent[0] <= elapsed_s - rate_window_s:
+            self._recent.popleft()
+        window = int(elapsed_s / limit_window_s)
+        if window != self._window:
+            self._window, self._in_window = window, 0
+        return Traffic(
+            in_flight=self.in_flight,
+            recent_rps=len(self._recent) / rate_window_s,
+            window_requests=self._in_window,
+        )
 
     def turn_away(self) -> None:
         """Take the request that began last out of the rates: refused, it costs nothing. It still needs its `end`."""

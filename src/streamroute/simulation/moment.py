@@ -20,7 +20,7 @@ class Moment:
     in_flight: int = 0
     """Requests that the provider was serving when this one came."""
     recent_rps: float = 0.0
-    """Requests of the last second (`meter.RATE_WINDOW_S`) before this one."""
+    """Requests a second just before this one, over the profile's `rate_window_s`."""
     window_requests: int = 0
     """Requests of the current window of the rate limit before this one."""
     script_s: float = 0.0

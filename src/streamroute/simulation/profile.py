@@ -1,6 +1,6 @@
 """How a simulated provider behaves when nothing is wrong with it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 ContinuationHabit = Literal["prefill", "ignores", "rejects", "exact", "anchor", "preamble", "overlap", "restart"]
@@ -19,10 +19,14 @@ class Profile:
     """Share of the requests whose first token is much later still, 0 to 1."""
     ttft_tail_factor: tuple[float, float] = (3.0, 15.0)
     """By how much: drawn log-uniformly from this range, both at least 1."""
+    ttft_draws_s: tuple[float, ...] = ()
+    """Recorded times to the first token, of which each request draws one: instead of `ttft_s`, its spread and tail."""
     ttft_per_ktok_s: float = 0.0
     """Seconds more for each 1000 tokens of the prompt, at least 0."""
     tpot_s: float = 0.0
     """Seconds for each further token, at least 0. With 0 the events are coalesced into few writes."""
+    tpot_sigma: float = 0.0
+    """Standard deviation of the logarithm of `tpot_s` from answer to answer; within an answer see `jitter`."""
     jitter: float = 0.0
     """Each wait is multiplied by a seeded factor in [1 - jitter, 1 + jitter]; 0 to 1."""
     error_share: float = 0.0
@@ -45,8 +49,9 @@ class Profile:
     max_in_flight: int | None = None
     """Requests at once that it can serve; None: any."""
     over_capacity: Literal["slow", "429", "503"] = "slow"
-    """What happens above capacity: every wait is multiplied by the square of load / capacity, up to 20 (a queue that
-    grows), or what is too much is refused."""
+    """What happens above capacity: the first token takes so many times as long as the square of load / capacity says (a
+    queue that grows), each further one as load / capacity says (shared among more), both up to 20; or what is too much
+    is refused."""
     continuation: ContinuationHabit = "prefill"
     """What becomes of a request to carry on an answer; see `simulation.continuing`."""
     continues_prefill: bool = True
@@ -55,8 +60,8 @@ class Profile:
     def __post_init__(self) -> None:
         if self.ttft_s < 0 or self.tpot_s < 0 or self.ttft_per_ktok_s < 0:
             raise ValueError("ttft_s and tpot_s must be at least 0")
-        if self.ttft_sigma < 0:
-            raise ValueError(f"ttft_sigma must be at least 0, not {self.ttft_sigma}")
+        if self.ttft_sigma < 0 or self.tpot_sigma < 0 or min(self.ttft_draws_s, default=0.0) < 0:
+            raise ValueError("ttft_sigma, tpot_sigma and ttft_draws_s must be at least 0")
         for name, share in (
             ("jitter", self.jitter),
             ("ttft_tail_share", self.ttft_tail_share),
@@ -71,6 +76,27 @@ class Profile:
         for limit in (self.limit_requests, self.capacity_rps, self.max_in_flight, self.limit_window_s):
             if limit is not None and limit <= 0:
                 raise ValueError("limits, capacities and windows must be above 0")
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether how well it does depends on how much it is asked."""
+        return any(limit is not None for limit in (self.limit_requests, self.capacity_rps, self.max_in_flight))
+
+    @property
+    def rate_window_s(self) -> float:
+        """Over how many seconds its load is counted: short enough to follow a burst, long enough for two requests at
+        its capacity."""
+        return 1.0 if self.capacity_rps is None else max(1.0, 2 / self.capacity_rps)
+
+    def slowed(self, ttft_factor: float, tpot_factor: float) -> "Profile":
+        """Return the same with its times multiplied."""
+        return replace(
+            self,
+            ttft_s=self.ttft_s * ttft_factor,
+            ttft_per_ktok_s=self.ttft_per_ktok_s * ttft_factor,
+            ttft_draws_s=tuple(each * ttft_factor for each in self.ttft_draws_s),
+            tpot_s=self.tpot_s * tpot_factor,
+        )
 
 
 MAX_TOKENS = 9999

@@ -24,7 +24,7 @@ from streamroute.simulation.fault import Fault
 from streamroute.simulation.limit_headers import plausible_headers, rate_limit_headers
 from streamroute.simulation.meter import Meter
 from streamroute.simulation.moment import Moment
-from streamroute.simulation.pace import rate_limit_report, refusal_status, under_load
+from streamroute.simulation.pace import pace_factors, rate_limit_report, refusal_status
 from streamroute.simulation.profile import Profile
 from streamroute.simulation.record import RequestRecord
 from streamroute.simulation.script import Script
@@ -137,7 +137,7 @@ class Provider:
             answer_id=f"chatcmpl-{token_hex(script.seed, 'answer', record.ordinal)}",
             created=int(clock.wall()),
         )
-        found = self._meter.begin(elapsed_s, limit_window_s=profile.limit_window_s)
+        found = self._meter.begin(elapsed_s, limit_window_s=profile.limit_window_s, rate_window_s=profile.rate_window_s)
         moment = Moment(
             seed=script.seed,
             elapsed_s=elapsed_s - (0.0 if index is None else script.phases[index].from_s),
@@ -161,7 +161,7 @@ class Provider:
         exchange = Exchange(
             request,
             answer,
-            profile=under_load(profile, moment),
+            profile=profile.slowed(*pace_factors(profile, moment)),
             moment=moment,
             record=record,
             headers=headers,

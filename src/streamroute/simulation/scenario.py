@@ -7,6 +7,8 @@ from typing import Self
 from streamroute.simulation.script import Script
 from streamroute.simulation.traffic import Load
 
+_PROVIDERS = 3
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
@@ -50,6 +52,14 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """Our own event loop stands still."""
+
+    at_s: float
+    for_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
     """One story, for the providers a, b and c."""
 
@@ -57,12 +67,28 @@ class Scenario:
     title: str
     """One line for people."""
     scripts: Callable[[int, Timing], dict[str, Script]] = field(repr=False)
-    """(seed, timing) -> the script of a, b and c, in the order of preference. Pure."""
+    """(seed, timing) -> the script of a, b and c, in the order of preference. Pure; the seed is of chance alone."""
     faulty: tuple[str, ...] = ("a",)
     """Who misbehaves between `trouble_from_s` and `trouble_until_s`; empty: nobody."""
     load: Load = field(default_factory=Load)
     loads: Callable[[Timing], Load] | None = field(default=None, repr=False)
     """Where the load changes with the timing; else `load` is all."""
+    domains: Mapping[str, str] = field(default_factory=dict)
+    """What a provider fails together with; by default each is on its own."""
+    is_ours: bool = False
+    """The trouble is of our own making: whoever shuts a provider out for it is wrong."""
+    pauses: Callable[[Timing], tuple[Pause, ...]] | None = field(default=None, repr=False)
+    """When our event loop stands still; None: never."""
+    judged_after_s: float = 0.0
+    """Clients are judged while there is trouble, and so long after it (times the timing's scale)."""
+    requests: int | None = None
+    """All is calm all the time. Clients are judged all the time, and it takes so many of their requests to show what
+    is done for nothing."""
+
+    @property
+    def watched(self) -> str | None:
+        """Whose share of the requests tells how it was steered; None: there is nobody to go away from, or to go to."""
+        return self.faulty[0] if 0 < len(self.faulty) < _PROVIDERS else None
 
     def load_for(self, timing: Timing) -> Load:
         """Return who asks."""

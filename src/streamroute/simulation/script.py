@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 
 from streamroute.simulation.fault import Fault
 from streamroute.simulation.faults.error_status import ErrorStatus
+from streamroute.simulation.meter import Meter, Traffic
 from streamroute.simulation.moment import Moment
 from streamroute.simulation.pace import has_base_error, normal_timeline, refusal_status
 from streamroute.simulation.profile import Profile
 from streamroute.simulation.seeded import fraction
+from streamroute.simulation.severity import NO_HARM, Severity, mixed
 from streamroute.simulation.timeline import Timeline
 
 
@@ -103,6 +105,63 @@ class Script:
             return ErrorStatus(status=500)
         return None if phase is None else self.phases[phase].fault
 
+    def severity_at(self, elapsed_s: float) -> Severity:
+        """Return what requests meet on average that come then. Pure.
+
+        By time alone: phases for some numbers, models or kinds of requests count as if they were for all.
+        """
+        parts, rest = list[tuple[float, Severity]](), 1.0
+        for phase in self.phases:
+            if not phase.from_s <= elapsed_s < phase.until_s or not rest:
+                continue
+            share = rest * phase.probability
+            if phase.fault is not None:
+                parts.append((share, phase.fault.severity(elapsed_s - phase.from_s)))
+            rest -= share
+        return mixed(parts) if parts else NO_HARM
+
+    def profile_at(self, elapsed_s: float) -> Profile:
+        """Return the profile of a time: of the first phase that has one, else the script's own."""
+        of_phases = (
+            phase.profile for phase in self.phases if phase.from_s <= elapsed_s < phase.until_s and phase.profile
+        )
+        return next(of_phases, self.profile)
+
+    def troubles(self) -> list[tuple[float, float]]:
+        """Return when it is not as usual: (from, until) in seconds since it began, in order, those that meet joined."""
+        spans = list[tuple[float, float]]()
+        for phase in sorted(self.phases, key=lambda phase: phase.from_s):
+            if phase.fault is None and phase.profile is None:
+                continue
+            if spans and phase.from_s <= spans[-1][1]:
+                spans[-1] = (spans[-1][0], max(spans[-1][1], phase.until_s))
+            else:
+                spans.append((phase.from_s, phase.until_s))
+        return spans
+
+    def serve(
+        self,
+        meter: Meter,
+        *,
+        elapsed_s: float,
+        ordinal: int,
+        tokens: int,
+        prompt_tokens: int = 0,
+        stream: bool = True,
+        model: str = "",
+    ) -> Timeline:
+        """Return what a request sees that finds the traffic of `meter`, and count it in.
+
+        The caller must `end` it there when it is over. See `timeline`.
+        """
+        phase = self.phase_of(elapsed_s=elapsed_s, ordinal=ordinal, model=model, stream=stream)
+        profile = self.profile_in(phase)
+        found = meter.begin(elapsed_s, limit_window_s=profile.limit_window_s, rate_window_s=profile.rate_window_s)
+        moment = self._moment(phase, elapsed_s, ordinal, prompt_tokens, found)
+        if refusal_status(profile, moment) is not None:
+            meter.turn_away()
+        return self._told(phase, moment, tokens=tokens, is_stream=stream)
+
     def timeline(  # noqa: PLR0913  a request has that many sides, all by keyword
         self,
         *,
@@ -123,18 +182,25 @@ class Script:
         common random numbers. `tokens`: of the good answer. The traffic that it finds comes from a `Meter`.
         """
         phase = self.phase_of(elapsed_s=elapsed_s, ordinal=ordinal, model=model, stream=stream)
-        found = None if phase is None else self.phases[phase]
-        moment = Moment(
+        found = Traffic(in_flight=in_flight, recent_rps=recent_rps, window_requests=window_requests)
+        moment = self._moment(phase, elapsed_s, ordinal, prompt_tokens, found)
+        return self._told(phase, moment, tokens=tokens, is_stream=stream)
+
+    def _moment(self, index: int | None, elapsed_s: float, ordinal: int, prompt_tokens: int, found: Traffic) -> Moment:
+        phase = None if index is None else self.phases[index]
+        return Moment(
             seed=self.seed,
-            elapsed_s=elapsed_s - (found.from_s if found is not None else 0.0),
-            ordinal=ordinal - (found.from_request if found is not None else 0),
+            elapsed_s=elapsed_s - (0.0 if phase is None else phase.from_s),
+            ordinal=ordinal - (0 if phase is None else phase.from_request),
             draw=ordinal,
             prompt_tokens=prompt_tokens,
-            in_flight=in_flight,
-            recent_rps=recent_rps,
-            window_requests=window_requests,
+            in_flight=found.in_flight,
+            recent_rps=found.recent_rps,
+            window_requests=found.window_requests,
             script_s=elapsed_s,
         )
-        normal = normal_timeline(self.profile_in(phase), moment, tokens=tokens, is_stream=stream)
+
+    def _told(self, phase: int | None, moment: Moment, *, tokens: int, is_stream: bool) -> Timeline:
+        normal = normal_timeline(self.profile_in(phase), moment, tokens=tokens, is_stream=is_stream)
         fault = self.fault_for(phase, moment)
         return normal if fault is None else fault.timeline(normal, moment)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Literal
 
-from streamroute.core.upstream import LatencyClass, Steering
+from streamroute.core.upstream import LatencyClass, PlanName, Steering
 from streamroute.simulation.seeded import fraction
 
 _NORMAL = NormalDist()
@@ -50,16 +50,19 @@ class Load:
     arrivals_cv: float = 1.0
     """Coefficient of variation of the time between two requests, at least 1. 1: a Poisson process. Recorded traffic of
     code completion has 13 (Azure's public LLM inference trace, 2023)."""
-    prompt: Tokens = Tokens(median=400, sigma=1.0, most=32_000)
-    """Azure's conversations have a median near 1000, thefastest.ai asks with 100: in between."""
-    answer: Tokens = Tokens(median=100, sigma=0.6, most=600)
-    """Conversations of the same trace have a median of 129."""
+    prompt: Tokens = Tokens(median=550, sigma=0.4, most=32_000)
+    answer: Tokens = Tokens(median=150, sigma=0.4, most=600)
+    """What llmperf asks by default, spread."""
     prompt_factor: float = 1.0
     """Prompts are so many times as long between `shift_from_s` and `shift_until_s`."""
     shift_from_s: float = math.inf
     shift_until_s: float = math.inf
+    plan: PlanName = "hedge"
     latency_class: LatencyClass = "interactive"
-    steering: Steering = "preferred"
+    steering: Steering = "balanced"
+    patience_s: float = 30.0
+    """When a client without a first token gives up: LiteLLM's example of a timeout, and that of the simulations that
+    the targets come from."""
     slow_client_share: float = 0.0
     """Of the clients, 0 to 1: they read no more than `slow_client_bps`."""
     slow_client_bps: float = 2_000.0
@@ -87,7 +90,8 @@ class Load:
                 at_s=at_s,
                 prompt_tokens=self.prompt.draw(fraction(seed, "prompt", ordinal), factor),
                 answer_tokens=self.answer.draw(fraction(seed, "answer", ordinal)),
-                is_slow_client=fraction(seed, "client", ordinal) < self.slow_client_share,
+                is_slow_client=self.slow_client_share > 0
+                and fraction(seed, "client", ordinal) < self.slow_client_share,
             )
             ordinal += 1
 

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.fault import random_token, require
 from streamroute.simulation.moment import Moment
+from streamroute.simulation.severity import ALL_FAIL, Severity
 from streamroute.simulation.timeline import Timeline
 
 
@@ -41,6 +42,10 @@ class Cut:
                 await exchange.hang_up()
             case "eof":
                 await exchange.finish()
+
+    def severity(self, elapsed_s: float) -> Severity:
+        """Return what becomes of those it hits."""
+        return ALL_FAIL
 
     def timeline(self, normal: Timeline, moment: Moment) -> Timeline:
         """Return what `play` lets the client see."""

@@ -1,11 +1,12 @@
 """Fault `drift`: a provider that slows down little by little, as one does before it fails."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.fault import require
 from streamroute.simulation.moment import Moment
+from streamroute.simulation.severity import Severity
 from streamroute.simulation.timeline import Timeline
 
 
@@ -44,14 +45,13 @@ class Drift:
     async def play(self, exchange: Exchange) -> None:
         """Answer well, as slowly as it has become."""
         share = self.share(elapsed_s=exchange.moment.elapsed_s, ordinal=exchange.moment.ordinal)
-        profile = exchange.profile
-        exchange.profile = replace(
-            profile,
-            ttft_s=profile.ttft_s * (1 + (self.factor - 1) * share),
-            ttft_per_ktok_s=profile.ttft_per_ktok_s * (1 + (self.factor - 1) * share),
-            tpot_s=profile.tpot_s * (1 + (self.tpot_factor - 1) * share),
-        )
+        exchange.profile = exchange.profile.slowed(1 + (self.factor - 1) * share, 1 + (self.tpot_factor - 1) * share)
         await exchange.answer_normally()
+
+    def severity(self, elapsed_s: float) -> Severity:
+        """Return how slow it has become; where it grows over requests, how slow it gets."""
+        share = self.share(elapsed_s=elapsed_s, ordinal=self.over_requests or 0)
+        return Severity(slow=1 + (self.factor - 1) * share, pace=1 + (self.tpot_factor - 1) * share)
 
     def timeline(self, normal: Timeline, moment: Moment) -> Timeline:
         """Return what `play` lets the client see."""

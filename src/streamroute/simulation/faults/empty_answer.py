@@ -9,6 +9,7 @@ from streamroute.simulation.answer import Answer
 from streamroute.simulation.content import Choice
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.moment import Moment
+from streamroute.simulation.severity import ALL_FAIL, Severity
 from streamroute.simulation.timeline import Timeline, TimelineEnding
 
 
@@ -50,6 +51,10 @@ class EmptyAnswer:
             case "no_body":
                 kind = "text/event-stream; charset=utf-8" if exchange.is_stream else "application/json"
                 await exchange.send(200, b"", content_type=kind)
+
+    def severity(self, elapsed_s: float) -> Severity:
+        """Return what becomes of those it hits."""
+        return ALL_FAIL
 
     def timeline(self, normal: Timeline, moment: Moment) -> Timeline:
         """Return what `play` lets the client see."""

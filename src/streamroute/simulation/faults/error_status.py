@@ -10,6 +10,7 @@ import orjson
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.fault import require, require_error_status
 from streamroute.simulation.moment import Moment
+from streamroute.simulation.severity import ALL_FAIL, Severity
 from streamroute.simulation.timeline import Timeline
 
 _BY_CODE: dict[str, tuple[str, str]] = {
@@ -74,6 +75,10 @@ class ErrorStatus:
         headers = {} if self.retry_after_s is None else {"Retry-After": str(round(self.retry_after_s))}
         body, content_type = self._body()
         await exchange.send(self.status, body, headers=headers, content_type=content_type)
+
+    def severity(self, elapsed_s: float) -> Severity:
+        """Return what becomes of those it hits."""
+        return ALL_FAIL
 
     def timeline(self, normal: Timeline, moment: Moment) -> Timeline:
         """Return what `play` lets the client see."""

@@ -7,6 +7,7 @@ from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.fault import require, require_error_status
 from streamroute.simulation.faults.error_status import ErrorStatus
 from streamroute.simulation.moment import Moment
+from streamroute.simulation.severity import ALL_FAIL, NO_HARM, Severity
 from streamroute.simulation.timeline import Timeline
 
 
@@ -43,6 +44,12 @@ class Flapping:
             await exchange.reset()
         else:
             await ErrorStatus(status=self.status).play(exchange)
+
+    def severity(self, elapsed_s: float) -> Severity:
+        """Return what becomes of those it hits."""
+        if self.every_requests is not None:
+            return Severity(failing=0.5)
+        return ALL_FAIL if self.is_failing(elapsed_s=elapsed_s, ordinal=0) else NO_HARM
 
     def timeline(self, normal: Timeline, moment: Moment) -> Timeline:
         """Return what `play` lets the client see."""

@@ -7,6 +7,7 @@ from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.fault import require
 from streamroute.simulation.faults.slow import Slow
 from streamroute.simulation.moment import Moment
+from streamroute.simulation.severity import Severity
 from streamroute.simulation.timeline import Timeline
 
 
@@ -30,14 +31,21 @@ class HeavyTail:
         require(is_met=self.over_s > 0, message=f"over_s must be above 0, not {self.over_s}")
         require(is_met=self.factor >= 1, message=f"factor must be at least 1, not {self.factor}")
 
+    def share(self, elapsed_s: float) -> float:
+        """Return how many are late by then, 0 to 1."""
+        return self.from_share + (self.to_share - self.from_share) * min(1.0, elapsed_s / self.over_s)
+
     def is_hit(self, moment: Moment) -> bool:
         """Return whether a request is one of the late ones."""
-        grown = min(1.0, moment.elapsed_s / self.over_s)
-        return moment.fraction("heavy") < self.from_share + (self.to_share - self.from_share) * grown
+        return moment.fraction("heavy") < self.share(moment.elapsed_s)
 
     async def play(self, exchange: Exchange) -> None:
         """Answer well, in time or very late."""
         await Slow(factor=self.factor if self.is_hit(exchange.moment) else 1.0).play(exchange)
+
+    def severity(self, elapsed_s: float) -> Severity:
+        """Return what becomes of those it hits."""
+        return Severity(late=self.share(elapsed_s))
 
     def timeline(self, normal: Timeline, moment: Moment) -> Timeline:
         """Return what `play` lets the client see."""

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.fault import require
 from streamroute.simulation.moment import Moment
+from streamroute.simulation.severity import NO_HARM, Severity
 from streamroute.simulation.timeline import Timeline
 
 Shape = Literal["truncated", "not_json", "unbalanced", "raw", "binary"]
@@ -44,6 +45,10 @@ class MalformedEvent:
         else:
             await exchange.pace_whole()
             await exchange.send(200, self._damaged(exchange.answer.whole()).removeprefix(b"data: ").rstrip())
+
+    def severity(self, elapsed_s: float) -> Severity:
+        """Return what becomes of streams: nothing of the answer is missing."""
+        return NO_HARM
 
     def timeline(self, normal: Timeline, moment: Moment) -> Timeline:
         """Return what `play` lets the client see."""

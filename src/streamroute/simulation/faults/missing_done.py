@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.moment import Moment
+from streamroute.simulation.severity import NO_HARM, Severity
 from streamroute.simulation.timeline import Timeline
 
 
@@ -21,6 +22,10 @@ class MissingDone:
             return
         rest = await exchange.stream_until(0)
         await exchange.stream_rest(event for event in rest if event.kind != "done")
+
+    def severity(self, elapsed_s: float) -> Severity:
+        """Return what becomes of those it hits."""
+        return NO_HARM
 
     def timeline(self, normal: Timeline, moment: Moment) -> Timeline:
         """Return what `play` lets the client see."""

@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.moment import Moment
+from streamroute.simulation.severity import ALL_FAIL, Severity
 from streamroute.simulation.timeline import Timeline
 
 
@@ -29,6 +30,10 @@ class NoResponse:
             case "role":
                 await exchange.stream_until(0)
         await exchange.hang()
+
+    def severity(self, elapsed_s: float) -> Severity:
+        """Return what becomes of those it hits."""
+        return ALL_FAIL
 
     def timeline(self, normal: Timeline, moment: Moment) -> Timeline:
         """Return what `play` lets the client see."""

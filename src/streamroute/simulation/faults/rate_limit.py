@@ -12,6 +12,7 @@ from streamroute.core.rate_limit import RateLimitReport
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.fault import require
 from streamroute.simulation.moment import Moment
+from streamroute.simulation.severity import ALL_FAIL, Severity
 from streamroute.simulation.timeline import Timeline
 
 
@@ -40,6 +41,10 @@ class RateLimit:
         )
         error = {"message": message, "type": self.scope, "param": None, "code": "rate_limit_exceeded"}
         await exchange.send(429, orjson.dumps({"error": error}), headers=self._headers())
+
+    def severity(self, elapsed_s: float) -> Severity:
+        """Return what becomes of those it hits."""
+        return ALL_FAIL
 
     def timeline(self, normal: Timeline, moment: Moment) -> Timeline:
         """Return what `play` lets the client see."""

@@ -8,6 +8,7 @@ import anyio
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.fault import require
 from streamroute.simulation.moment import Moment
+from streamroute.simulation.severity import ALL_FAIL, Severity
 from streamroute.simulation.timeline import Timeline
 
 
@@ -27,6 +28,10 @@ class Refuse:
         if self.after_s:
             await anyio.sleep(self.after_s)
         await exchange.reset()
+
+    def severity(self, elapsed_s: float) -> Severity:
+        """Return what becomes of those it hits."""
+        return ALL_FAIL
 
     def timeline(self, normal: Timeline, moment: Moment) -> Timeline:
         """Return what `play` lets the client see, as a connection that never was."""

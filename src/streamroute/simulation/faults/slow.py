@@ -1,11 +1,12 @@
 """Fault `slow`: a step. Everything takes a multiple of its time, from one request to the next."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.fault import require
 from streamroute.simulation.moment import Moment
+from streamroute.simulation.severity import Severity
 from streamroute.simulation.timeline import Timeline
 
 
@@ -24,14 +25,12 @@ class Slow:
 
     async def play(self, exchange: Exchange) -> None:
         """Answer well, at that pace."""
-        profile = exchange.profile
-        exchange.profile = replace(
-            profile,
-            ttft_s=profile.ttft_s * self.factor,
-            ttft_per_ktok_s=profile.ttft_per_ktok_s * self.factor,
-            tpot_s=profile.tpot_s * self.tpot_factor,
-        )
+        exchange.profile = exchange.profile.slowed(self.factor, self.tpot_factor)
         await exchange.answer_normally()
+
+    def severity(self, elapsed_s: float) -> Severity:
+        """Return what becomes of those it hits."""
+        return Severity(slow=self.factor, pace=self.tpot_factor)
 
     def timeline(self, normal: Timeline, moment: Moment) -> Timeline:
         """Return what `play` lets the client see."""

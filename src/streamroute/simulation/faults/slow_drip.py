@@ -7,6 +7,7 @@ from typing import ClassVar
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.fault import require
 from streamroute.simulation.moment import Moment
+from streamroute.simulation.severity import ALL_LATE, NO_HARM, Severity
 from streamroute.simulation.timeline import Timeline
 
 _EVENT_BYTES = 250
@@ -31,6 +32,10 @@ class SlowDrip:
         """Answer well, drop by drop."""
         exchange.drip = (self.piece_bytes, self.interval_s)
         await exchange.answer_normally()
+
+    def severity(self, elapsed_s: float) -> Severity:
+        """Return what becomes of those it hits."""
+        return ALL_LATE if self.interval_s else NO_HARM
 
     def timeline(self, normal: Timeline, moment: Moment) -> Timeline:
         """Return what `play` lets the client see."""

@@ -8,6 +8,7 @@ import anyio
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.fault import require
 from streamroute.simulation.moment import Moment
+from streamroute.simulation.severity import ALL_LATE, Severity
 from streamroute.simulation.timeline import Timeline, jitter_factor
 
 
@@ -27,11 +28,20 @@ class SlowFirstToken:
     async def play(self, exchange: Exchange) -> None:
         """Wait, then answer well."""
         exchange.profile = replace(
-            exchange.profile, ttft_s=self.ttft_s, ttft_sigma=0.0, ttft_tail_share=0.0, ttft_per_ktok_s=0.0
+            exchange.profile,
+            ttft_s=self.ttft_s,
+            ttft_sigma=0.0,
+            ttft_tail_share=0.0,
+            ttft_per_ktok_s=0.0,
+            ttft_draws_s=(),
         )
         if self.after == "accept":
             await anyio.sleep(self.ttft_s)
         await exchange.answer_normally()
+
+    def severity(self, elapsed_s: float) -> Severity:
+        """Return what becomes of those it hits."""
+        return ALL_LATE
 
     def timeline(self, normal: Timeline, moment: Moment) -> Timeline:
         """Return what `play` lets the client see."""

@@ -8,6 +8,7 @@ import anyio
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.fault import random_token, require
 from streamroute.simulation.moment import Moment
+from streamroute.simulation.severity import ALL_FAIL, ALL_LATE, Severity
 from streamroute.simulation.timeline import Timeline
 
 
@@ -48,6 +49,10 @@ class Stall:
         with anyio.move_on_after(self.for_s):
             await self._stay(exchange)
         await exchange.stream_rest(rest)
+
+    def severity(self, elapsed_s: float) -> Severity:
+        """Return what becomes of those it hits."""
+        return ALL_FAIL if self.for_s is None else ALL_LATE
 
     def timeline(self, normal: Timeline, moment: Moment) -> Timeline:
         """Return what `play` lets the client see."""

@@ -9,6 +9,7 @@ from streamroute.simulation.answer import DONE
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.fault import random_token, require
 from streamroute.simulation.moment import Moment
+from streamroute.simulation.severity import ALL_FAIL, Severity
 from streamroute.simulation.timeline import Timeline
 
 
@@ -49,6 +50,10 @@ class StreamError:
         if self.then_done:
             await exchange.write(DONE)
         await exchange.finish()
+
+    def severity(self, elapsed_s: float) -> Severity:
+        """Return what becomes of those it hits."""
+        return ALL_FAIL
 
     def timeline(self, normal: Timeline, moment: Moment) -> Timeline:
         """Return what `play` lets the client see."""

@@ -8,63 +8,67 @@ from collections.abc import Mapping
 
 from streamroute.simulation.scenario import Scenario, Timing, by_name
 from streamroute.simulation.scenarios.afternoon import AFTERNOON
-from streamroute.simulation.scenarios.all_degraded import ALL_DEGRADED
-from streamroute.simulation.scenarios.auth_revoked import AUTH_REVOKED
-from streamroute.simulation.scenarios.bursts import BURSTS
-from streamroute.simulation.scenarios.cold_recovery import COLD_RECOVERY
-from streamroute.simulation.scenarios.connection_refused import CONNECTION_REFUSED
-from streamroute.simulation.scenarios.coupled_backup import COUPLED_BACKUP
-from streamroute.simulation.scenarios.decode_slowdown import DECODE_SLOWDOWN
-from streamroute.simulation.scenarios.domain_failure import DOMAIN_FAILURE
+from streamroute.simulation.scenarios.auth import AUTH
+from streamroute.simulation.scenarios.burst import BURST
+from streamroute.simulation.scenarios.capacity_coupled import CAPACITY_COUPLED
+from streamroute.simulation.scenarios.cold_capacity import COLD_CAPACITY
+from streamroute.simulation.scenarios.cut import CUT
+from streamroute.simulation.scenarios.decode_slow import DECODE_SLOW
+from streamroute.simulation.scenarios.domain import DOMAIN
 from streamroute.simulation.scenarios.egress_loss import EGRESS_LOSS
 from streamroute.simulation.scenarios.errors import ERRORS
+from streamroute.simulation.scenarios.everywhere import EVERYWHERE
 from streamroute.simulation.scenarios.flapping import FLAPPING
-from streamroute.simulation.scenarios.hang import HANG
-from streamroute.simulation.scenarios.healthy import HEALTHY
-from streamroute.simulation.scenarios.heavy_tail_grows import HEAVY_TAIL_GROWS
-from streamroute.simulation.scenarios.heavy_tailed import HEAVY_TAILED
+from streamroute.simulation.scenarios.hang import HANGS
+from streamroute.simulation.scenarios.hang_after_head import HANG_AFTER_HEAD
+from streamroute.simulation.scenarios.heavy_tail import HEAVY_TAIL
 from streamroute.simulation.scenarios.incident_replay import INCIDENT_REPLAY
-from streamroute.simulation.scenarios.mid_stream_cut import MID_STREAM_CUT
-from streamroute.simulation.scenarios.mid_stream_end import MID_STREAM_END
-from streamroute.simulation.scenarios.mid_stream_stall import MID_STREAM_STALL
+from streamroute.simulation.scenarios.loop_lag import LOOP_LAG
+from streamroute.simulation.scenarios.none import NONE
 from streamroute.simulation.scenarios.outage import OUTAGE_503
 from streamroute.simulation.scenarios.outage_60s import OUTAGE_60S
 from streamroute.simulation.scenarios.prompt_shift import PROMPT_SHIFT
-from streamroute.simulation.scenarios.quota_approaching import QUOTA_APPROACHING
-from streamroute.simulation.scenarios.ramp_then_failure import RAMP_THEN_FAILURE
+from streamroute.simulation.scenarios.quota import QUOTA
+from streamroute.simulation.scenarios.ramp import RAMP
 from streamroute.simulation.scenarios.rate_limit_storm import RATE_LIMIT_STORMS
-from streamroute.simulation.scenarios.role_then_hang import ROLE_THEN_HANG
+from streamroute.simulation.scenarios.refused import NO_CONNECTIONS
 from streamroute.simulation.scenarios.slow import SLOW
 from streamroute.simulation.scenarios.slow_clients import SLOW_CLIENTS
+from streamroute.simulation.scenarios.stall import STALL
+from streamroute.simulation.scenarios.stream_error import STREAM_ERROR
+from streamroute.simulation.scenarios.tail_growth import TAIL_GROWTH
+from streamroute.simulation.scenarios.truncated import TRUNCATED
 
 SCENARIOS: Mapping[str, Scenario] = by_name(
-    *HEALTHY,
+    *NONE,
     OUTAGE_503,
     OUTAGE_60S,
-    CONNECTION_REFUSED,
-    HANG,
-    ROLE_THEN_HANG,
+    *NO_CONNECTIONS,
+    *HANGS,
+    HANG_AFTER_HEAD,
     *ERRORS,
     *SLOW,
-    RAMP_THEN_FAILURE,
-    HEAVY_TAIL_GROWS,
-    HEAVY_TAILED,
-    DECODE_SLOWDOWN,
-    MID_STREAM_CUT,
-    MID_STREAM_STALL,
-    MID_STREAM_END,
+    RAMP,
+    TAIL_GROWTH,
+    HEAVY_TAIL,
+    DECODE_SLOW,
+    CUT,
+    STALL,
+    TRUNCATED,
+    STREAM_ERROR,
     *RATE_LIMIT_STORMS,
-    QUOTA_APPROACHING,
+    QUOTA,
     FLAPPING,
-    DOMAIN_FAILURE,
-    ALL_DEGRADED,
-    COLD_RECOVERY,
-    COUPLED_BACKUP,
-    BURSTS,
+    DOMAIN,
+    *EVERYWHERE,
+    COLD_CAPACITY,
+    CAPACITY_COUPLED,
+    BURST,
     PROMPT_SHIFT,
-    AUTH_REVOKED,
+    AUTH,
     INCIDENT_REPLAY,
     SLOW_CLIENTS,
+    LOOP_LAG,
     EGRESS_LOSS,
     AFTERNOON,
 )

@@ -2,15 +2,19 @@
 
 from streamroute.simulation.faults import Refuse
 from streamroute.simulation.scenario import Scenario, Timing
-from streamroute.simulation.scenarios.cast import cast
-from streamroute.simulation.script import Phase, Script
+from streamroute.simulation.scenarios.cast import cast, part
+from streamroute.simulation.script import Script
 
 
 def _scripts(seed: int, timing: Timing) -> dict[str, Script]:
-    cut = (Phase(from_s=timing.trouble_from_s, until_s=timing.at(0.25), fault=Refuse()),)
+    cut = (part(timing, 0.0, 0.25, Refuse()),)
     return cast("egress_loss", seed, timing, {"a": cut, "b": cut, "c": cut})
 
 
 EGRESS_LOSS = Scenario(
-    name="egress_loss", title="no provider can be reached for 30 s", scripts=_scripts, faulty=("a", "b", "c")
+    name="egress_loss",
+    title="our network is gone for 30 s: no provider can be reached",
+    scripts=_scripts,
+    faulty=("a", "b", "c"),
+    is_ours=True,
 )

@@ -5,13 +5,9 @@ from streamroute.simulation.scenarios.cast import cast
 from streamroute.simulation.script import Script
 from streamroute.simulation.traffic import Load
 
-_PER_KTOK_S = 0.08
-"""Prefill at 12,500 tokens a second: the order of hosted models of 70 billion parameters."""
-
 
 def _scripts(seed: int, timing: Timing) -> dict[str, Script]:
-    slope = {"ttft_per_ktok_s": _PER_KTOK_S * timing.scale}
-    return cast("prompt_shift", seed, timing, a=slope, b=slope, c=slope)
+    return cast("prompt_shift", seed, timing)
 
 
 def _load(timing: Timing) -> Load:

@@ -1,4 +1,4 @@
-"""Scenarios `slow_1_5`, `slow_2`, `slow_3`: a step in the time to the first token, and no error at all."""
+"""Scenarios `slow_1_5x`, `slow_2x`, `slow_3x`: a step in the time to the first token, and no error at all."""
 
 from streamroute.simulation.faults import Slow
 from streamroute.simulation.scenario import Scenario, Timing
@@ -7,7 +7,7 @@ from streamroute.simulation.script import Script
 
 
 def _slow(factor: float) -> Scenario:
-    name = f"slow_{factor:g}".replace(".", "_")
+    name = f"slow_{factor:g}x".replace(".", "_")
 
     def scripts(seed: int, timing: Timing) -> dict[str, Script]:
         return cast(name, seed, timing, {"a": (during(timing, Slow(factor=factor)),)})
