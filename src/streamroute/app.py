@@ -125,8 +125,8 @@ class App:
         """Take over a new configuration at once; what was learned of upstreams stays, running requests go on."""
         if (config.server.host, config.server.port) != self._listens_on:
             _log.warning("config.listen_needs_restart", listen=f"{config.server.host}:{config.server.port}")
-        self.dispatcher.directory = await self._directory(config)
-        self.dispatcher.board.options = self.prober.policy.options = config.health
+        self.dispatcher.apply(await self._directory(config), config.health)
+        self.prober.policy.options = config.health
         self.site.apply(config.server)
         self.site.config_facts = _config_facts(config)
         self.config = config

@@ -17,6 +17,7 @@ from streamroute.core.execution.plans import PlanRequest, build_plan
 from streamroute.core.execution.rescue import RescueOptions
 from streamroute.core.health.attempt_budget import AttemptBudget
 from streamroute.core.health.board import HealthBoard
+from streamroute.core.health.options import HealthOptions
 from streamroute.core.observation import AttemptObservation, RequestObservation
 from streamroute.core.outcome import Failure, OutcomeKind
 from streamroute.core.rate_limit import RateLimitReport
@@ -93,6 +94,12 @@ class Dispatcher:
         self._idle = anyio.Event()
         self.is_closed = False
         """New calls are refused: the process is about to stop."""
+
+    def apply(self, directory: Directory, options: HealthOptions) -> None:
+        """Serve new calls by a new configuration; running ones go on, and what was learned stays."""
+        self.directory = directory
+        self.board.apply(options, now())
+        self.budget.hedges.shares = options.hedge_spend
 
     @property
     def in_flight(self) -> int:

@@ -105,13 +105,13 @@ class HedgeSpend:
 class HedgeBudget:
     """A share of the last minute's spend, for each latency class."""
 
-    __slots__ = ("_hedged", "_shares", "_spent", "in_flight")
+    __slots__ = ("_hedged", "_spent", "in_flight", "shares")
 
     def __init__(self, shares: Mapping[LatencyClass, float] = HEDGE_SPEND) -> None:
         """`shares`: 0..1 of the spend in the window that hedges may add, by latency class."""
-        self._shares = dict(shares)
-        self._spent: dict[LatencyClass, SpendWindow] = {each: SpendWindow() for each in self._shares}
-        self._hedged: dict[LatencyClass, SpendWindow] = {each: SpendWindow() for each in self._shares}
+        self.shares = shares
+        self._spent: dict[LatencyClass, SpendWindow] = {each: SpendWindow() for each in HEDGE_SPEND}
+        self._hedged: dict[LatencyClass, SpendWindow] = {each: SpendWindow() for each in HEDGE_SPEND}
         self.in_flight = 0
 
     def denial(self, latency_class: LatencyClass, cost_usd: float, now: float, in_flight: int) -> HedgeDenial | None:
@@ -120,7 +120,7 @@ class HedgeBudget:
         Where nothing was spent on hedges in the window one is allowed, however low the traffic: 5 % of three requests
         would be none.
         """
-        share = self._shares.get(latency_class, 0.0)
+        share = self.shares.get(latency_class, 0.0)
         if share <= 0:
             return "off"
         if self.in_flight >= max(MIN_HEDGES, int(HEDGE_SHARE * in_flight)):
@@ -147,8 +147,7 @@ class HedgeBudget:
 
     def spent(self, latency_class: LatencyClass, cost_usd: float, now: float) -> None:
         """Count what any call has cost, hedges included: it is what the shares are taken of."""
-        if latency_class in self._spent:
-            self._spent[latency_class].add(cost_usd, now)
+        self._spent[latency_class].add(cost_usd, now)
 
     def sums_usd(self, now: float) -> tuple[float, float]:
         """Return (spent, of it reserved or spent on hedges) in the window, over all classes."""

@@ -64,6 +64,14 @@ class HealthBoard:
         self._domain_of: dict[UpstreamId, str] = {}
         self._ourselves = Ourselves()
 
+    def apply(self, options: HealthOptions, now: float) -> None:
+        """Judge by new options, upstreams that are known too; what was learned stays. Credentials that were rejected
+        and domains of failure are looked at afresh, for both may have been changed with the options."""
+        self.options = options
+        self._domain_of.clear()
+        for health in self._upstreams.values():
+            health.apply(options, now)
+
     def standing(self, upstream: Upstream, now: float) -> Standing:
         """Return how an upstream stands."""
         if upstream.id in self._drained:
@@ -169,6 +177,7 @@ class HealthBoard:
             case "open":
                 self._of(upstream.id, now).breaker.force("open", now, FORCED)
             case "close":
+                self._of(upstream.id, now).forgive()
                 self._of(upstream.id, now).breaker.force("closed", now, FORCED)
 
     def connected(self, permit: Permit, upstream: Upstream, now: float) -> None:
