@@ -29,7 +29,7 @@ from streamroute.core.routing.route import Catalog, Unknown, find_route
 from streamroute.core.routing.steering import decide
 from streamroute.core.upstream import LatencyClass, Midstream, ProviderName
 from streamroute.engine.attempt import Attempt, AttemptOptions
-from streamroute.engine.continuations import NOT_CONTINUABLE, Continuations, midstream_of
+from streamroute.engine.continuations import NOT_CONTINUABLE, Continuations, is_continuable, midstream_of
 from streamroute.engine.decoding import StreamDecoder
 from streamroute.engine.runner import Runner
 from streamroute.engine.sink import AnswerSink
@@ -38,6 +38,8 @@ from streamroute.providers.openai_compatible import OpenAICompatible
 from streamroute.providers.transport import Transport
 from streamroute.telemetry.bus import Bus
 
+_REPLACEABLE = frozenset({"first", "failover"})
+"""Causes of calls whose failure another call makes good; one made beside them fails without consequence."""
 _JITTER_DRAWS = 4
 _NAMES_SHOWN = 5
 
@@ -132,15 +134,16 @@ class Dispatcher:
         decision = self._decide(call, directory.catalog, self._explorer)
         if call.decision_id is not None:
             self.decisions.add(call.decision_id, decision, call.arrived_at)
-        rescue = RescueOptions(midstream=midstream_of(call.chat, call.midstream or decision.route.midstream))
-        continuations = Continuations(call.chat) if call.chat.stream and rescue.midstream != "error" else None
+        midstream = midstream_of(call.chat, call.midstream or decision.route.midstream)
+        rescue = RescueOptions(midstream=midstream, is_continuable=is_continuable(call.chat))
+        continuations = Continuations(call.chat) if call.chat.stream else None
         failures: list[AttemptObservation] = []
 
         def open_attempt(start: Start, notify: Callable[[AttemptEvent], None]) -> Attempt | Failure:
             return self._open(call, decision, directory.providers, start, notify, failures, continuations)
 
         runner = Runner(
-            self._plan(call, decision, None if continuations is None else rescue),
+            self._plan(call, decision, None if midstream == "error" else rescue),
             sink,
             open_attempt,
             arrived_at=call.arrived_at,
@@ -199,7 +202,11 @@ class Dispatcher:
         summary = runner.summary
         outcome: OutcomeKind = "succeeded" if summary.is_finished else "failed" if summary.fail else "cancelled"
         head = summary.head
-        replaced = [each.failure.kind for each in failures if each.failure is not None and not each.is_committed]
+        replaced = [
+            each.failure.kind
+            for each in failures
+            if each.failure is not None and not each.is_committed and each.cause in _REPLACEABLE
+        ]
         broken = [each.failure.kind for each in failures if each.failure is not None and each.is_committed]
         is_answered = head is not None
         self._bus.publish(
