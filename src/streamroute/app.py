@@ -20,12 +20,13 @@ from streamroute.clock import now, wall_iso
 from streamroute.config.model import Config
 from streamroute.core.health.board import HealthBoard
 from streamroute.core.routing.route import Catalog, ProviderFacts
-from streamroute.core.upstream import ProviderName, TokenPrice, UpstreamId
+from streamroute.core.upstream import Capabilities, ProviderName, TokenPrice, UpstreamId
 from streamroute.engine.dispatcher import Directory, Dispatcher
 from streamroute.engine.prober import Prober
 from streamroute.providers.aiohttp_transport import AiohttpTransport
 from streamroute.providers.openai_compatible import OpenAICompatible
 from streamroute.providers.options import ProviderOptions, SimulationOptions
+from streamroute.providers.presets import PRESETS
 from streamroute.providers.transport import Transport
 from streamroute.server.site import Site
 from streamroute.simulation.profile import Profile
@@ -187,6 +188,10 @@ class App:
                     name=name,
                     is_simulated=options.is_simulated,
                     limits_by_model=options.quirks.rate_limit_scope == "model",
+                    capabilities=Capabilities(
+                        continuation=PRESETS[options.kind].continuation,
+                        bills_cancelled_streams=options.quirks.bills_cancelled_streams,
+                    ),
                 )
                 for name, options in config.providers.items()
             },

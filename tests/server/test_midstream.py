@@ -10,7 +10,7 @@ from streamroute.server.options import ServerOptions
 from streamroute.simulation.fault import Fault
 from streamroute.simulation.faults import Cut, ErrorStatus, Stall
 from streamroute.simulation.profile import Profile
-from streamroute.simulation.script import Script
+from streamroute.simulation.script import Phase, Script
 from tests.support.rig import LIVELY, Reply, Rig
 
 CUT = Cut(at_token=3)
@@ -33,7 +33,7 @@ def text_of(choices: list[dict[str, Any]], index: int = 0) -> str:
     return "".join(each["delta"].get("content") or "" for each in choices if each["index"] == index)
 
 
-@pytest.mark.parametrize("more", NOT_CONTINUABLE, ids=lambda more: "".join(more))
+@pytest.mark.parametrize("more", NOT_CONTINUABLE, ids=["n", "logprobs", "json"])
 @pytest.mark.parametrize("wish", ["continue", "error"])
 async def test_what_cannot_be_carried_on_fails_honestly(more: dict[str, Any], wish: str) -> None:
     """Nobody else is asked, and the error event says how much was delivered."""
@@ -109,3 +109,13 @@ async def test_a_backup_that_fails_is_no_failover() -> None:
     assert reply.text == rig.expected_text
     assert "streamroute_failovers_total{" not in metrics
     assert 'streamroute_races_total{outcome="failed"} 1.0' in metrics
+
+
+async def test_a_model_that_is_named_with_its_provider() -> None:
+    """It inherits what the provider is known to do: here it goes on from a partial answer itself."""
+    async with Rig.of(Script(profile=LIVELY, phases=(Phase(until_request=1, fault=CUT),)), kind="llama_cpp") as rig:
+        reply = await rig.ask(stream=True, model="a/some-model")
+        body = rig.providers[0].log[1].body
+    assert (reply.text, reply.joints) == (rig.expected_text, 1)
+    assert body is not None
+    assert body["messages"][-1]["role"] == "assistant"

@@ -4,7 +4,7 @@ Health is kept per upstream, rate limits per credential, nothing per provider: o
 neighbours, and a 429 says something about a quota, not about a model's health.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from math import exp
 from types import MappingProxyType
 from typing import Literal
@@ -234,6 +234,15 @@ class HealthBoard:
     def health(self, upstream: UpstreamId, now: float) -> UpstreamHealth:
         """Return what is known of one upstream."""
         return self._of(upstream, now)
+
+    @property
+    def drained(self) -> Collection[UpstreamId]:
+        """Those that an operator has drained."""
+        return frozenset(self._drained)
+
+    def known(self) -> list[UpstreamId]:
+        """Return the upstreams that something is known of, the latest used last."""
+        return list(self._upstreams)
 
     @property
     def rate_limited_until(self) -> Mapping[CredentialId, float]:
