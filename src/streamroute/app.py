@@ -20,7 +20,7 @@ from streamroute.clock import now, wall_iso
 from streamroute.config.model import Config
 from streamroute.core.health.board import HealthBoard
 from streamroute.core.routing.route import Catalog, ProviderFacts
-from streamroute.core.upstream import Capabilities, ProviderName, TokenPrice, UpstreamId
+from streamroute.core.upstream import Capabilities, ProviderName, Upstream, UpstreamId
 from streamroute.engine.dispatcher import Directory, Dispatcher
 from streamroute.engine.prober import Prober
 from streamroute.providers.aiohttp_transport import AiohttpTransport
@@ -65,7 +65,7 @@ class App:
             stack.push_async_callback(transport.aclose)
             stack.push_async_callback(self._close_simulations)
             bus = self.bus = Bus([log_observation])
-            metrics = Metrics(price_of=self._price_of, snapshot=self._snapshot)
+            metrics = Metrics(upstream_of=self._upstream_of, snapshot=self._snapshot)
             bus.subscribe(metrics)
             board = HealthBoard(self._rng.random, config.health)
             self.dispatcher = Dispatcher(
@@ -157,9 +157,8 @@ class App:
         self.site.is_draining = self.dispatcher.is_closed = True
         self.dispatcher.shut_down()
 
-    def _price_of(self, upstream: UpstreamId) -> TokenPrice | None:
-        known = self.config.upstreams.get(upstream)
-        return None if known is None else known.price
+    def _upstream_of(self, upstream: UpstreamId) -> Upstream | None:
+        return self.config.upstreams.get(upstream)
 
     def _snapshot(self) -> Snapshot:
         board, at = self.dispatcher.board, now()

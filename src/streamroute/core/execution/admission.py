@@ -16,13 +16,16 @@ from streamroute.core.health.board import HealthBoard
 from streamroute.core.health.breaker import Permit
 from streamroute.core.health.classify import disposition
 from streamroute.core.observation import AttemptObservation
-from streamroute.core.outcome import Failure
+from streamroute.core.outcome import Failure, FailureKind
 from streamroute.core.rate_limit import RateLimitReport
 from streamroute.core.upstream import LatencyClass, Upstream
 
 EXPECTED_OUTPUT_TOKENS = 200
 """Of an answer whose length nobody knows: the middle of what public traces show (129 to 350)."""
 
+_TOO_LATE: frozenset[FailureKind] = frozenset(
+    {"headers_timeout", "first_token_timeout", "answer_timeout", "stall", "total_timeout"}
+)
 _NO_PERMIT = Failure(kind="blocked", message="not asked: it has failed too often, or must wait for its limit")
 _NO_TOKENS = Failure(kind="blocked", message="not asked: so much fails that further calls would only be load")
 _NO_MONEY = Failure(kind="blocked", message="not asked: the budget for calls beside the first one is spent")
@@ -113,14 +116,16 @@ class Admission:
 def call_cost_usd(upstream: Upstream, observation: AttemptObservation) -> float:
     """Return about what one call has cost, by what the provider counted or else by what was seen of it.
 
-    A call that failed before it produced anything costs nothing; one that was cancelled costs its prompt and what it
-    had produced, or a whole answer where cancelling does not stop the bill.
+    A call that never got through, or failed by itself before it produced anything, costs nothing; one that we have
+    ended, unwanted or too late, costs its prompt and what it had produced, or a whole answer where that does not stop
+    the bill.
     """
-    usage, produced = observation.usage, observation.content_events
+    usage, produced, failure = observation.usage, observation.content_events, observation.failure
     if usage is not None:
         return attempt_cost_usd(upstream, usage.input_tokens, usage.output_tokens)
-    if observation.outcome == "failed" and not produced:
-        return 0.0
-    if observation.outcome == "cancelled" and upstream.capabilities.bills_cancelled_streams:
+    was_ended_by_us = observation.outcome == "cancelled" or (failure is not None and failure.kind in _TOO_LATE)
+    if was_ended_by_us and observation.connect_s is not None and upstream.capabilities.bills_cancelled_streams:
         produced = max(produced, EXPECTED_OUTPUT_TOKENS)
+    if not produced and (observation.connect_s is None or not was_ended_by_us):
+        return 0.0
     return attempt_cost_usd(upstream, observation.prompt_tokens, produced)
