@@ -54,6 +54,7 @@ async def test_status_tells_of_every_upstream() -> None:
     assert {error["kind"] for error in a["last_errors"]} == {"server_error"}
     assert a["last_errors"][0]["at"] >= a["breaker"]["since"]
     assert a["score"]["steers"] == 1
+    assert a["retry_tokens"] < b["retry_tokens"] == 10.0
     assert a["recent"]["error_ratio"] == 1.0
     assert b["attempts"] == {"total": 3, "succeeded": 3, "failed": 0, "cancelled": 0}
     assert 0 < b["recent"]["ttft_p50_s"] <= b["recent"]["ttft_p95_s"]

@@ -44,6 +44,8 @@ EXTRA: list[Observation] = [
     attempt(PRICED, cause="race", outcome="cancelled", cancel_reason="client_gone", is_committed=True),
     attempt(PRICED, cause="continuation", rung="prefill"),
     failed_attempt("seam_mismatch", PRICED, cause="continuation", rung="instructed"),
+    attempt(PRICED, cause="probe", outcome="cancelled", cancel_reason="lost"),
+    attempt(PRICED, cause="probe", route=""),
     ProbeObservation(
         upstream=PRICED.id, provider=PRICED.provider, step="completion", ok=True, duration_s=0.1, cost_usd=0.25
     ),
@@ -54,7 +56,6 @@ EXTRA: list[Observation] = [
 
 SCORE = Score(steers=3, confirmed=2, predicted=1, false_steers=1, last_lead_s=-0.5)
 BUDGET = BudgetFigures(
-    retries_in_flight=0,
     hedges_in_flight=0,
     spent_usd=0.0,
     hedge_spent_usd=0.0,
@@ -85,7 +86,7 @@ Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 def fed(*observations: Observation) -> Metrics:
-    standing = Standing(breaker="half_open", risk=0.25)
+    standing = Standing(kind="slow", breaker="half_open", risk=0.25)
     metrics = Metrics(
         upstream_of={each.id: each for each in (PRICED, BILLED_ON)}.get,
         snapshot=lambda: Snapshot(upstreams=[(upstream(), standing, SCORE)], budget=BUDGET, event_loop_lag_s=0.002),
@@ -172,6 +173,8 @@ async def test_extra_calls() -> None:
     who = {"provider": "lab", "upstream": "priced"}
     assert values[of("streamroute_probes_total", **who, step="completion", outcome="succeeded")] == 1
     assert values[of("streamroute_probes_total", **who, step="connect", outcome="failed")] == 1
+    assert values[of("streamroute_probes_total", **who, step="request", outcome="cancelled")] == 1
+    assert of("streamroute_probes_total", **who, step="request", outcome="succeeded") not in values
     assert values[of("streamroute_probe_spend_usd_total")] == 0.25
 
 
@@ -216,7 +219,11 @@ async def test_how_upstreams_stand() -> None:
     assert values[of("streamroute_upstream_risk", **who)] == 0.25
     assert values[of("streamroute_event_loop_lag_seconds")] == 0.002
     assert values[of("streamroute_steers_total", **who)] == 3
+    assert values[of("streamroute_confirmed_steers_total", **who)] == 2
+    assert values[of("streamroute_predicted_steers_total", **who)] == 1
     assert values[of("streamroute_false_steers_total", **who)] == 1
+    assert values[of("streamroute_upstream_standing", **who, standing="slow")] == 1
+    assert values[of("streamroute_upstream_standing", **who, standing="healthy")] == 0
     assert values[of("streamroute_steer_lead_seconds", **who)] == -0.5
 
 

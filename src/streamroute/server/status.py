@@ -94,6 +94,7 @@ def upstream_status(site: "Site", upstream: Upstream) -> dict[str, object]:
         "evidence": {name: named[name] for name in _EVIDENCE},
         "score": named["score"],
         "rate_limit": _rate_limit(board, upstream, at),
+        "retry_tokens": site.dispatcher.budget.tokens_of(upstream.id),
         "probes": {
             "next_at": moment(policy.next_at(upstream.id), at),
             "cost_usd": round(policy.cost_usd(upstream.id), 6),

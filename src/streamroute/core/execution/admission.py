@@ -60,7 +60,7 @@ class Admission:
     ) -> Leave | Failure:
         """Give leave for a call, or say why not. `in_flight`: requests that are being served."""
         upstream, is_beside = start.upstream, start.cause in {"hedge", "race"}
-        if start.cause in {"failover", "continuation"} and not self._budget.may_retry(upstream.id, now):
+        if start.cause in {"failover", "continuation"} and not self._budget.may_retry(upstream.id):
             return _NO_TOKENS
         cost_usd = self._expected_cost_usd(upstream, prompt_tokens)
         if is_beside and not self._budget.may_hedge(latency_class, cost_usd, now, in_flight, upstream.id):

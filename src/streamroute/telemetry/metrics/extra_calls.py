@@ -54,7 +54,7 @@ class ExtraCallMetrics:
         )
         self._probes = Counter(
             "streamroute_probes",
-            "Active probes of upstreams.",
+            "Probes of upstreams: active ones, and users' requests that were also sent to one on its way back.",
             ("provider", "upstream", "step", "outcome"),
             registry=registry,
         )
@@ -76,6 +76,9 @@ class ExtraCallMetrics:
             case "race":
                 child(self._races, _result(observation)).inc()
                 self._race_spend.inc(cost_usd)
+            case "probe" if observation.route:  # the prober's own are told by `probed`
+                who = (observation.provider, observation.upstream)
+                child(self._probes, *who, "request", observation.outcome).inc()
             case "continuation":
                 child(self._continuations, observation.rung or "", observation.outcome).inc()
 
