@@ -89,7 +89,7 @@ def decide(  # noqa: PLR0913 - the core keeps nothing: all that a decision depen
     if order and not is_panic:
         if class_ != "batch":
             probe = next((i for i in half_open if ranking.places[i] < _PROBED_PLACES), None)
-        if probe is None and explorer is not None:
+        if probe is None and explorer is not None and route.plan != "failover":
             explored = _explored(field, ranking, class_, explorer, now, uniform)
     if explored is not None:
         order.remove(explored)
@@ -125,11 +125,16 @@ def _explored(
     now: float,
     uniform: Callable[[], float],
 ) -> int | None:
-    """Return who is to be asked first though it is steered away from."""
-    explorer.forget(field.upstreams[ranking.order[0]].id)
-    if latency_class not in EXPLORING_CLASSES:
+    """Return who is to be asked first though it is steered away from: one that whoever is first can be asked beside."""
+    first, upstreams = ranking.order[0], field.upstreams
+    explorer.forget(upstreams[first].id)
+    if latency_class not in EXPLORING_CLASSES or field.standings[first].kind != "healthy":
         return None
-    return next((i for i in ranking.steered_away if explorer.is_due(field.upstreams[i].id, now, uniform)), None)
+    for i in ranking.steered_away:
+        is_apart = upstreams[i].failure_domain != upstreams[first].failure_domain
+        if is_apart and explorer.is_due(upstreams[i].id, now, uniform):
+            return i
+    return None
 
 
 def _last_resorts(field: Field, *, is_panic: bool) -> list[int]:
