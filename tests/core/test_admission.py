@@ -66,3 +66,25 @@ def test_a_loser_is_charged_what_it_costs(cause: AttemptCause, of: Upstream, usd
     admission.settle(leave, lost(of))
     assert budget.figures(2.0).hedge_spent_usd == pytest.approx(usd)
     assert budget.figures(2.0).spent_usd == pytest.approx(usd)
+
+
+def test_trouble_of_our_own_uses_up_no_tokens() -> None:
+    """Where nobody can be reached, the failures are nobody's: afterwards requests can move on from one that is down."""
+    budget = AttemptBudget()
+    admission = Admission(HealthBoard(lambda: 0.0), budget)
+    apart = [upstream(name, provider=name, credential=name) for name in "ab"]
+
+    def refused(of: Upstream, now: float) -> None:
+        start = Start(AttemptId(1), of, is_last_resort=True)
+        leave = admission.admit(start, now, latency_class="interactive", prompt_tokens=9, is_stream=True, in_flight=1)
+        assert isinstance(leave, Leave)
+        admission.settle(leave, failed_attempt("connect_error", of, ended_at=now + 0.01, duration_s=0.01))
+
+    for i in range(20):
+        for of in apart:
+            refused(of, 1.0 + 0.1 * i)
+    assert budget.figures(4.0).global_tokens == 9.0, "the first one could not be told from an outage"
+    assert budget.may_retry(apart[1].id)
+    for i in range(6):
+        refused(apart[0], 40.0 + i)
+    assert not budget.may_retry(apart[0].id)

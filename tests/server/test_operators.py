@@ -80,6 +80,7 @@ async def test_status_says_what_to_expect_and_what_is_probed() -> None:
     assert (a["evidence"]["error_nats"], a["evidence"]["breach_in_s"]) == (0, None)
     assert (status["budget"]["global_tokens"], status["budget"]["hedges_denied"]) == (10.0, {})
     assert status["prober"]["is_probing"] is True
+    assert status["local_trouble_until"] is None
     assert status["prober"]["budget_usd_per_day"] == HealthOptions().probe_budget_usd_per_day
     assert (status["routes"]["chat"]["plan"], status["routes"]["chat"]["is_panic"]) == ("hedge", False)
 

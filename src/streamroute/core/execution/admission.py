@@ -99,7 +99,8 @@ class Admission:
         self._board.observe(leave.permit, observation)
         failure = observation.failure
         is_failure = failure is not None and disposition(failure.kind).counts and not failure.is_clients_limit
-        if observation.outcome == "succeeded" or is_failure:
+        is_ours = is_failure and now < self._board.local_trouble_until
+        if observation.outcome == "succeeded" or (is_failure and not is_ours):
             self._budget.ended(upstream.id, is_success=not is_failure)
         cost_usd = call_cost_usd(upstream, observation)
         self._budget.spent(leave.latency_class, cost_usd, now)
