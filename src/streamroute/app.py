@@ -20,12 +20,13 @@ from streamroute.clock import now, wall_iso
 from streamroute.config.model import Config
 from streamroute.core.health.board import HealthBoard
 from streamroute.core.routing.route import Catalog, ProviderFacts
-from streamroute.core.upstream import ProviderName, TokenPrice, UpstreamId
+from streamroute.core.upstream import Capabilities, ProviderName, Upstream, UpstreamId
 from streamroute.engine.dispatcher import Directory, Dispatcher
 from streamroute.engine.prober import Prober
 from streamroute.providers.aiohttp_transport import AiohttpTransport
 from streamroute.providers.openai_compatible import OpenAICompatible
 from streamroute.providers.options import ProviderOptions, SimulationOptions
+from streamroute.providers.presets import PRESETS
 from streamroute.providers.transport import Transport
 from streamroute.server.site import Site
 from streamroute.simulation.profile import Profile
@@ -64,7 +65,7 @@ class App:
             stack.push_async_callback(transport.aclose)
             stack.push_async_callback(self._close_simulations)
             bus = self.bus = Bus([log_observation])
-            metrics = Metrics(price_of=self._price_of, snapshot=self._snapshot)
+            metrics = Metrics(upstream_of=self._upstream_of, snapshot=self._snapshot)
             bus.subscribe(metrics)
             board = HealthBoard(self._rng.random, config.health)
             self.dispatcher = Dispatcher(
@@ -125,8 +126,8 @@ class App:
         """Take over a new configuration at once; what was learned of upstreams stays, running requests go on."""
         if (config.server.host, config.server.port) != self._listens_on:
             _log.warning("config.listen_needs_restart", listen=f"{config.server.host}:{config.server.port}")
-        self.dispatcher.directory = await self._directory(config)
-        self.dispatcher.board.options = self.prober.policy.options = config.health
+        self.dispatcher.apply(await self._directory(config), config.health)
+        self.prober.policy.options = config.health
         self.site.apply(config.server)
         self.site.config_facts = _config_facts(config)
         self.config = config
@@ -156,9 +157,8 @@ class App:
         self.site.is_draining = self.dispatcher.is_closed = True
         self.dispatcher.shut_down()
 
-    def _price_of(self, upstream: UpstreamId) -> TokenPrice | None:
-        known = self.config.upstreams.get(upstream)
-        return None if known is None else known.price
+    def _upstream_of(self, upstream: UpstreamId) -> Upstream | None:
+        return self.config.upstreams.get(upstream)
 
     def _snapshot(self) -> Snapshot:
         board, at = self.dispatcher.board, now()
@@ -187,6 +187,10 @@ class App:
                     name=name,
                     is_simulated=options.is_simulated,
                     limits_by_model=options.quirks.rate_limit_scope == "model",
+                    capabilities=Capabilities(
+                        continuation=PRESETS[options.kind].continuation,
+                        bills_cancelled_streams=options.quirks.bills_cancelled_streams,
+                    ),
                 )
                 for name, options in config.providers.items()
             },

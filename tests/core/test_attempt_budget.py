@@ -109,26 +109,15 @@ def test_a_bad_upstream_stops_its_own_retries() -> None:
         budget.ended(A, is_success=False)
         for _ in range(5):
             budget.ended(B, is_success=True)
-    assert (budget.may_retry(A, 1.0), budget.may_retry(B, 1.0)) == (False, True)
+    assert (budget.may_retry(A), budget.may_retry(B)) == (False, True)
+    assert (budget.tokens_of(A), budget.tokens_of(B)) == (5.0, 10.0)
     assert not budget.may_hedge("interactive", 1.0, 1.0, 10, A)
     assert budget.may_hedge("interactive", 1.0, 1.0, 10, B)
     for _ in range(10):
         budget.ended(B, is_success=False)
-    assert budget.may_retry(UpstreamId("c"), 1.0), "nothing is held against it"
+    assert budget.may_retry(UpstreamId("c")), "nothing is held against it"
     assert not budget.may_hedge("interactive", 1.0, 1.0, 10, UpstreamId("c"))
     assert not budget.may_hedge("interactive", 1.0, 1.0, 10)
-
-
-@pytest.mark.parametrize(("in_flight", "most"), [(0, 3), (19, 3), (20, 4), (100, 20)])
-def test_retries_at_once(in_flight: int, most: int) -> None:
-    """A fifth of what is in flight, three at least; a returned one makes room, once."""
-    budget, out = AttemptBudget(), []
-    while budget.may_retry(A, 1.0, in_flight):
-        out.append(budget.retry_started())
-    assert len(out) == most
-    for _ in range(2):
-        budget.retry_ended(out[0])
-    assert budget.figures(1.0).retries_in_flight == most - 1
 
 
 def test_figures() -> None:

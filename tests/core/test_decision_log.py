@@ -1,8 +1,8 @@
 """The last decisions, and no more of them than fit."""
 
 from streamroute.core.routing.decision import Candidate, Decision
-from streamroute.core.routing.decision_log import MAX_ATTEMPTS, DecisionLog
-from streamroute.core.upstream import Route, UpstreamId
+from streamroute.core.routing.decision_log import MAX_CALLS, DecisionLog, Made, NotMade
+from streamroute.core.upstream import Deadlines, Route, UpstreamId
 from tests.support.observations import attempt, upstream
 
 DECISION = Decision(
@@ -15,19 +15,23 @@ def test_only_the_newest_are_kept() -> None:
     log = DecisionLog(size=3)
     for i in range(5):
         log.add(f"d{i}", DECISION, at=float(i))
-    log.attempt("d1", attempt())
+    log.called("d1", Made(attempt(), Deadlines()))
     assert [(record.id, record.at) for record in log.latest(10)] == [("d4", 4.0), ("d3", 3.0), ("d2", 2.0)]
     assert [record.id for record in log.latest(2)] == ["d4", "d3"]
     assert len(log) == 3
     assert log.get("d1") is None
 
 
-def test_attempts_are_kept_in_order() -> None:
-    """As they end; of a request that makes endlessly many, the first."""
+def test_calls_are_kept_in_order() -> None:
+    """As they end, or are not made; of a request that makes endlessly many, the first."""
     log = DecisionLog()
     log.add("d", DECISION, at=0.0)
-    for i in range(1, MAX_ATTEMPTS + 5):
-        log.attempt("d", attempt(attempt=i))
+    refused = NotMade(UpstreamId("b"), "hedge", "the budget is spent")
+    log.called("d", refused)
+    for i in range(1, MAX_CALLS + 5):
+        log.called("d", Made(attempt(attempt=i), Deadlines()))
     record = log.get("d")
     assert record is not None
-    assert [each.attempt for each in record.attempts] == list(range(1, MAX_ATTEMPTS + 1))
+    assert record.calls[0] == refused
+    made = [each for each in record.calls if isinstance(each, Made)]
+    assert [each.observation.attempt for each in made] == list(range(1, MAX_CALLS))

@@ -216,12 +216,16 @@ def test_without_a_budget_only_what_is_free(simulated: bool, steps: list[str]) -
 
 
 def test_jitter_only_adds() -> None:
-    """Waits are up to a quarter longer, never shorter."""
+    """Waits are up to a quarter longer, never shorter; the first one too, for sidecars are started together."""
     probes = policy(jitter=0.96)
     due(probes, 0.0)
-    (probe,) = due(probes, 10.0)
-    end(probes, probe, 10.0)
-    assert probes.next_at(UpstreamId("a")) == pytest.approx(10.0 + 2.5 * 1.24)
+    assert probes.next_at(UpstreamId("a")) == pytest.approx(12.4)
+    assert due(probes, 12.3) == []
+    (probe,) = due(probes, 12.5)
+    end(probes, probe, 12.5)
+    assert probes.next_at(UpstreamId("a")) == pytest.approx(12.5 + 2.5 * 1.24)
+    probes.attempted(attempt(upstream("a"), ended_at=20.0))
+    assert probes.next_at(UpstreamId("a")) == pytest.approx(32.4)
 
 
 def test_probing_can_be_switched_off() -> None:

@@ -82,6 +82,13 @@ def test_what_the_client_has_cannot_be_carried_on() -> None:
     book.tell(failed(2, "not_continuable"), at=1.0) << fail("reset", "a")
 
 
+def test_what_cannot_be_carried_on_can_begin_anew() -> None:
+    """That the text cannot be joined to says nothing against a restart, which joins nothing."""
+    book = flowing(rescue=RescueOptions(midstream="restart"))
+    book.tell(failed(1, "reset"), at=1.0) << carry_on(2, "b", "prefill")
+    book.tell(failed(2, "not_continuable"), at=1.0) << carry_on(3, "b", "restart")
+
+
 def test_a_restart_is_for_clients_that_asked() -> None:
     """With `restart` the answer begins anew once nobody could carry it on; with `error` nothing is tried."""
     book = flowing(candidate("a"), candidate("b"), rescue=RescueOptions(midstream="restart", is_continuable=False))

@@ -98,7 +98,7 @@ def decided(
     chat: ChatRequest | None = None,
 ) -> Decision:
     """Decide for one request; `draw` are the random numbers that may be drawn."""
-    listed = [upstream(name) for name in names] if upstreams is None else upstreams
+    listed = [upstream(name, provider=name) for name in names] if upstreams is None else upstreams
     route = Route(
         name="chat", upstreams=tuple(each.id for each in listed), steering=steering, plan=plan, latency_class="standard"
     )
@@ -330,6 +330,21 @@ def test_what_is_not_explored(known: dict[str, Standing | Known], of: LatencyCla
     for i in range(20):
         decision = decided(replace(board(**known), panic=panic), 0.0, now=10.0 * i, of=of, explorer=explorer)
         assert not decision.is_exploring
+
+
+def test_whoever_explores_can_be_hedged() -> None:
+    """Nobody pays for it: not where the route asks one at a time, nor where the one that would be asked beside is in
+    doubt itself, or fails together with it."""
+    together = [upstream("a", provider="x"), upstream("b", provider="x")]
+    for known, more in (
+        (board(a=(SLOW, ILL)), {"plan": "failover"}),
+        (board(a=(SLOW, ILL), b=(SUSPECT, NORMAL), c=OPEN), {}),
+        (board(a=(SLOW, ILL)), {"upstreams": together}),
+    ):
+        explorer = Explorer()
+        for i in range(20):
+            decision = decided(known, 0.0, now=10.0 * i, explorer=explorer, **more)
+            assert not decision.is_exploring
 
 
 def test_exploring_a_balanced_route() -> None:

@@ -9,7 +9,13 @@ from streamroute.clock import now
 from streamroute.core.health.board import HealthBoard
 from streamroute.core.health.options import HealthOptions
 from streamroute.core.health.probing import Probe
-from streamroute.core.observation import AttemptObservation, Observation, ProbeObservation, ProbeStep
+from streamroute.core.observation import (
+    AttemptObservation,
+    Observation,
+    ProbeObservation,
+    ProbeStep,
+    StandingObservation,
+)
 from streamroute.core.routing.route import Catalog
 from streamroute.core.upstream import ProviderName, Route, Upstream
 from streamroute.engine.dispatcher import Directory
@@ -167,3 +173,21 @@ async def test_what_a_completion_costs() -> None:
             await transport.aclose()
         assert (found.cost_usd > 0) is not is_simulated
         assert stage.prober.policy.spent_today_usd == found.cost_usd
+
+
+async def test_who_stands_otherwise_is_told_once() -> None:
+    """At each look, for whoever the configuration has; one that is well and stays so is not mentioned."""
+    transport = AiohttpTransport()
+    stage = Stage(NOBODY, transport)
+    stage.prober.look()
+    assert stage.published == []
+    stage.board.operate(stage.upstream, "open", now())
+    for _ in range(2):
+        stage.prober.look()
+    (opened,) = stage.published
+    assert isinstance(opened, StandingObservation)
+    assert (opened.upstream, opened.breaker, opened.reason) == (stage.upstream.id, "open", "forced by the operator")
+    stage.board.operate(stage.upstream, "close", now())
+    stage.prober.look()
+    assert [each.breaker for each in stage.published if isinstance(each, StandingObservation)] == ["open", "closed"]
+    await transport.aclose()

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from streamroute.server import status
 from streamroute.server.options import ServerOptions
 from tests.support.rig import Rig
 
@@ -61,6 +62,40 @@ async def test_the_breaker_can_be_forced() -> None:
         status, entry = await post(rig, "a/close")
         assert (status, entry["breaker"]["state"], entry["can_ask"]) == (200, "closed", True)
         assert await upstream_of(rig) == "a"
+
+
+@pytest.mark.parametrize("path", ["a/some/model", "a%2Fsome%2Fmodel"])
+async def test_a_model_that_is_named_with_its_provider(path: str) -> None:
+    """What clients can ask, operators can take out, and see: `provider/model`, though no table has it."""
+    async with Rig.of(None, None) as rig:
+        await rig.ask(stream=True, model="a/some/model")
+        status, entry = await post(rig, f"{path}/drain")
+        assert (status, entry["model"], entry["can_ask"]) == (200, "some/model", False)
+        assert (await rig.ask(stream=True, model="a/some/model")).status == 503
+        async with rig.session.get(f"{rig.app.url}/status") as response:
+            upstreams = (await response.json())["upstreams"]
+        assert (upstreams["a/some/model"]["can_ask"], upstreams["a"]["can_ask"]) == (False, True)
+        assert (await post(rig, f"{path}/enable"))[0] == 200
+        assert await upstream_of(rig, model="a/some/model") == "a/some/model"
+
+
+async def test_a_configured_model_that_is_named_with_its_provider() -> None:
+    """It is the upstream of the table."""
+    async with Rig.of(None, None) as rig:
+        assert (await post(rig, "a/model-a/drain"))[0] == 200
+        assert await upstream_of(rig) == "b"
+
+
+async def test_status_shows_the_latest_of_the_models_that_clients_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They can be many; all that are configured are shown, and so is what an operator has taken out."""
+    monkeypatch.setattr(status, "NAMED_SHOWN", 2)
+    async with Rig.of(None) as rig:
+        await post(rig, "a/first/drain")
+        for model in ("second", "third", "fourth"):
+            await rig.ask(stream=True, model=f"a/{model}")
+        async with rig.session.get(f"{rig.app.url}/status") as response:
+            shown = (await response.json())["upstreams"]
+    assert list(shown) == ["a", "a/first", "a/third", "a/fourth"]
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,26 @@
 """Why a request went where it went: kept decisions, and the dry run."""
 
+from typing import Any
+
 import orjson
 
+from streamroute.core.execution.hedge_delay import MIN_SAMPLES, MIN_TTFT_S
+from streamroute.core.upstream import Deadlines
 from streamroute.server.decisions import DECISIONS_SHOWN
 from streamroute.server.options import ServerOptions
 from streamroute.simulation.faults import ErrorStatus
+from streamroute.simulation.profile import Profile
 from tests.support.rig import PROMPT, Rig
 
 
-async def get(rig: Rig, path: str, key: str | None = None) -> tuple[int, dict[str, object], str]:
+async def get(rig: Rig, path: str, key: str | None = None) -> tuple[int, dict[str, Any], str]:
     headers = {} if key is None else {"authorization": f"Bearer {key}"}
     async with rig.session.get(rig.app.url + path, headers=headers) as response:
         raw = await response.text()
         return response.status, orjson.loads(raw), raw
 
 
-async def dry_run(rig: Rig, value: str = "1", **more: object) -> tuple[int, dict[str, object]]:
+async def dry_run(rig: Rig, value: str = "1", **more: object) -> tuple[int, dict[str, Any]]:
     body = {"model": "chat", "messages": [{"role": "user", "content": PROMPT}], **more}
     url = f"{rig.app.url}/v1/chat/completions"
     async with rig.session.post(url, json=body, headers={"x-streamroute-explain": value}) as response:
@@ -95,6 +100,35 @@ async def test_a_dry_run_calls_nobody() -> None:
         assert (await dry_run(rig, value="perhaps"))[0] == 400
         assert rig.requests == [0, 0]
         assert (await dry_run(rig, value="0"))[1]["object"] == "chat.completion"
+
+
+async def test_when_a_hedge_comes_and_what_is_too_late() -> None:
+    """Both follow from what is known of the upstream, capped by the route: the dry run foresees them, the record of a
+    request has those that were in force."""
+    async with Rig.of(None, None, deadlines=Deadlines(), profile=Profile(ttft_s=0.01, tokens=2)) as rig:
+        _, cold = await dry_run(rig, stream=True)
+        for _ in range(MIN_SAMPLES + 2):
+            reply = await rig.ask(stream=True)
+        _, warm = await dry_run(rig, stream=True)
+        _, record, _ = await get(rig, f"/status/decisions/{reply.headers['x-streamroute-decision-id']}")
+    first, last = warm["candidates"]
+    assert cold["candidates"][0]["deadlines"]["first_token_s"] == warm["deadlines"]["first_token_s"] == 10.0
+    assert first["deadlines"] == {"first_token_s": MIN_TTFT_S, "stall_s": 5.0}, "nothing is known of its gaps"
+    assert last["deadlines"]["first_token_s"] == 10.0, "there is nobody after it"
+    assert (cold["hedge_after_s"] > 0, record["hedge_after_s"] is None or record["hedge_after_s"] > 0) == (True, True)
+    (made,) = [each for each in record["attempts"] if each["upstream"] == "a"]
+    assert made["deadlines"] == {"first_token_s": MIN_TTFT_S, "stall_s": 5.0}
+
+
+async def test_calls_that_were_not_to_be_made() -> None:
+    """A rival that no budget was left for is told, with the reason."""
+    async with Rig.of(None, None, plan="race") as rig:
+        for _ in range(3):
+            reply = await rig.ask(stream=True)
+        _, record, _ = await get(rig, f"/status/decisions/{reply.headers['x-streamroute-decision-id']}")
+    refused = [each for each in record["attempts"] if each["outcome"] == "not_made"]
+    assert [(each["upstream"], each["cause"]) for each in refused] == [("b", "race")]
+    assert "budget" in refused[0]["reason"]
 
 
 async def test_keys_are_asked_for() -> None:

@@ -94,6 +94,7 @@ class Rig:
         plan: PlanName = "hedge",
         midstream: Midstream = "continue",
         steering: Steering = "preferred",
+        kind: str = "openai_compatible",
     ) -> AsyncIterator["Rig"]:
         """Start one provider for each script, named a, b, c, ..., all on the route `chat`."""
         async with AsyncExitStack() as stack:
@@ -116,9 +117,7 @@ class Rig:
                 server=replace(server or ServerOptions(), port=0),
                 log=LogOptions(),
                 providers={
-                    ProviderName(name): ProviderOptions(
-                        name=ProviderName(name), kind="openai_compatible", base_url=provider.base_url
-                    )
+                    ProviderName(name): ProviderOptions(name=ProviderName(name), kind=kind, base_url=provider.base_url)
                     for name, provider in zip(names, providers, strict=True)
                 },
                 upstreams=upstreams,

@@ -12,8 +12,10 @@ from streamroute.core.observation import (
     ProbeObservation,
     RefusalObservation,
     RequestObservation,
+    StandingObservation,
 )
 from streamroute.core.outcome import Failure
+from streamroute.core.upstream import ProviderName, UpstreamId
 from streamroute.core.usage import Usage
 from streamroute.telemetry.bus import Bus
 from streamroute.telemetry.logs import LogLevel, configure_logs, log_observation
@@ -43,6 +45,7 @@ def _all_levels() -> None:
         (attempt(malformed_events=2), [("debug", "attempt.succeeded"), ("warning", "attempt.sent_malformed_events")]),
         (request(), [("debug", "request.succeeded")]),
         (request(failovers=("reset",)), [("info", "request.succeeded")]),
+        (request(rescued=("stall",)), [("info", "request.succeeded")]),
         (request(outcome="failed", failure=FAILURE), [("warning", "request.failed")]),
         (request(outcome="cancelled"), [("debug", "request.cancelled")]),
         (REFUSED, [("debug", "request.refused")]),
@@ -54,6 +57,19 @@ def test_one_line_a_fact(observation: Observation, lines: list[Line]) -> None:
         log_observation(observation)
     assert [(each["log_level"], each["event"]) for each in found] == lines
     assert all(each["request_id"] == "r1" for each in found)
+
+
+@pytest.mark.parametrize(("standing", "level"), [("suspect", "info"), ("auth_failed", "error")])
+def test_how_an_upstream_stands(standing: str, level: str) -> None:
+    """A change is told; loudly where only a person can help."""
+    change = StandingObservation(
+        upstream=UpstreamId("a"), provider=ProviderName("lab"), breaker="open", standing=standing, risk=1.0, reason=""
+    )
+    with capture_logs() as found:
+        log_observation(change)
+    assert [(each["log_level"], each["event"], each["standing"]) for each in found] == [
+        (level, "upstream.changed", standing)
+    ]
 
 
 def test_a_failure_says_why() -> None:

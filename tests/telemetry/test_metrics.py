@@ -1,6 +1,7 @@
 """Metrics: what is exposed, and what the reference says."""
 
 import re
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -8,12 +9,13 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from streamroute import __version__
+from streamroute.core.execution.admission import EXPECTED_OUTPUT_TOKENS
 from streamroute.core.health.attempt_budget import BudgetFigures
 from streamroute.core.health.scorecard import Score
 from streamroute.core.health.standing import Standing
 from streamroute.core.observation import Observation, ProbeObservation, RefusalObservation
 from streamroute.core.outcome import Failure
-from streamroute.core.upstream import TokenPrice
+from streamroute.core.upstream import Capabilities, TokenPrice, UpstreamId
 from streamroute.core.usage import Usage
 from streamroute.telemetry.metrics import attempts as attempts_module
 from streamroute.telemetry.metrics import requests as requests_module
@@ -25,14 +27,25 @@ REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "metric
 ROW = re.compile(r"^\| `(?P<name>\w+)` \| (?P<type>\w+) \| (?P<labels>[^|]*)\|(?P<meaning>[^|]+)\|$", re.MULTILINE)
 
 PRICED = upstream("priced", price=TokenPrice(input_per_mtok=Decimal(2), output_per_mtok=Decimal(10)))
+BILLED_ON = replace(PRICED, id=UpstreamId("billed-on"), capabilities=Capabilities(bills_cancelled_streams=True))
 EXTRA: list[Observation] = [
     attempt(PRICED, cause="hedge", is_committed=True, usage=Usage(input_tokens=1000, output_tokens=200)),
-    attempt(PRICED, cause="hedge", outcome="cancelled", cancel_reason="lost", prompt_tokens=500, content_events=1),
+    attempt(
+        PRICED,
+        cause="hedge",
+        outcome="cancelled",
+        cancel_reason="lost",
+        prompt_tokens=500,
+        content_events=1,
+        connect_s=0.01,
+    ),
     failed_attempt("reset", PRICED, cause="hedge"),
-    attempt(PRICED, cause="race", outcome="cancelled", cancel_reason="lost"),
+    attempt(BILLED_ON, cause="race", outcome="cancelled", cancel_reason="lost", prompt_tokens=1000, connect_s=0.01),
     attempt(PRICED, cause="race", outcome="cancelled", cancel_reason="client_gone", is_committed=True),
     attempt(PRICED, cause="continuation", rung="prefill"),
     failed_attempt("seam_mismatch", PRICED, cause="continuation", rung="instructed"),
+    attempt(PRICED, cause="probe", outcome="cancelled", cancel_reason="lost"),
+    attempt(PRICED, cause="probe", route=""),
     ProbeObservation(
         upstream=PRICED.id, provider=PRICED.provider, step="completion", ok=True, duration_s=0.1, cost_usd=0.25
     ),
@@ -43,7 +56,6 @@ EXTRA: list[Observation] = [
 
 SCORE = Score(steers=3, confirmed=2, predicted=1, false_steers=1, last_lead_s=-0.5)
 BUDGET = BudgetFigures(
-    retries_in_flight=0,
     hedges_in_flight=0,
     spent_usd=0.0,
     hedge_spent_usd=0.0,
@@ -74,9 +86,9 @@ Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 def fed(*observations: Observation) -> Metrics:
-    standing = Standing(breaker="half_open", risk=0.25)
+    standing = Standing(kind="slow", breaker="half_open", risk=0.25)
     metrics = Metrics(
-        price_of={PRICED.id: PRICED.price}.get,
+        upstream_of={each.id: each for each in (PRICED, BILLED_ON)}.get,
         snapshot=lambda: Snapshot(upstreams=[(upstream(), standing, SCORE)], budget=BUDGET, event_loop_lag_s=0.002),
     )
     for observation in observations:
@@ -153,6 +165,7 @@ async def test_extra_calls() -> None:
     for outcome in ("won", "lost", "failed"):
         assert values[of("streamroute_hedges_total", outcome=outcome)] == 1
     assert values[of("streamroute_hedge_spend_usd_total")] == pytest.approx(0.004 + 0.00101)
+    assert values[of("streamroute_race_spend_usd_total")] == pytest.approx(0.002 + 10 * EXPECTED_OUTPUT_TOKENS / 1e6)
     assert values[of("streamroute_races_total", outcome="won")] == 1
     assert values[of("streamroute_races_total", outcome="lost")] == 1
     assert values[of("streamroute_continuations_total", rung="prefill", outcome="succeeded")] == 1
@@ -160,7 +173,31 @@ async def test_extra_calls() -> None:
     who = {"provider": "lab", "upstream": "priced"}
     assert values[of("streamroute_probes_total", **who, step="completion", outcome="succeeded")] == 1
     assert values[of("streamroute_probes_total", **who, step="connect", outcome="failed")] == 1
+    assert values[of("streamroute_probes_total", **who, step="request", outcome="cancelled")] == 1
+    assert of("streamroute_probes_total", **who, step="request", outcome="succeeded") not in values
     assert values[of("streamroute_probe_spend_usd_total")] == 0.25
+
+
+async def test_wasted_spend() -> None:
+    """What calls cost whose text no client has: rivals that lost, probes, calls that broke before their turn."""
+    usage = Usage(input_tokens=100, output_tokens=10)
+    _, values = await exposed(
+        fed(
+            attempt(PRICED, is_committed=True, usage=usage),
+            attempt(PRICED, stream=False, usage=usage),
+            attempt(upstream("unpriced"), cause="hedge", outcome="cancelled", connect_s=0.01, prompt_tokens=100),
+            attempt(PRICED, cause="race", outcome="cancelled", connect_s=0.01, prompt_tokens=100),
+            attempt(BILLED_ON, cause="race", outcome="cancelled", connect_s=0.01),
+            attempt(PRICED, outcome="cancelled", cancel_reason="lost", connect_s=0.01, prompt_tokens=50),
+            attempt(PRICED, cause="probe", usage=usage),
+        )
+    )
+    assert values[of("streamroute_wasted_spend_usd_total", cause="first")] == pytest.approx(0.0001)
+    assert values[of("streamroute_wasted_spend_usd_total", cause="hedge")] == 0.0
+    assert values[of("streamroute_wasted_spend_usd_total", cause="race")] == pytest.approx(
+        0.0002 + 10 * EXPECTED_OUTPUT_TOKENS / 1e6
+    )
+    assert values[of("streamroute_wasted_spend_usd_total", cause="probe")] == pytest.approx(0.0003)
 
 
 async def test_rescues() -> None:
@@ -182,7 +219,11 @@ async def test_how_upstreams_stand() -> None:
     assert values[of("streamroute_upstream_risk", **who)] == 0.25
     assert values[of("streamroute_event_loop_lag_seconds")] == 0.002
     assert values[of("streamroute_steers_total", **who)] == 3
+    assert values[of("streamroute_confirmed_steers_total", **who)] == 2
+    assert values[of("streamroute_predicted_steers_total", **who)] == 1
     assert values[of("streamroute_false_steers_total", **who)] == 1
+    assert values[of("streamroute_upstream_standing", **who, standing="slow")] == 1
+    assert values[of("streamroute_upstream_standing", **who, standing="healthy")] == 0
     assert values[of("streamroute_steer_lead_seconds", **who)] == -0.5
 
 

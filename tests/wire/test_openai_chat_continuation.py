@@ -1,6 +1,7 @@
 """Asking for the rest of an answer, and delivering it as part of the first."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -118,6 +119,59 @@ def test_restart_is_announced() -> None:
     """Clients are told by a chunk of its own that the text begins anew."""
     found = chunks(decoder("restart").feed(event(text("The dog"))))
     assert [each.get("streamroute") for each in found] == [{"restart": True}, None]
+
+
+def test_a_restart_leaves_nothing_out() -> None:
+    """It is a whole answer: every choice, log probabilities and thoughts are in it, under the first one's head."""
+    inner = ChatStreamDecoder(choices=2, wants_usage=True)
+    joint = ContinuationDecoder(inner, delivered=HAS, rung="restart", upstream="b", wants_usage=True)
+    odds = {"content": [{"token": "A", "logprob": -0.1, "bytes": None, "top_logprobs": []}]}
+    likely = {"index": 0, "delta": {"content": "A"}, "logprobs": odds, "finish_reason": None}
+    parts = [
+        chunk({"role": "assistant", "content": ""}),
+        chunk({"reasoning_content": "Hm"}),
+        no_choices(choices=[likely]),
+        chunk({"content": "B"}, index=1),
+        chunk({"refusal": "No"}, index=1),
+        chunk(finish="stop"),
+        chunk(finish="stop", index=1),
+        no_choices(usage=USAGE),
+    ]
+    found = chunks(joint.feed(stream(*parts, DONE)))
+    choices = [choice for each in found[1:] for choice in each["choices"]]
+    assert found[0]["streamroute"] == {"restart": True}
+    assert {(each["id"], each["model"]) for each in found} == {("first", "m-1")}
+    assert [(each["index"], each["delta"], each["finish_reason"]) for each in choices] == [
+        (0, {"content": ""}, None),
+        (0, {"reasoning_content": "Hm"}, None),
+        (0, {"content": "A"}, None),
+        (1, {"content": "B"}, None),
+        (1, {"refusal": "No"}, None),
+        (0, {}, "stop"),
+        (1, {}, "stop"),
+    ]
+    assert choices[2]["logprobs"] == odds
+    assert found[-1]["usage"]["completion_tokens"] == 3 + HAS.tokens
+    assert (joint.is_whole, joint.error, joint.content_events) == (True, None, 4)
+    assert "role" not in found[1]["choices"][0]["delta"]  # the SDKs add up strings, roles too
+
+
+def test_a_restart_that_says_nothing_is_not_announced() -> None:
+    """Until there is content another one can be tried."""
+    joint = decoder("restart")
+    joint.feed(event(chunk({"role": "assistant", "content": ""})))
+    assert joint.content_events == 0
+
+
+def test_usage_of_three_parts() -> None:
+    """Each call has paid for the prompt, and for what was delivered before it."""
+    joints = ({"rung": "prefill", "upstream": "a", "at_token": 5}, {"rung": "restart", "upstream": "a", "at_token": 7})
+    joint = decoder("prefill", has=replace(HAS, continuations=joints))
+    usage = {"prompt_tokens": 28, "completion_tokens": 3, "total_tokens": 31}
+    found = chunks(joint.feed(stream(text("sleeps"), chunk(finish="stop"), no_choices(usage=usage), DONE)))
+    asked, said_before = [20, 25, 20, 28], [7, 8]  # the first call's and the second's 7 tokens were thrown away
+    assert found[-1]["usage"]["prompt_tokens"] == sum(asked)
+    assert found[-1]["usage"]["completion_tokens"] == sum(said_before) + 3
 
 
 @pytest.mark.parametrize(

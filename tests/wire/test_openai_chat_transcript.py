@@ -52,14 +52,14 @@ def test_what_cannot_be_continued(payload: object, why_not: str) -> None:
     """Each reason has its words."""
     transcript = Transcript()
     transcript.append(stream(text("a"), payload))
-    assert (transcript.read().why_not, transcript.is_continuable) == (why_not, False)
+    assert transcript.read().why_not == why_not
 
 
 def test_too_long() -> None:
     """Memory is bounded."""
     transcript = Transcript()
     transcript.append(event(text("x" * MAX_TRANSCRIPT_BYTES)))
-    assert not transcript.is_continuable
+    assert not transcript.is_kept
     assert transcript.read().why_not == "the answer is too long to be carried on"
 
 

@@ -112,4 +112,19 @@ class ProbeObservation:
     """By the tokens that the provider counted, else by what was set aside."""
 
 
-Observation = AttemptObservation | RequestObservation | RefusalObservation | ProbeObservation
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingObservation:
+    """An upstream stands otherwise than before."""
+
+    upstream: UpstreamId
+    provider: ProviderName
+    breaker: str
+    """A `core.health.standing.BreakerState`."""
+    standing: str
+    """A `core.health.standing.StandingKind`."""
+    risk: float
+    reason: str
+    """In words, for people; empty where nothing speaks against it."""
+
+
+Observation = AttemptObservation | RequestObservation | RefusalObservation | ProbeObservation | StandingObservation

@@ -13,23 +13,23 @@ from streamroute.core.execution.admission import Admission
 from streamroute.core.execution.commands import Start
 from streamroute.core.execution.events import AttemptEvent, Doubted
 from streamroute.core.execution.hedge_delay import HedgeDelays
-from streamroute.core.execution.plan import Plan
-from streamroute.core.execution.plans import PlanRequest, build_plan
+from streamroute.core.execution.plans import PlanRequest, build_plan, deadlines_by_upstream
 from streamroute.core.execution.rescue import RescueOptions
 from streamroute.core.health.attempt_budget import AttemptBudget
 from streamroute.core.health.board import HealthBoard
+from streamroute.core.health.options import HealthOptions
 from streamroute.core.observation import AttemptObservation, RequestObservation
 from streamroute.core.outcome import Failure, OutcomeKind
 from streamroute.core.rate_limit import RateLimitReport
 from streamroute.core.request import ChatRequest
 from streamroute.core.routing.decision import Decision
-from streamroute.core.routing.decision_log import DecisionLog
+from streamroute.core.routing.decision_log import DecisionLog, Made, NotMade
 from streamroute.core.routing.explorer import Explorer
 from streamroute.core.routing.route import Catalog, Unknown, find_route
 from streamroute.core.routing.steering import decide
-from streamroute.core.upstream import LatencyClass, Midstream, ProviderName, UpstreamId
+from streamroute.core.upstream import Deadlines, LatencyClass, Midstream, ProviderName, UpstreamId
 from streamroute.engine.attempt import Attempt, AttemptOptions
-from streamroute.engine.continuations import NOT_CONTINUABLE, Continuations, midstream_of
+from streamroute.engine.continuations import NOT_CONTINUABLE, Continuations, is_continuable, midstream_of
 from streamroute.engine.decoding import StreamDecoder
 from streamroute.engine.runner import Runner
 from streamroute.engine.sink import AnswerSink
@@ -38,6 +38,8 @@ from streamroute.providers.openai_compatible import OpenAICompatible
 from streamroute.providers.transport import Transport
 from streamroute.telemetry.bus import Bus
 
+_REPLACEABLE = frozenset({"first", "failover"})
+"""Causes of calls whose failure another call makes good; one made beside them fails without consequence."""
 _JITTER_DRAWS = 4
 _NAMES_SHOWN = 5
 
@@ -74,6 +76,16 @@ class Call:
     """Under which the decision is kept, for `/status/decisions`; None: it is not kept."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foresight:
+    """What would be done for a call."""
+
+    decision: Decision
+    hedge_after_s: float | None
+    deadlines: Mapping[UpstreamId, Deadlines]
+    """That each candidate would be given."""
+
+
 class Dispatcher:
     """Serves calls; keeps track of the ones that are running."""
 
@@ -95,6 +107,12 @@ class Dispatcher:
         self._idle = anyio.Event()
         self.is_closed = False
         """New calls are refused: the process is about to stop."""
+
+    def apply(self, directory: Directory, options: HealthOptions) -> None:
+        """Serve new calls by a new configuration; running ones go on, and what was learned stays."""
+        self.directory = directory
+        self.board.apply(options, now())
+        self.budget.hedges.shares = options.hedge_spend
 
     @property
     def in_flight(self) -> int:
@@ -133,17 +151,19 @@ class Dispatcher:
         self.check_open()
         directory = self.directory
         decision = self._decide(call, directory.catalog, self._explorer)
+        midstream = midstream_of(call.chat, call.midstream or decision.route.midstream)
+        rescue = RescueOptions(midstream=midstream, is_continuable=is_continuable(call.chat))
+        continuations = Continuations(call.chat) if call.chat.stream else None
+        plan = build_plan(decision, self._request(call, None if midstream == "error" else rescue), self._delays)
         if call.decision_id is not None:
-            self.decisions.add(call.decision_id, decision, call.arrived_at)
-        rescue = RescueOptions(midstream=midstream_of(call.chat, call.midstream or decision.route.midstream))
-        continuations = Continuations(call.chat) if call.chat.stream and rescue.midstream != "error" else None
+            self.decisions.add(call.decision_id, decision, call.arrived_at, plan.hedge_after_s)
         failures: list[AttemptObservation] = []
 
         def open_attempt(start: Start, notify: Callable[[AttemptEvent], None]) -> Attempt | Failure:
             return self._open(call, decision, directory.providers, start, notify, failures, continuations)
 
         runner = Runner(
-            self._plan(call, decision, None if continuations is None else rescue),
+            plan,
             sink,
             open_attempt,
             arrived_at=call.arrived_at,
@@ -158,9 +178,14 @@ class Dispatcher:
                 self._idle.set()
             self._publish(call, decision, runner, failures)
 
-    def would_decide(self, call: Call) -> Decision:
-        """Return what would be decided for a call now, without a trace; raises RequestError as `dispatch` does."""
-        return self._decide(call, self.directory.catalog, None)
+    def foresee(self, call: Call) -> Foresight:
+        """Return what would be done for a call now, without a trace; raises RequestError as `dispatch` does."""
+        decision, request = self._decide(call, self.directory.catalog, None), self._request(call, None)
+        return Foresight(
+            decision=decision,
+            hedge_after_s=build_plan(decision, request, self._delays).hedge_after_s,
+            deadlines=deadlines_by_upstream(decision, request),
+        )
 
     def _decide(self, call: Call, catalog: Catalog, explorer: Explorer | None) -> Decision:
         found = find_route(call.chat.model, catalog)
@@ -186,8 +211,8 @@ class Dispatcher:
             )
         return decision
 
-    def _plan(self, call: Call, decision: Decision, rescue: RescueOptions | None) -> Plan:
-        request = PlanRequest(
+    def _request(self, call: Call, rescue: RescueOptions | None) -> PlanRequest:
+        return PlanRequest(
             stream=call.chat.stream,
             arrived_at=call.arrived_at,
             timeout_s=call.timeout_s,
@@ -196,13 +221,16 @@ class Dispatcher:
             rescue=rescue,
             jitter=tuple(self._rng.random() for _ in range(_JITTER_DRAWS)),
         )
-        return build_plan(decision, request, self._delays)
 
     def _publish(self, call: Call, decision: Decision, runner: Runner, failures: list[AttemptObservation]) -> None:
         summary = runner.summary
         outcome: OutcomeKind = "succeeded" if summary.is_finished else "failed" if summary.fail else "cancelled"
         head = summary.head
-        replaced = [each.failure.kind for each in failures if each.failure is not None and not each.is_committed]
+        replaced = [
+            each.failure.kind
+            for each in failures
+            if each.failure is not None and not each.is_committed and each.cause in _REPLACEABLE
+        ]
         broken = [each.failure.kind for each in failures if each.failure is not None and each.is_committed]
         is_answered = head is not None
         self._bus.publish(
@@ -257,6 +285,8 @@ class Dispatcher:
             in_flight=self.in_flight,
         )
         if isinstance(leave, Failure):
+            if call.decision_id is not None:
+                self.decisions.called(call.decision_id, NotMade(upstream.id, start.cause, leave.message))
             return leave
 
         def connected() -> None:
@@ -273,7 +303,7 @@ class Dispatcher:
                 failures.append(observation)
             self._admission.settle(leave, observation)
             if call.decision_id is not None:
-                self.decisions.attempt(call.decision_id, observation)
+                self.decisions.called(call.decision_id, Made(observation, start.deadlines))
             self._bus.publish(observation)
 
         try:

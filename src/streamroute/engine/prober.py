@@ -23,6 +23,7 @@ from streamroute.core.observation import AttemptObservation, Observation, ProbeO
 from streamroute.core.outcome import Failure
 from streamroute.engine.attempt import Attempt, AttemptOptions
 from streamroute.engine.dispatcher import Directory
+from streamroute.engine.lookout import Lookout
 from streamroute.errors import TransportError
 from streamroute.providers.openai_compatible import OpenAICompatible
 from streamroute.providers.transport import ResponseHead, Transport
@@ -77,6 +78,7 @@ class Prober:
         self._bus = bus
         self._lagged = lagged
         self._count = 0
+        self._lookout = Lookout()
         bus.subscribe(self._hear)
 
     async def run(self) -> None:
@@ -93,7 +95,7 @@ class Prober:
                     tasks.start_soon(self._guarded, probe, limit)
 
     def look(self) -> list[Probe]:
-        """Return the probes that are due; each must be handed to `make`."""
+        """Publish who stands otherwise than at the last look; return the probes that are due, each for `make`."""
         board, at = self._at.board, now()
         catalog = self._at.directory.catalog
         subjects = [
@@ -104,6 +106,8 @@ class Prober:
             )
             for upstream in catalog.upstreams.values()
         ]
+        for change in self._lookout.look([(each.upstream, each.standing) for each in subjects]):
+            self._bus.publish(change)
         return self.policy.due(subjects, catalog.routes, at)
 
     async def make(self, probe: Probe) -> None:

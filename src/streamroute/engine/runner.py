@@ -53,7 +53,7 @@ class Runner:
         arrived_at: float,
         transcript: Transcript | None = None,
     ) -> None:
-        """`transcript` is told what the client gets; None where nothing will be carried on."""
+        """`transcript` is told what the client gets of a stream; None where the answer does not stream."""
         self._plan = plan
         self._transcript = transcript
         self._sink = sink
@@ -223,8 +223,13 @@ class Runner:
         """Return what the client has of an answer that broke off."""
         if self._committed is None or self._transcript is None:
             return None
-        delivered = self._transcript.read()
-        return PartialAnswer(id=delivered.id, model=delivered.model, chars=len(delivered.text), tokens=delivered.tokens)
+        delivered, is_kept = self._transcript.read(), self._transcript.is_kept
+        return PartialAnswer(
+            id=delivered.id,
+            model=delivered.model,
+            chars=len(delivered.text) if is_kept else None,
+            tokens=delivered.tokens if is_kept else None,
+        )
 
     # -- time
 

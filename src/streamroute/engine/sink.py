@@ -31,8 +31,9 @@ class PartialAnswer:
 
     id: str | None
     model: str | None
-    chars: int
-    tokens: int
+    chars: int | None
+    """None: more than is kept count of."""
+    tokens: int | None
 
 
 class FlowControl(Protocol):

@@ -3,8 +3,9 @@
     drain    no new requests, running ones finish
     enable   undo `drain`
     open     open the breaker, and keep it open until it is closed here
-    close    close the breaker, and forget why it had opened
+    close    close the breaker, and forget what was held against the upstream
 
+`{id}` is a configured name, or `provider/model`.
 What is done here is not written to the configuration: a restart forgets it, a reload does not.
 """
 
@@ -15,8 +16,8 @@ import structlog
 
 from streamroute.clock import now
 from streamroute.core.health.board import HealthBoard, OperatorAction
-from streamroute.core.routing.route import Catalog
-from streamroute.core.upstream import Upstream, UpstreamId
+from streamroute.core.routing.route import Catalog, find_upstream
+from streamroute.core.upstream import Upstream
 from streamroute.errors import RequestError
 
 PREFIX = "/admin/upstreams/"
@@ -31,7 +32,7 @@ def operate(path: str, catalog: Catalog, board: HealthBoard) -> Upstream:
     action = next((action for action in _ACTIONS if action == said), None)
     if action is None:
         raise _not_found(f"There is no action {said[:200]!r}", said, _ACTIONS)
-    upstream = catalog.upstreams.get(UpstreamId(name))
+    upstream = find_upstream(name, catalog)
     if upstream is None:
         raise _not_found(f"There is no upstream {name[:200]!r}", name, tuple(catalog.upstreams))
     board.operate(upstream, action, now())

@@ -31,7 +31,7 @@ class ChatHandler:
         body = await read_body(request, self._options)
         call = decode_call(request, body, id_=request_id, arrived_at=arrived_at)
         if wants_explanation(request):
-            return json_reply(dry_run(self._dispatcher.would_decide(call)), headers=headers)
+            return json_reply(dry_run(self._dispatcher.foresee(call)), headers=headers)
         call = replace(call, decision_id=decision_id())
         headers = {**headers, DECISION_ID: call.decision_id or ""}
         return await (self._stream(request, call, headers) if call.chat.stream else self._whole(call, headers))

@@ -13,9 +13,9 @@ import uuid
 from aiohttp import web
 
 from streamroute.clock import now, wall, wall_iso
-from streamroute.core.routing.decision import Decision
 from streamroute.core.routing.decision_log import DecisionLog, DecisionRecord
-from streamroute.core.routing.explain import explain, explain_attempt, summary
+from streamroute.core.routing.explain import explain, explain_call, summary
+from streamroute.engine.dispatcher import Foresight
 from streamroute.errors import RequestError
 from streamroute.server.replies import json_reply
 
@@ -38,9 +38,10 @@ def wants_explanation(request: web.BaseRequest) -> bool:
     return value in {"1", "true"}
 
 
-def dry_run(decision: Decision) -> dict[str, object]:
+def dry_run(foresight: Foresight) -> dict[str, object]:
     """Return the explanation of a decision that is not carried out."""
-    return {"is_dry_run": True, "at": wall_iso(wall()), **explain(decision, now())}
+    document = explain(foresight.decision, now(), hedge_after_s=foresight.hedge_after_s, deadlines=foresight.deadlines)
+    return {"is_dry_run": True, "at": wall_iso(wall()), **document}
 
 
 def decisions_reply(log: DecisionLog, path: str, headers: dict[str, str]) -> web.Response:
@@ -60,8 +61,8 @@ def decisions_reply(log: DecisionLog, path: str, headers: dict[str, str]) -> web
     document = {
         "id": record.id,
         "at": _moment(record),
-        **explain(record.decision, record.at),
-        "attempts": [explain_attempt(each) for each in record.attempts],
+        **explain(record.decision, record.at, hedge_after_s=record.hedge_after_s),
+        "attempts": [explain_call(each) for each in record.calls],
     }
     return json_reply(document, headers=headers)
 

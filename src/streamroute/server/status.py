@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from streamroute import __version__
 from streamroute.clock import now, wall, wall_iso
 from streamroute.core.health.board import HealthBoard
-from streamroute.core.routing.route import Catalog
-from streamroute.core.upstream import Route, Upstream
+from streamroute.core.routing.route import Catalog, find_upstream
+from streamroute.core.upstream import Route, Upstream, UpstreamId
 from streamroute.server.shown import moment, shown, shown_fields
 
 if TYPE_CHECKING:
@@ -21,13 +21,16 @@ if TYPE_CHECKING:
 _EVIDENCE = (
     "slowness_nats", "decode_nats", "error_nats", "waiting_nats", "threshold_nats", "trend_per_s", "breach_in_s",
 )  # fmt: skip
+NAMED_SHOWN = 50
+"""Of the models that clients name as `provider/model`, the latest; all that are configured are shown."""
 _RECENT = ("error_ratio", "ttft_p50_s", "ttft_p95_s", "ttft_p99_s", "tpot_p50_s")
 
 
 def status_document(site: "Site") -> dict[str, object]:
     """Return the state of the process and of every upstream."""
     catalog, board, at = site.dispatcher.directory.catalog, site.dispatcher.board, now()
-    upstreams = {name: upstream_status(site, upstream) for name, upstream in catalog.upstreams.items()}
+    shown_upstreams = {**catalog.upstreams, **_named(board, catalog)}
+    upstreams = {name: upstream_status(site, upstream) for name, upstream in shown_upstreams.items()}
     simulated = [name for name, upstream in catalog.upstreams.items() if upstream.is_simulated]
     is_well = all(entry["standing"] == "healthy" and entry["can_ask"] for entry in upstreams.values())
     return {
@@ -45,6 +48,7 @@ def status_document(site: "Site") -> dict[str, object]:
         "config": site.config_facts,
         "budget": shown(site.dispatcher.budget.figures(at), at),
         "prober": _prober(site),
+        "local_trouble_until": moment(board.local_trouble_until, at),
         "health": asdict(board.options),
         "routes": {name: _route(site, route, catalog, at) for name, route in catalog.routes.items()},
         "upstreams": upstreams,
@@ -91,6 +95,7 @@ def upstream_status(site: "Site", upstream: Upstream) -> dict[str, object]:
         "evidence": {name: named[name] for name in _EVIDENCE},
         "score": named["score"],
         "rate_limit": _rate_limit(board, upstream, at),
+        "retry_tokens": site.dispatcher.budget.tokens_of(upstream.id),
         "probes": {
             "next_at": moment(policy.next_at(upstream.id), at),
             "cost_usd": round(policy.cost_usd(upstream.id), 6),
@@ -106,6 +111,14 @@ def upstream_status(site: "Site", upstream: Upstream) -> dict[str, object]:
             for error in figures.recent_errors
         ],
     }
+
+
+def _named(board: HealthBoard, catalog: Catalog) -> dict[UpstreamId, Upstream]:
+    """Return the models that clients name as `provider/model`: the latest, and what an operator has drained."""
+    named = [id_ for id_ in board.known() if id_ not in catalog.upstreams]
+    latest = set(named[-NAMED_SHOWN:])
+    found = {id_: find_upstream(id_, catalog) for id_ in named if id_ in latest or id_ in board.drained}
+    return {id_: upstream for id_, upstream in found.items() if upstream is not None}
 
 
 def _rate_limit(board: HealthBoard, upstream: Upstream, at: float) -> Mapping[str, object] | None:

@@ -1,7 +1,7 @@
 """Log lines: structlog, JSON where nobody watches, readable on a terminal. Never a prompt, an answer or a key.
 
-One event per fact, dotted and in the past tense; values as keys with units. info: state changes and failures that a
-client saw; warning: degraded but served; debug: each attempt and request.
+One event per fact, dotted and in the past tense; values as keys with units. error: a person must act; warning: an
+attempt or a request failed; info: state changes, and answers that were saved; debug: each attempt and request.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ from streamroute.core.observation import (
     ProbeObservation,
     RefusalObservation,
     RequestObservation,
+    StandingObservation,
 )
 
 LogFormat = Literal["auto", "json", "console"]
@@ -91,6 +92,8 @@ def log_observation(observation: Observation) -> None:
                 kind=observation.failure,
                 duration_s=round(observation.duration_s, 4),
             )
+        case StandingObservation():
+            _log_standing(observation)
 
 
 def _log_attempt(observation: AttemptObservation) -> None:
@@ -115,8 +118,21 @@ def _log_attempt(observation: AttemptObservation) -> None:
         _log.warning("attempt.sent_malformed_events", **facts, malformed_events=observation.malformed_events)
 
 
+def _log_standing(observation: StandingObservation) -> None:
+    needs_a_person = observation.standing == "auth_failed"
+    (_log.error if needs_a_person else _log.info)(
+        "upstream.changed",
+        upstream=observation.upstream,
+        breaker=observation.breaker,
+        standing=observation.standing,
+        risk=round(observation.risk, 2),
+        reason=observation.reason or None,
+    )
+
+
 def _log_request(observation: RequestObservation) -> None:
-    if observation.failure is None and not observation.failovers and not _is_debugging:
+    was_saved = bool(observation.failovers or observation.rescued)
+    if observation.failure is None and not was_saved and not _is_debugging:
         return
     facts = {
         "request_id": observation.request_id,
@@ -127,7 +143,8 @@ def _log_request(observation: RequestObservation) -> None:
     }
     if observation.failure is not None:
         _log.warning("request.failed", **facts, kind=observation.failure.kind)
-    elif observation.failovers:
-        _log.info(f"request.{observation.outcome}", **facts, failovers=list(observation.failovers))
+    elif was_saved:
+        saved = {"failovers": list(observation.failovers), "rescued": list(observation.rescued)}
+        _log.info(f"request.{observation.outcome}", **facts, **saved)
     else:
         _log.debug(f"request.{observation.outcome}", **facts)

@@ -16,13 +16,16 @@ from streamroute.core.health.board import HealthBoard
 from streamroute.core.health.breaker import Permit
 from streamroute.core.health.classify import disposition
 from streamroute.core.observation import AttemptObservation
-from streamroute.core.outcome import Failure
+from streamroute.core.outcome import Failure, FailureKind
 from streamroute.core.rate_limit import RateLimitReport
 from streamroute.core.upstream import LatencyClass, Upstream
 
 EXPECTED_OUTPUT_TOKENS = 200
 """Of an answer whose length nobody knows: the middle of what public traces show (129 to 350)."""
 
+_TOO_LATE: frozenset[FailureKind] = frozenset(
+    {"headers_timeout", "first_token_timeout", "answer_timeout", "stall", "total_timeout"}
+)
 _NO_PERMIT = Failure(kind="blocked", message="not asked: it has failed too often, or must wait for its limit")
 _NO_TOKENS = Failure(kind="blocked", message="not asked: so much fails that further calls would only be load")
 _NO_MONEY = Failure(kind="blocked", message="not asked: the budget for calls beside the first one is spent")
@@ -57,7 +60,7 @@ class Admission:
     ) -> Leave | Failure:
         """Give leave for a call, or say why not. `in_flight`: requests that are being served."""
         upstream, is_beside = start.upstream, start.cause in {"hedge", "race"}
-        if start.cause in {"failover", "continuation"} and not self._budget.may_retry(upstream.id, now):
+        if start.cause in {"failover", "continuation"} and not self._budget.may_retry(upstream.id):
             return _NO_TOKENS
         cost_usd = self._expected_cost_usd(upstream, prompt_tokens)
         if is_beside and not self._budget.may_hedge(latency_class, cost_usd, now, in_flight, upstream.id):
@@ -98,7 +101,8 @@ class Admission:
         self._board.observe(leave.permit, observation)
         failure = observation.failure
         is_failure = failure is not None and disposition(failure.kind).counts and not failure.is_clients_limit
-        if observation.outcome == "succeeded" or is_failure:
+        is_ours = is_failure and now < self._board.local_trouble_until
+        if observation.outcome == "succeeded" or (is_failure and not is_ours):
             self._budget.ended(upstream.id, is_success=not is_failure)
         cost_usd = call_cost_usd(upstream, observation)
         self._budget.spent(leave.latency_class, cost_usd, now)
@@ -117,14 +121,16 @@ class Admission:
 def call_cost_usd(upstream: Upstream, observation: AttemptObservation) -> float:
     """Return about what one call has cost, by what the provider counted or else by what was seen of it.
 
-    A call that failed before it produced anything costs nothing; one that was cancelled costs its prompt and what it
-    had produced, or a whole answer where cancelling does not stop the bill.
+    A call that never got through, or failed by itself before it produced anything, costs nothing; one that we have
+    ended, unwanted or too late, costs its prompt and what it had produced, or a whole answer where that does not stop
+    the bill.
     """
-    usage, produced = observation.usage, observation.content_events
+    usage, produced, failure = observation.usage, observation.content_events, observation.failure
     if usage is not None:
         return attempt_cost_usd(upstream, usage.input_tokens, usage.output_tokens)
-    if observation.outcome == "failed" and not produced:
-        return 0.0
-    if observation.outcome == "cancelled" and upstream.capabilities.bills_cancelled_streams:
+    was_ended_by_us = observation.outcome == "cancelled" or (failure is not None and failure.kind in _TOO_LATE)
+    if was_ended_by_us and observation.connect_s is not None and upstream.capabilities.bills_cancelled_streams:
         produced = max(produced, EXPECTED_OUTPUT_TOKENS)
+    if not produced and (observation.connect_s is None or not was_ended_by_us):
+        return 0.0
     return attempt_cost_usd(upstream, observation.prompt_tokens, produced)

@@ -8,6 +8,7 @@ from streamroute.core.execution.commands import Cancel, Command, Start
 from streamroute.core.execution.events import AttemptId
 from streamroute.core.execution.hedge_delay import stall_limits, ttft_deadline_s
 from streamroute.core.execution.watchdog import Watchdog
+from streamroute.core.health.standing import Estimate
 from streamroute.core.outcome import AttemptCause, CancelReason, Failure, FailureKind
 from streamroute.core.routing.decision import Candidate
 from streamroute.core.upstream import Deadlines, Rung
@@ -82,13 +83,11 @@ class Calls:
         """Begin a call. `is_last`: nobody else is left, so it has all the time that the route gives."""
         self._started += 1
         attempt = AttemptId(self._started)
-        limits, estimate = self._deadlines, candidate.estimate
-        soft_stall_s, hard_stall_s = stall_limits(estimate, limits.stall_s)
-        first_token_s = limits.first_token_s if is_last else ttft_deadline_s(estimate, limits.first_token_s)
-        limits = replace(limits, first_token_s=first_token_s, stall_s=hard_stall_s)
+        limits = deadlines_of(candidate.estimate, self._deadlines, is_last=is_last)
+        soft_stall_s, _ = stall_limits(candidate.estimate, limits.stall_s)
         watchdog = Watchdog(limits, stream=self._stream, now=now, soft_stall_s=soft_stall_s)
         self._live[attempt] = LiveCall(attempt, candidate, cause, watchdog, is_last_resort, rung)
-        return Start(attempt, candidate.upstream, is_last_resort, cause, rung)
+        return Start(attempt, candidate.upstream, is_last_resort, cause, rung, limits)
 
     def be_patient(self, call: LiveCall) -> None:
         """Give a stream that nobody could carry on the silence that the route allows."""
@@ -115,3 +114,13 @@ class Calls:
         """Put into words that a call took too long."""
         failure = call.watchdog.failure(now)
         return replace(failure, is_clients_limit=failure.kind in self._client_limits)
+
+
+def deadlines_of(estimate: Estimate, configured: Deadlines, *, is_last: bool = False) -> Deadlines:
+    """Return the deadlines of one call: live percentiles of its upstream, capped by what is configured.
+
+    `is_last`: nobody else is left, so it has all the time for a first token that the route gives.
+    """
+    _, stall_s = stall_limits(estimate, configured.stall_s)
+    first_token_s = configured.first_token_s if is_last else ttft_deadline_s(estimate, configured.first_token_s)
+    return replace(configured, first_token_s=first_token_s, stall_s=stall_s)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from streamroute.core.execution.events import AttemptId
 from streamroute.core.outcome import AttemptCause, CancelReason, Failure
-from streamroute.core.upstream import Rung, Upstream, UpstreamId
+from streamroute.core.upstream import Deadlines, Rung, Upstream, UpstreamId
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,8 @@ class Start:
     rung: Rung | None = None
     """Of a continuation: how the answer that was cut is carried on. The engine puts the request together from what
     the client already has; where that cannot be continued, the attempt fails as `not_continuable`."""
+    deadlines: Deadlines = Deadlines()
+    """In force for this call: the route's, tightened by what is known of the upstream."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ class Delivery:
                 return self._lose(failure)
         elif self._ladder is not None and call.rung is not None:
             if failure.kind == "not_continuable":
-                self._ladder = None
+                self._ladder.not_continuable()
             else:
                 self._ladder.failed(call.candidate.upstream, call.rung, failure.kind)
                 if failure.kind != "blocked":

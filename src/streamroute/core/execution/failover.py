@@ -106,6 +106,11 @@ class Failover:
         self._delivery: Delivery | None = None
         self._is_over = False
 
+    @property
+    def hedge_after_s(self) -> float | None:
+        """Silence of the upstream that was asked, after which another one is asked beside it; None: never."""
+        return self._options.hedge_after_s
+
     def start(self, now: float) -> Sequence[Command]:
         """Ask the first upstream, or wait for the preferred one; in a race, ask its rivals too."""
         options = self._options

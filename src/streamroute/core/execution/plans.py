@@ -9,12 +9,13 @@ All three are `Failover` with different backups; whoever builds one for the engi
 
 from dataclasses import dataclass, replace
 
+from streamroute.core.execution.calls import deadlines_of
 from streamroute.core.execution.failover import Failover, FailoverOptions
 from streamroute.core.execution.hedge_delay import HedgeDelays
 from streamroute.core.execution.rescue import RescueOptions
 from streamroute.core.outcome import FailureKind
 from streamroute.core.routing.decision import Candidate, Decision
-from streamroute.core.upstream import Deadlines
+from streamroute.core.upstream import Deadlines, UpstreamId
 
 MAX_ATTEMPTS = 16
 
@@ -56,6 +57,16 @@ def build_plan(decision: Decision, request: PlanRequest, delays: HedgeDelays) ->
     elif decision.plan == "hedge":
         options = replace(options, hedge_after_s=_hedge_after_s(decision, delays))
     return Failover(options)
+
+
+def deadlines_by_upstream(decision: Decision, request: PlanRequest) -> dict[UpstreamId, Deadlines]:
+    """Return the deadlines that each candidate would be given if it were asked in the decision's order."""
+    configured = _deadlines(decision.route.deadlines, request)
+    last = len(decision.candidates) - 1
+    return {
+        each.upstream.id: deadlines_of(each.estimate, configured, is_last=place == last)
+        for place, each in enumerate(decision.candidates)
+    }
 
 
 def _hedge_after_s(decision: Decision, delays: HedgeDelays) -> float | None:

@@ -39,7 +39,8 @@ class Ladder:
     """The rungs that are left, best first."""
 
     def __init__(self, options: RescueOptions, candidates: Sequence[Candidate]) -> None:
-        self._options = options
+        self._midstream = options.midstream
+        self._is_continuable = options.is_continuable
         self._candidates = candidates
         self._failed: set[tuple[UpstreamId, Rung]] = set()
         self._broken: set[UpstreamId] = set()
@@ -59,6 +60,10 @@ class Ladder:
         if kind not in {"client_error", "seam_mismatch"}:
             self._broken.add(upstream.id)
 
+    def not_continuable(self) -> None:
+        """Note that what the client has cannot be joined to; to begin anew is still possible."""
+        self._is_continuable = False
+
     def next(self, now: float) -> tuple[Candidate, Rung] | None:
         """Return the next rung to try; None where nothing is left."""
         if self._calls >= MAX_CALLS:
@@ -70,18 +75,17 @@ class Ladder:
         return None
 
     def _steps(self, now: float) -> list[tuple[Candidate, Rung]]:
-        options = self._options
-        if options.midstream == "error":
+        if self._midstream == "error":
             return []
         ready = [each for each in self._candidates if each.is_ready_at(now)]
         well = [each for each in ready if each.upstream.id not in self._broken]
         worse = [each for each in ready if each.upstream.id in self._broken]
         steps: list[tuple[Candidate, Rung]] = []
-        if options.is_continuable:
+        if self._is_continuable:
             for pool in (well, worse):
                 rungs = [(each, rung) for each in pool for rung in rungs_of(each.upstream.capabilities)]
                 steps += [step for step in rungs if step[1] != "instructed"]
                 steps += [step for step in rungs if step[1] == "instructed"]
-        if options.midstream == "restart":
+        if self._midstream == "restart":
             steps += [(each, "restart") for each in (*well, *worse)]
         return steps

@@ -17,9 +17,6 @@ TOKENS = 20.0
 SUCCESS_TOKENS = 2.0
 """A6's example names 0.1, for retries of the same service. Here another provider is asked: with all of them failing at
 30 % the usual two retries must stay possible (measured: 0.1 to 1.0 deny them), and they end where two thirds fail."""
-RETRY_SHARE = 0.2
-"""Of what is in flight: Envoy's retry budget, 20 %, and its `min_retry_concurrency` of 3."""
-MIN_RETRIES = 3
 HEDGE_SHARE = 0.2
 """Of what is in flight, and the least: failsafe-go's hedge budget allows 20 % and 3. One more, because when an upstream
 hangs everyone who waits for it needs one at the same moment; money is what bounds them over time."""
@@ -36,7 +33,6 @@ NOMINAL_OUTPUT_USD_PER_MTOK = 4.0
 cancel out, for budgets are shares, as long as upstreams of one route are priced alike."""
 
 HedgeDenial = Literal["tokens", "in_flight", "spend", "off"]
-RetryDenial = Literal["tokens", "in_flight"]
 
 
 def attempt_cost_usd(upstream: Upstream, input_tokens: int, output_tokens: int) -> float:
@@ -48,7 +44,7 @@ def attempt_cost_usd(upstream: Upstream, input_tokens: int, output_tokens: int) 
 
 
 class RetryTokens:
-    """The throttle of gRPC A6: 10 tokens, a failure takes 1, a success gives 0.1, extra calls only above half."""
+    """The throttle of gRPC A6: 10 tokens, a failure takes 1, a success gives some back, extra calls only above half."""
 
     __slots__ = ("tokens",)
 
@@ -107,13 +103,13 @@ class HedgeSpend:
 class HedgeBudget:
     """A share of the last minute's spend, for each latency class."""
 
-    __slots__ = ("_hedged", "_shares", "_spent", "in_flight")
+    __slots__ = ("_hedged", "_spent", "in_flight", "shares")
 
     def __init__(self, shares: Mapping[LatencyClass, float] = HEDGE_SPEND) -> None:
         """`shares`: 0..1 of the spend in the window that hedges may add, by latency class."""
-        self._shares = dict(shares)
-        self._spent: dict[LatencyClass, SpendWindow] = {each: SpendWindow() for each in self._shares}
-        self._hedged: dict[LatencyClass, SpendWindow] = {each: SpendWindow() for each in self._shares}
+        self.shares = shares
+        self._spent: dict[LatencyClass, SpendWindow] = {each: SpendWindow() for each in HEDGE_SPEND}
+        self._hedged: dict[LatencyClass, SpendWindow] = {each: SpendWindow() for each in HEDGE_SPEND}
         self.in_flight = 0
         """Hedges without a first token yet."""
 
@@ -123,7 +119,7 @@ class HedgeBudget:
         Where nothing was spent on hedges in the window one is allowed, however low the traffic: 5 % of three requests
         would be none.
         """
-        share = self._shares.get(latency_class, 0.0)
+        share = self.shares.get(latency_class, 0.0)
         if share <= 0:
             return "off"
         if self.in_flight >= max(MIN_HEDGES, int(HEDGE_SHARE * in_flight)):
@@ -155,8 +151,7 @@ class HedgeBudget:
 
     def spent(self, latency_class: LatencyClass, cost_usd: float, now: float) -> None:
         """Count what any call has cost, hedges included: it is what the shares are taken of."""
-        if latency_class in self._spent:
-            self._spent[latency_class].add(cost_usd, now)
+        self._spent[latency_class].add(cost_usd, now)
 
     def sums_usd(self, now: float) -> tuple[float, float]:
         """Return (spent, of it reserved or spent on hedges) in the window, over all classes."""
@@ -166,18 +161,10 @@ class HedgeBudget:
         )
 
 
-@dataclass(slots=True, eq=False)
-class RetryLeave:
-    """A retry under way; goes back to `AttemptBudget.retry_ended`."""
-
-    is_settled: bool = False
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetFigures:
     """What `/status` and metrics show. Counters count from the start of the process."""
 
-    retries_in_flight: int
     hedges_in_flight: int
     spent_usd: float
     """In the last minute, all calls."""
@@ -191,10 +178,10 @@ class BudgetFigures:
 
 
 class AttemptBudget:
-    """The budgets of all routes together. Ask `may_*`, then `start_*`, and give back what that returned."""
+    """The budgets of all routes together. Ask `may_*`; what `hedge_started` returns goes back to `hedge_ended`."""
 
     __slots__ = (
-        "_global", "_hedges_allowed", "_hedges_denied", "_retries_allowed", "_retries_denied", "_retries_in_flight",
+        "_global", "_hedges_allowed", "_hedges_denied", "_retries_allowed", "_retries_denied",
         "_tokens", "hedges",
     )  # fmt: skip
 
@@ -203,35 +190,26 @@ class AttemptBudget:
         self.hedges = HedgeBudget(shares)
         self._global = RetryTokens()
         self._tokens: dict[UpstreamId, RetryTokens] = {}
-        self._retries_in_flight = 0
         self._retries_allowed = self._hedges_allowed = 0
         self._retries_denied: dict[str, int] = {}
         self._hedges_denied: dict[str, int] = {}
 
-    def may_retry(self, upstream: UpstreamId, now: float, in_flight: int = 0) -> bool:
-        """Return whether a request may be tried again at `upstream`. `in_flight`: calls under way, all upstreams."""
-        del now  # tokens and counts know no time; the argument keeps both questions alike
-        reason: RetryDenial | None = None
-        if not self._has_tokens(upstream):
-            reason = "tokens"
-        elif self._retries_in_flight >= max(MIN_RETRIES, int(RETRY_SHARE * in_flight)):
-            reason = "in_flight"
-        if reason is None:
+    def may_retry(self, upstream: UpstreamId) -> bool:
+        """Return whether a request may be tried again at `upstream`.
+
+        How many do so at once is not bounded: when an upstream goes down everyone who waits for it moves on in the same
+        moment, and whoever was held back would fail for nothing.
+        """
+        if self._has_tokens(upstream):
             self._retries_allowed += 1
-        else:
-            self._retries_denied[reason] = self._retries_denied.get(reason, 0) + 1
-        return reason is None
+            return True
+        self._retries_denied["tokens"] = self._retries_denied.get("tokens", 0) + 1
+        return False
 
-    def retry_started(self) -> RetryLeave:
-        """Count a retry that begins."""
-        self._retries_in_flight += 1
-        return RetryLeave()
-
-    def retry_ended(self, leave: RetryLeave) -> None:
-        """Count it as over, however it ended. Idempotent."""
-        if not leave.is_settled:
-            leave.is_settled = True
-            self._retries_in_flight -= 1
+    def tokens_of(self, upstream: UpstreamId) -> float:
+        """Return what is left of an upstream's tokens."""
+        known = self._tokens.get(upstream)
+        return TOKENS if known is None else known.tokens
 
     def may_hedge(
         self,
@@ -287,7 +265,6 @@ class AttemptBudget:
         """Return the figures as they stand."""
         spent_usd, hedge_spent_usd = self.hedges.sums_usd(now)
         return BudgetFigures(
-            retries_in_flight=self._retries_in_flight,
             hedges_in_flight=self.hedges.in_flight,
             spent_usd=spent_usd,
             hedge_spent_usd=hedge_spent_usd,

@@ -4,7 +4,7 @@ Health is kept per upstream, rate limits per credential, nothing per provider: o
 neighbours, and a 429 says something about a quota, not about a model's health.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from math import exp
 from types import MappingProxyType
 from typing import Literal
@@ -67,6 +67,14 @@ class HealthBoard:
         self.on_doubt: Callable[[UpstreamId], None] | None = None
         """Told each time that an upstream becomes suspect, from within whatever call finds it out: put off what it
         leads to."""
+
+    def apply(self, options: HealthOptions, now: float) -> None:
+        """Judge by new options, upstreams that are known too; what was learned stays. Credentials that were rejected
+        and domains of failure are looked at afresh, for both may have been changed with the options."""
+        self.options = options
+        self._domain_of.clear()
+        for health in self._upstreams.values():
+            health.apply(options, now)
 
     def standing(self, upstream: Upstream, now: float) -> Standing:
         """Return how an upstream stands."""
@@ -174,6 +182,7 @@ class HealthBoard:
             case "open":
                 self._of(upstream.id, now).breaker.force("open", now, FORCED)
             case "close":
+                self._of(upstream.id, now).forgive()
                 self._of(upstream.id, now).breaker.force("closed", now, FORCED)
 
     def connected(self, permit: Permit, upstream: Upstream, now: float) -> None:
@@ -230,6 +239,15 @@ class HealthBoard:
     def health(self, upstream: UpstreamId, now: float) -> UpstreamHealth:
         """Return what is known of one upstream."""
         return self._of(upstream, now)
+
+    @property
+    def drained(self) -> Collection[UpstreamId]:
+        """Those that an operator has drained."""
+        return frozenset(self._drained)
+
+    def known(self) -> list[UpstreamId]:
+        """Return the upstreams that something is known of, the latest used last."""
+        return list(self._upstreams)
 
     @property
     def rate_limited_until(self) -> Mapping[CredentialId, float]:

@@ -214,6 +214,11 @@ class Breaker:
             self._open("blocked", now, reason)
         self.reopens_at = until
 
+    def unblock(self, now: float) -> None:
+        """End the pause of an open breaker, not one that an operator has opened: the next call is a probe."""
+        if self.state == "open" and not self._is_forced:
+            self.reopens_at = now
+
     def force(self, state: Literal["open", "closed"], now: float, reason: str = "forced by an operator") -> None:
         """Do as an operator says. `open` stays open until `closed` is forced; `closed` begins with a clean slate."""
         self._tick(now)

@@ -76,14 +76,11 @@ class Evidence:
     )  # fmt: skip
 
     def __init__(self, now: float, *, slo_factor: float, false_per_hour: float) -> None:
-        self.false_per_hour = false_per_hour
-        self.slo_ln = log(slo_factor)
         self.slow, self.decode, self.connect = SlownessTest(), SlownessTest(), SlownessTest()
         self.errors = ErrorTest()
         self.trend = Trend()
         self.rate = Rate(now)
-        self.threshold = MIN_THRESHOLD
-        self.drift_threshold = MIN_DRIFT_THRESHOLD
+        self.judge_by(slo_factor, false_per_hour)
         self.in_a_row = 0
         self.is_alarmed = False
         """Traffic is kept away, until the evidence is well below the threshold again."""
@@ -92,11 +89,20 @@ class Evidence:
         """ln of how much slower than normal the last few samples were."""
         self._fresh_at = self._faded_at = now
 
+    def judge_by(self, slo_factor: float, false_per_hour: float) -> None:
+        """Take the objective (times the normal) and the false alarms an hour that are accepted."""
+        self.slo_ln = log(slo_factor)
+        self.false_per_hour = false_per_hour
+        self._set_threshold()
+
     def fresh(self, now: float) -> None:
         """Note that a sample came; call it before the sample is added."""
         self.fade(now)
         self._fresh_at = self._faded_at = now
         self.rate.add(now)
+        self._set_threshold()
+
+    def _set_threshold(self) -> None:
         per_hour = 3600.0 * self.rate.per_s()
         bound = log(max(per_hour / self.false_per_hour, 1.0))
         self.threshold = min(max(bound - THRESHOLD_MARGIN, MIN_THRESHOLD), MAX_THRESHOLD)

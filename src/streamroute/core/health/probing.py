@@ -71,6 +71,8 @@ class _State:
 
     seen_at: float
     """When something was last heard of it: a user's attempt, or the start of this watch."""
+    patience: float = 1.0
+    """Of the silence that is waited for: 1 and its jitter."""
     due_at: float = 0.0
     probes: int = 0
     """In a row, without a user's request in between."""
@@ -116,7 +118,7 @@ class ProbePolicy:
             known.add(id_)
             state = self._states.get(id_)
             if state is None:
-                state = self._states[id_] = _State(seen_at=now)
+                state = self._states[id_] = _State(seen_at=now, patience=self._jittered(1.0))
             probe = self._probe(subject, state, now) if id_ in matter and not state.is_probing else None
             if probe is not None:
                 state.is_probing = True
@@ -151,7 +153,7 @@ class ProbePolicy:
     def next_at(self, upstream: UpstreamId) -> float | None:
         """Return when an upstream can be probed next at the earliest (monotonic seconds); None: not watched yet."""
         state = self._states.get(upstream)
-        return None if state is None else max(state.due_at, state.seen_at + self.options.probe_silence_s)
+        return None if state is None else max(state.due_at, self._asleep_at(state))
 
     def cost_usd(self, upstream: UpstreamId) -> float:
         """Return what an upstream's probes have cost since the start."""
@@ -185,7 +187,7 @@ class ProbePolicy:
         if standing.breaker == "open" and standing.until is None:
             return None  # an operator has opened it
         is_in_doubt = standing.breaker == "open" or standing.kind in ("suspect", "slow") or subject.is_unknown
-        is_asleep = now - state.seen_at >= self.options.probe_silence_s
+        is_asleep = now >= self._asleep_at(state)
         if not is_in_doubt or not is_asleep or not (standing.can_ask or standing.breaker == "open"):
             return None
         if _LADDER[state.step] == "completion" and standing.breaker != "open":
@@ -202,6 +204,10 @@ class ProbePolicy:
         if cost_usd and self._spent_usd + cost_usd > self.options.probe_budget_usd_per_day:
             return None
         return Probe(upstream=subject.upstream, step="completion", cost_usd=cost_usd)
+
+    def _asleep_at(self, state: _State) -> float:
+        """Return when an upstream will have been silent for long enough."""
+        return state.seen_at + self.options.probe_silence_s * state.patience
 
     def _jittered(self, wait_s: float) -> float:
         return wait_s * (1 + JITTER * self.uniform())

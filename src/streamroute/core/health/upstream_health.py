@@ -106,6 +106,14 @@ class UpstreamHealth:
         self._errors: deque[RecentError] = deque(maxlen=RECENT_ERRORS)
         self._last_success_at: float | None = None
 
+    def apply(self, options: HealthOptions, now: float) -> None:
+        """Judge by new options; what was learned stays, and a rejected credential is tried again."""
+        self.evidence.judge_by(options.slo_factor, options.false_steers_per_hour)
+        self._changes += 1
+        if now < self.auth_until:
+            self.auth_until = now
+            self.breaker.unblock(now)
+
     @property
     def is_idle(self) -> bool:
         """Nothing is in flight."""
@@ -250,6 +258,12 @@ class UpstreamHealth:
             self.evidence.connected(value - base.expected_ln(0.0), base.spread_at(0.0))
         if base.is_cold or not self.evidence.is_connect_frozen:
             base.learn(value, 0.0, now)
+
+    def forgive(self) -> None:
+        """Forget what was held against it, whatever it was: an operator knows better."""
+        self.evidence.clear()
+        self.auth_until = float("-inf")
+        self._changes += 1
 
     def unblame(self) -> None:
         """Take back what was held against it: the trouble was ours."""

@@ -1,27 +1,48 @@
 """The last decisions and what came of them, for people who ask why a request went where it went."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 from streamroute.core.observation import AttemptObservation
+from streamroute.core.outcome import AttemptCause
 from streamroute.core.routing.decision import Decision
+from streamroute.core.upstream import Deadlines, UpstreamId
 
 MAX_DECISIONS = 1000
 """About 5 kB each with ten upstreams, so 5 MB at most."""
-MAX_ATTEMPTS = 16
-"""Of one request; more than any plan makes."""
+MAX_CALLS = 24
+"""Of one request, made or not; more than plans ask for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A call that has ended, and the deadlines that were in force for it."""
+
+    observation: AttemptObservation
+    deadlines: Deadlines
+
+
+@dataclass(frozen=True, slots=True)
+class NotMade:
+    """A call that the plan wanted, and why it was not to be."""
+
+    upstream: UpstreamId
+    cause: AttemptCause
+    reason: str
 
 
 class DecisionRecord:
-    """One decision, when it was made (monotonic seconds), and the attempts that have ended since."""
+    """One decision, when it was made (monotonic seconds), and what has become of its calls since."""
 
-    __slots__ = ("at", "attempts", "decision", "id")
+    __slots__ = ("at", "calls", "decision", "hedge_after_s", "id")
 
-    def __init__(self, id_: str, decision: Decision, at: float) -> None:
+    def __init__(self, id_: str, decision: Decision, at: float, hedge_after_s: float | None) -> None:
         self.id = id_
         self.decision = decision
         self.at = at
-        self.attempts: Sequence[AttemptObservation] = ()
+        self.hedge_after_s = hedge_after_s
+        self.calls: Sequence[Made | NotMade] = ()
 
 
 class DecisionLog:
@@ -34,18 +55,18 @@ class DecisionLog:
     def __len__(self) -> int:
         return len(self._records)
 
-    def add(self, decision_id: str, decision: Decision, at: float) -> None:
+    def add(self, decision_id: str, decision: Decision, at: float, hedge_after_s: float | None = None) -> None:
         """Keep a decision, and forget the oldest where there are too many."""
         self._records.pop(decision_id, None)
-        self._records[decision_id] = DecisionRecord(decision_id, decision, at)
+        self._records[decision_id] = DecisionRecord(decision_id, decision, at, hedge_after_s)
         if len(self._records) > self.size:
             del self._records[next(iter(self._records))]
 
-    def attempt(self, decision_id: str, observation: AttemptObservation) -> None:
-        """Add an attempt that has ended; one of a decision that is forgotten, or beyond `MAX_ATTEMPTS`, is not kept."""
+    def called(self, decision_id: str, call: Made | NotMade) -> None:
+        """Add what became of a call; one of a decision that is forgotten, or beyond `MAX_CALLS`, is not kept."""
         record = self._records.get(decision_id)
-        if record is not None and len(record.attempts) < MAX_ATTEMPTS:
-            record.attempts = (*record.attempts, observation)
+        if record is not None and len(record.calls) < MAX_CALLS:
+            record.calls = (*record.calls, call)
 
     def get(self, decision_id: str) -> DecisionRecord | None:
         """Return a decision that is still kept."""

@@ -4,15 +4,28 @@ Durations are seconds; `in_s` counts from the decision.
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from math import exp, isfinite
+from types import MappingProxyType
 
-from streamroute.core.observation import AttemptObservation
 from streamroute.core.routing.decision import Candidate, Decision
+from streamroute.core.routing.decision_log import Made, NotMade
 from streamroute.core.routing.weight import crowd
+from streamroute.core.upstream import Deadlines, UpstreamId
+
+NO_DEADLINES: Mapping[UpstreamId, Deadlines] = MappingProxyType({})
 
 
-def explain(decision: Decision, at: float) -> dict[str, object]:
+def explain(
+    decision: Decision,
+    at: float,
+    *,
+    hedge_after_s: float | None = None,
+    deadlines: Mapping[UpstreamId, Deadlines] = NO_DEADLINES,
+) -> dict[str, object]:
     """Return who was considered, how each stood, and why they stand in this order; `at` is when it was decided.
+
+    `hedge_after_s` is the plan's; `deadlines` are those that candidates would be given, where that is known.
 
     `share` is the probability of being drawn first, on a balanced route; on others the order decides, and it is None.
     """
@@ -26,15 +39,22 @@ def explain(decision: Decision, at: float) -> dict[str, object]:
         "is_exploring": decision.is_exploring,
         "is_panic": decision.is_panic,
         "reasons": list(decision.reasons),
-        "candidates": [_candidate(each, at, total) for each in decision.candidates],
+        "hedge_after_s": None if hedge_after_s is None else round(hedge_after_s, 4),
+        "deadlines": asdict(route.deadlines),
+        "candidates": [
+            {**_candidate(each, at, total), "deadlines": _limits(deadlines.get(each.upstream.id))}
+            for each in decision.candidates
+        ],
         "probe": None if decision.probe is None else _candidate(decision.probe, at, 0.0),
         "rejected": [{"upstream": each.upstream, "reason": each.reason} for each in decision.rejected],
     }
 
 
-def explain_attempt(observation: AttemptObservation) -> dict[str, object]:
-    """Return what came of one attempt."""
-    failure = observation.failure
+def explain_call(call: Made | NotMade) -> dict[str, object]:
+    """Return what came of one call that the plan wanted."""
+    if isinstance(call, NotMade):
+        return {"upstream": call.upstream, "cause": call.cause, "outcome": "not_made", "reason": call.reason}
+    observation, failure = call.observation, call.observation.failure
     return {
         "attempt": observation.attempt,
         "upstream": observation.upstream,
@@ -44,9 +64,10 @@ def explain_attempt(observation: AttemptObservation) -> dict[str, object]:
         "failure": None if failure is None else failure.kind,
         "cancel_reason": observation.cancel_reason,
         "is_committed": observation.is_committed,
-        "headers_s": observation.headers_s,
-        "ttft_s": observation.ttft_s,
-        "duration_s": observation.duration_s,
+        "headers_s": _seconds(observation.headers_s),
+        "ttft_s": _seconds(observation.ttft_s),
+        "duration_s": _seconds(observation.duration_s),
+        "deadlines": _limits(call.deadlines),
     }
 
 
@@ -59,6 +80,17 @@ def summary(decision: Decision) -> str:
         *([f"probing {decision.probe.upstream.id}"] if decision.probe is not None else []),
     ]
     return "; ".join([f"{decision.route.name}: {decision.plan} {order}", *notes])
+
+
+def _limits(deadlines: Deadlines | None) -> dict[str, float] | None:
+    """Return the two that follow from live percentiles."""
+    if deadlines is None:
+        return None
+    return {"first_token_s": round(deadlines.first_token_s, 4), "stall_s": round(deadlines.stall_s, 4)}
+
+
+def _seconds(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
 
 
 def _candidate(candidate: Candidate, at: float, total: float) -> Mapping[str, object]:

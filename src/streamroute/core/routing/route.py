@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from streamroute.core.upstream import CredentialId, ProviderName, Route, Upstream, UpstreamId
+from streamroute.core.upstream import Capabilities, CredentialId, ProviderName, Route, Upstream, UpstreamId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +15,8 @@ class ProviderFacts:
     is_simulated: bool = False
     limits_by_model: bool = False
     """The provider counts rate limits per model, not per credential."""
+    capabilities: Capabilities = Capabilities()
+    """Of all its models."""
 
     def credential(self, model: str) -> CredentialId:
         """Return whose quota a call to `model` draws on."""
@@ -55,16 +57,21 @@ def find_route(name: str, catalog: Catalog) -> tuple[Route, tuple[Upstream, ...]
     route = catalog.routes.get(name)
     if route is not None:
         return route, tuple(catalog.upstreams[upstream] for upstream in route.upstreams)
-    upstream = catalog.upstreams.get(UpstreamId(name))
-    if upstream is None:
-        prefix, _, model = name.partition("/")
-        facts = catalog.providers.get(ProviderName(prefix))
-        if facts is not None and model:
-            upstream = _upstream_of(facts, model, catalog)
+    upstream = find_upstream(name, catalog)
     if upstream is not None:
         return Route(name=name, upstreams=(upstream.id,)), (upstream,)
     reason = catalog.disabled.get(name) or catalog.disabled.get(name.partition("/")[0])
     return Unknown(name=name, nearest=catalog.nearest(name), disabled_because=reason)
+
+
+def find_upstream(name: str, catalog: Catalog) -> Upstream | None:
+    """Return the upstream of that name: a configured one, or `provider/model`."""
+    upstream = catalog.upstreams.get(UpstreamId(name))
+    if upstream is not None:
+        return upstream
+    prefix, _, model = name.partition("/")
+    facts = catalog.providers.get(ProviderName(prefix))
+    return None if facts is None or not model else _upstream_of(facts, model, catalog)
 
 
 def _upstream_of(facts: ProviderFacts, model: str, catalog: Catalog) -> Upstream:
@@ -78,5 +85,6 @@ def _upstream_of(facts: ProviderFacts, model: str, catalog: Catalog) -> Upstream
         model=model,
         credential=facts.credential(model),
         failure_domain=facts.name,
+        capabilities=facts.capabilities,
         is_simulated=facts.is_simulated,
     )

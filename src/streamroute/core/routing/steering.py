@@ -126,7 +126,7 @@ def _explored(
     now: float,
     uniform: Callable[[], float],
 ) -> int | None:
-    """Return who is to be asked first though it is steered away from."""
+    """Return who is to be asked beside the first though it is steered away from."""
     explorer.forget(field.upstreams[ranking.order[0]].id)
     if latency_class not in EXPLORING_CLASSES:
         return None

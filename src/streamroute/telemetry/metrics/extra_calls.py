@@ -4,19 +4,20 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter
 
+from streamroute.core.execution.admission import call_cost_usd
 from streamroute.core.observation import AttemptObservation, ProbeObservation
-from streamroute.core.upstream import TokenPrice, UpstreamId
+from streamroute.core.upstream import Upstream, UpstreamId
 from streamroute.telemetry.metrics.children import child
 
-PriceOf = Callable[[UpstreamId], TokenPrice | None]
+UpstreamOf = Callable[[UpstreamId], Upstream | None]
 
 
 class ExtraCallMetrics:
     """Counts calls that were made for speed, for a rescue, or to find out."""
 
-    def __init__(self, registry: CollectorRegistry, price_of: PriceOf) -> None:
-        """`price_of` knows what an upstream's tokens cost, where that is configured."""
-        self._price_of = price_of
+    def __init__(self, registry: CollectorRegistry, upstream_of: UpstreamOf) -> None:
+        """`upstream_of` knows an upstream's price and whether it bills what is cancelled, where it is configured."""
+        self._upstream_of = upstream_of
         self._hedges = Counter(
             "streamroute_hedges",
             "Backup calls made beside a first token that was late, by what became of them.",
@@ -34,6 +35,17 @@ class ExtraCallMetrics:
             ("outcome",),
             registry=registry,
         )
+        self._race_spend = Counter(
+            "streamroute_race_spend_usd",
+            "What rivals have cost, at the configured prices.",
+            registry=registry,
+        )
+        self._wasted_spend = Counter(
+            "streamroute_wasted_spend_usd",
+            "What calls have cost whose text no client got, at the configured prices, by why they were made.",
+            ("cause",),
+            registry=registry,
+        )
         self._continuations = Counter(
             "streamroute_continuations",
             "Follow-on calls for answers that broke off, by how they were asked and how they ended.",
@@ -42,7 +54,7 @@ class ExtraCallMetrics:
         )
         self._probes = Counter(
             "streamroute_probes",
-            "Active probes of upstreams.",
+            "Probes of upstreams: active ones, and users' requests that were also sent to one on its way back.",
             ("provider", "upstream", "step", "outcome"),
             registry=registry,
         )
@@ -53,13 +65,20 @@ class ExtraCallMetrics:
         )
 
     def observe(self, observation: AttemptObservation) -> None:
-        """Count one attempt, where it was an extra one."""
+        """Count one attempt, where it was an extra one, and what it cost where nobody got its text."""
+        cost_usd = self._cost_usd(observation)
+        if not _is_used(observation):
+            child(self._wasted_spend, observation.cause).inc(cost_usd)
         match observation.cause:
             case "hedge":
                 child(self._hedges, _result(observation)).inc()
-                self._hedge_spend.inc(self._cost_usd(observation))
+                self._hedge_spend.inc(cost_usd)
             case "race":
                 child(self._races, _result(observation)).inc()
+                self._race_spend.inc(cost_usd)
+            case "probe" if observation.route:  # the prober's own are told by `probed`
+                who = (observation.provider, observation.upstream)
+                child(self._probes, *who, "request", observation.outcome).inc()
             case "continuation":
                 child(self._continuations, observation.rung or "", observation.outcome).inc()
 
@@ -70,16 +89,17 @@ class ExtraCallMetrics:
         self._probe_spend.inc(max(0.0, observation.cost_usd))
 
     def _cost_usd(self, observation: AttemptObservation) -> float:
-        price, usage = self._price_of(observation.upstream), observation.usage
-        if price is None:
-            return 0.0
-        input_tokens = usage.input_tokens if usage is not None else observation.prompt_tokens
-        output_tokens = usage.output_tokens if usage is not None else observation.content_events
-        return float(input_tokens * price.input_per_mtok + output_tokens * price.output_per_mtok) / 1e6
+        upstream = self._upstream_of(observation.upstream)
+        return 0.0 if upstream is None or upstream.price is None else call_cost_usd(upstream, observation)
+
+
+def _is_used(observation: AttemptObservation) -> bool:
+    """Say whether its answer was the one that the client got; a whole one is handed over after its end."""
+    is_whole = not observation.stream and observation.outcome == "succeeded" and observation.cause != "probe"
+    return observation.is_committed or is_whole
 
 
 def _result(observation: AttemptObservation) -> str:
-    """Say whether its answer was the one that the client got."""
-    if observation.is_committed or observation.outcome == "succeeded":
+    if _is_used(observation):
         return "won"
     return "failed" if observation.outcome == "failed" else "lost"

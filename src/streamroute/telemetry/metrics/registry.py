@@ -25,21 +25,21 @@ from streamroute.core.observation import (
     RefusalObservation,
     RequestObservation,
 )
-from streamroute.core.upstream import TokenPrice, UpstreamId
+from streamroute.core.upstream import Upstream, UpstreamId
 from streamroute.telemetry.metrics.attempts import AttemptMetrics
-from streamroute.telemetry.metrics.extra_calls import ExtraCallMetrics, PriceOf
+from streamroute.telemetry.metrics.extra_calls import ExtraCallMetrics, UpstreamOf
 from streamroute.telemetry.metrics.requests import RequestMetrics
 from streamroute.telemetry.metrics.upstreams import Snapshot, UpstreamGauges
 
 
-def _no_price(upstream: UpstreamId) -> TokenPrice | None:
+def _unknown(upstream: UpstreamId) -> Upstream | None:
     return None
 
 
 class Metrics:
     """A listener for the bus."""
 
-    def __init__(self, *, price_of: PriceOf = _no_price, snapshot: Callable[[], Snapshot] = Snapshot) -> None:
+    def __init__(self, *, upstream_of: UpstreamOf = _unknown, snapshot: Callable[[], Snapshot] = Snapshot) -> None:
         """`snapshot` says how upstreams stand; it is asked on the event loop, at each scrape."""
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a start time for every child would nearly double the lines
         self.registry = CollectorRegistry()
@@ -49,7 +49,7 @@ class Metrics:
         Info("streamroute_build", "The running version.", registry=self.registry).info({"version": __version__})
         self._attempts = AttemptMetrics(self.registry)
         self._requests = RequestMetrics(self.registry)
-        self._extra_calls = ExtraCallMetrics(self.registry, price_of)
+        self._extra_calls = ExtraCallMetrics(self.registry, upstream_of)
         self._gauges = UpstreamGauges(snapshot)
         self.registry.register(self._gauges)
 

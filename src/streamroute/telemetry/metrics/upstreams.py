@@ -12,11 +12,12 @@ from prometheus_client.registry import Collector
 
 from streamroute.core.health.attempt_budget import BudgetFigures
 from streamroute.core.health.scorecard import Score
-from streamroute.core.health.standing import BreakerState, Standing
+from streamroute.core.health.standing import BreakerState, Standing, StandingKind
 from streamroute.core.upstream import Upstream
 
 _WHO = ("provider", "upstream")
 _STATES: tuple[BreakerState, ...] = get_args(BreakerState)
+_STANDINGS: tuple[StandingKind, ...] = get_args(StandingKind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,11 @@ class UpstreamGauges(Collector):
             "1 for the state that the upstream's breaker is in, 0 for the others.",
             labels=(*_WHO, "state"),
         )
+        kind = GaugeMetricFamily(
+            "streamroute_upstream_standing",
+            "1 for what is known against the upstream, 0 for the others.",
+            labels=(*_WHO, "standing"),
+        )
         risk = GaugeMetricFamily(
             "streamroute_upstream_risk",
             "From 0 (well) to 1 (steered away from entirely).",
@@ -54,6 +60,12 @@ class UpstreamGauges(Collector):
         )
         steers = CounterMetricFamily(
             "streamroute_steers", "How often traffic was steered away from an upstream.", labels=_WHO
+        )
+        confirmed = CounterMetricFamily(
+            "streamroute_confirmed_steers", "Steers that a failure or a breach of the objective came with.", labels=_WHO
+        )
+        predicted = CounterMetricFamily(
+            "streamroute_predicted_steers", "Steers that came before the first failure or breach.", labels=_WHO
         )
         false_steers = CounterMetricFamily(
             "streamroute_false_steers", "Steers that no failure and no breach of the objective followed.", labels=_WHO
@@ -67,12 +79,16 @@ class UpstreamGauges(Collector):
             who = (upstream.provider, upstream.id)
             for name in _STATES:
                 state.add_metric((*who, name), float(standing.breaker == name))
+            for each in _STANDINGS:
+                kind.add_metric((*who, each), float(standing.kind == each))
             risk.add_metric(who, standing.risk)
             steers.add_metric(who, score.steers)
+            confirmed.add_metric(who, score.confirmed)
+            predicted.add_metric(who, score.predicted)
             false_steers.add_metric(who, score.false_steers)
             if score.last_lead_s is not None:
                 lead.add_metric(who, score.last_lead_s)
-        yield from (state, risk, steers, false_steers, lead)
+        yield from (state, kind, risk, steers, confirmed, predicted, false_steers, lead)
         if self._snapshot.budget is not None:
             yield from _budget(self._snapshot.budget)
         yield GaugeMetricFamily(
@@ -85,7 +101,7 @@ class UpstreamGauges(Collector):
 def _budget(figures: BudgetFigures) -> Iterable[Metric]:
     yield GaugeMetricFamily(
         "streamroute_retry_tokens",
-        "Left of 10 for all upstreams together: a failure takes 1, a success gives 0.1, no extra call at 5 or below.",
+        "Left of 10 for all upstreams together: a failure takes 1, a success gives 2, no hedge at 5 or below.",
         value=figures.global_tokens,
     )
     for name, what, denied in (

@@ -76,7 +76,7 @@ class ContinuationDecoder:
     """Reads a continuation in the place of a `ChatStreamDecoder`: what it returns goes on from what the client has.
 
     Chunks leave with the first answer's id, time, model and fingerprint; thoughts and roles of the second are left
-    out. Nothing leaves before the seam has decided.
+    out, and nothing leaves before the seam has decided. A restart is an answer of its own: of it all is kept but roles.
     """
 
     __slots__ = (
@@ -170,6 +170,11 @@ class ContinuationDecoder:
         choices = chunk.get("choices")
         usage = chunk.get("usage")
         has_usage = isinstance(usage, Mapping) and bool(usage)
+        if self._rung == "restart" and isinstance(choices, list) and choices:
+            self._mark(out)
+            out.append(self._event([self._without_role(choice) for choice in choices]))
+            self.content_events = self._decoder.content_events
+            choices = []
         for choice in choices if isinstance(choices, list) else ():
             if not choice.get("index"):
                 self._take_choice(choice, out)
@@ -198,6 +203,12 @@ class ContinuationDecoder:
         if isinstance(reason, str) and reason:
             self._mark(out)
             out.append(self._event([_choice({}, reason)]))
+
+    def _without_role(self, choice: dict[str, object]) -> dict[str, object]:
+        delta = choice.get("delta")
+        if not self._delivered.role_sent or not isinstance(delta, Mapping):
+            return choice
+        return {**choice, "delta": {key: value for key, value in delta.items() if key != "role"}}
 
     def _finish(self, out: list[bytes]) -> None:
         self._has_finished = True
@@ -245,13 +256,19 @@ class ContinuationDecoder:
         return b"data: " + write_json({**chunk, **more}) + b"\n\n"
 
     def _summed(self, usage: Mapping[str, object]) -> dict[str, object]:
-        """Return the usage of both calls; the first was cut before it could count, so it is estimated."""
+        """Return the usage of all calls; those before this one were cut before they could count, so they are
+        estimated."""
         delivered = self._delivered
         prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
-        first_prompt = prompt if self._rung in {"anew", "restart"} else max(0, prompt - delivered.tokens)
-        prompt, completion = prompt + first_prompt, completion + delivered.tokens
-        total = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+        first_prompt = max(0, prompt - _sent_along(self._rung, delivered.tokens))
         joints = [*delivered.continuations, self._joint()]
+        prompt += first_prompt
+        completion += delivered.tokens
+        for joint in delivered.continuations:
+            at_token = _count(joint.get("at_token"))
+            prompt += first_prompt + _sent_along(joint.get("rung"), at_token)
+            completion += at_token if joint.get("rung") == "restart" else 0  # thrown away, and paid for
+        total = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
         return {
             "usage": {**usage, **total},
             "streamroute": {"continuations": joints, "usage_is_estimated": True},
@@ -260,6 +277,11 @@ class ContinuationDecoder:
 
 def _choice(delta: Mapping[str, object], finish_reason: str | None = None) -> dict[str, object]:
     return {"index": 0, "delta": dict(delta), "finish_reason": finish_reason}
+
+
+def _sent_along(rung: object, delivered_tokens: int) -> int:
+    """Return how many tokens of what was delivered are part of a continuation's prompt."""
+    return 0 if rung in {"anew", "restart"} else delivered_tokens
 
 
 def _count(value: object) -> int:

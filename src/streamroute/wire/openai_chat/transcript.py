@@ -62,9 +62,9 @@ class Transcript:
         self._delivered = Delivered()
 
     @property
-    def is_continuable(self) -> bool:
-        """Nothing that is known so far stands against carrying it on; `read` knows more."""
-        return self._why_not is None
+    def is_kept(self) -> bool:
+        """All of it is there; else it was longer than is remembered, and only its head is known."""
+        return self._bytes <= MAX_TRANSCRIPT_BYTES
 
     def append(self, block: bytes) -> None:
         """Take note of whole events that went to the client."""
@@ -73,7 +73,7 @@ class Transcript:
             self._bytes += len(block)
             self._is_undecoded = True
             if self._bytes > MAX_TRANSCRIPT_BYTES:
-                self._blocks.clear()
+                del self._blocks[1:]
                 self._refuse("the answer is too long to be carried on")
 
     def read(self) -> Delivered:
