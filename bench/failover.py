@@ -39,6 +39,7 @@ _COLUMNS = {
     "recovery_s": ("back", "{:.1f}"),
     "false_opens": ("false opens", "{:.0f}"),
     "false_steers_per_hour": ("false steers/h", "{:.1f}"),
+    "false_alarms_per_hour": ("alarms/h", "{:.1f}"),
     "calls_per_request": ("calls", "{:.3f}"),
     "wasted_spend_ratio": ("waste", "{:.1%}"),
     "lost_chars": ("lost", "{:.0f}"),

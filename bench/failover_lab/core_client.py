@@ -16,6 +16,7 @@ from streamroute.core.execution.events import (
     AttemptId,
     ClientGone,
     Connected,
+    Doubted,
     Failed,
     HeadReceived,
     Produced,
@@ -24,6 +25,7 @@ from streamroute.core.execution.events import (
 )
 from streamroute.core.observation import AttemptObservation
 from streamroute.core.outcome import CancelReason, Failure, OutcomeKind
+from streamroute.core.upstream import UpstreamId
 from streamroute.core.usage import Usage
 
 _CONTINUING = {"prefill", "prefix", "continue_final_message", "instructed"}
@@ -43,8 +45,17 @@ class CoreClient:
         self.world = world
         self.core = core
         self.looked = looked
-        self.in_flight = 0
+        self.flights: dict[int, _Flight] = {}
         """Requests that are being served."""
+        core.board.on_doubt = self._on_doubt
+
+    def _on_doubt(self, upstream: UpstreamId) -> None:
+        """As the engine: once the board is done with what it is doing."""
+        self.scheduler.at(self.scheduler.now, partial(self._tell_doubt, upstream))
+
+    def _tell_doubt(self, upstream: UpstreamId) -> None:
+        for flight in list(self.flights.values()):
+            flight.feed(Doubted(upstream))
 
     def serve(self, request: Request, record: RequestRecord) -> None:
         """Begin a request."""
@@ -97,18 +108,18 @@ class _Flight:
         now = self._scheduler.now
         self._decision = client.core.decide(request, now)
         self._plan = client.core.plan(self._decision, request)
-        record.is_exploring = self._decision.is_exploring
 
     def begin(self) -> None:
         """Start the plan."""
-        self._client.in_flight += 1
+        self._client.flights[self._request.number] = self
         self._ask(self._plan.start)
         if not self._is_over:
             self._scheduler.at(self._request.arrived_at + self._client.patience_s, self._lose_patience)
 
     # -- the runner
 
-    def _feed(self, event: AttemptEvent) -> None:
+    def feed(self, event: AttemptEvent) -> None:
+        """Tell the plan what happened."""
         self._ask(partial(self._plan.handle, event))
 
     def _ask(self, question: Callable[[float], Sequence[Command]]) -> None:
@@ -147,7 +158,7 @@ class _Flight:
 
     def _end(self) -> None:
         self._is_over = True
-        self._client.in_flight -= 1
+        del self._client.flights[self._request.number]
         self._take_text()
         if self._record.is_whole:
             missing = self._request.output_tokens - self._delivered
@@ -158,7 +169,7 @@ class _Flight:
     def _lose_patience(self) -> None:
         if not self._is_over and self._record.ttft_s is None:
             self._record.error = "too late"
-            self._feed(ClientGone())
+            self.feed(ClientGone())
 
     def _arm(self) -> None:
         due = self._plan.next_deadline()
@@ -181,7 +192,7 @@ class _Flight:
         at = call.course.last_token_at(self._scheduler.now)
         if at > call.told_progress_at:
             call.told_progress_at = at
-            self._feed(Progressed(call.start.attempt, at))
+            self.feed(Progressed(call.start.attempt, at))
 
     # -- attempts
 
@@ -194,10 +205,10 @@ class _Flight:
             latency_class=class_,
             prompt_tokens=prompt_tokens,
             is_stream=True,
-            in_flight=self._client.in_flight,
+            in_flight=len(self._client.flights),
         )
         if isinstance(leave, Failure):
-            self._feed(Failed(start.attempt, leave))
+            self.feed(Failed(start.attempt, leave))
             return
         if self._record.primary is None and start.cause == "first":
             self._record.primary = name
@@ -223,18 +234,18 @@ class _Flight:
         if not call.is_over:
             call.record.was_connected = True
             self._client.core.admission.connected(call.leave, self._scheduler.now)
-            self._feed(Connected(call.start.attempt))
+            self.feed(Connected(call.start.attempt))
 
     def _tell(self, call: _Call, event: AttemptEvent) -> None:
         if not call.is_over:
-            self._feed(event)
+            self.feed(event)
 
     def _produced(self, call: _Call) -> None:
         if call.is_over:
             return
         call.is_produced = True
         self._client.core.admission.first_token(call.leave, self._scheduler.now)
-        self._feed(Produced(call.start.attempt))
+        self.feed(Produced(call.start.attempt))
         self._client.looked(self._scheduler.now)
 
     def _over(self, call: _Call) -> None:
@@ -246,13 +257,13 @@ class _Flight:
             self._take_text()
         if course.failure is None:
             self._settle(call, "succeeded")
-            self._feed(Succeeded(attempt))
+            self.feed(Succeeded(attempt))
             return
         failure = Failure(
             kind=course.failure, message="simulated", http_status=course.status, retry_after_s=course.retry_after_s
         )
         self._settle(call, "failed", failure=failure)
-        self._feed(Failed(attempt, failure))
+        self.feed(Failed(attempt, failure))
 
     def _commit(self, call: _Call) -> None:
         now = self._scheduler.now

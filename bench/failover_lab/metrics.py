@@ -42,12 +42,15 @@ class RunFigures:
     false_opens: int
     """A provider was shut out that was well."""
     calls_per_request: float
-    """Of all kinds: first calls, hedges, races, retries, continuations, probes beside requests, and probes that no
-    request had a part in, free ones too."""
+    """Of all kinds: first calls, hedges, races, retries, continuations, probes beside requests, and completions that no
+    request had a part in. Probes that are free (a connection, a list of models) are no calls of a model."""
     wasted_spend_ratio: float
     lost_chars: int
     repeated_chars: int
     false_steers_per_hour: float
+    """Times at which less than a tenth of its share was sent for 5 s to a provider that was well."""
+    false_alarms_per_hour: float
+    """The same, and those that were taken back sooner."""
     probes_per_s: float
     """Calls to the faulty provider that users' requests did not depend on, per second of trouble."""
     limited_calls_ratio: float
@@ -64,7 +67,7 @@ def figures(stage: Staged, record: RunRecord) -> RunFigures:
     onset, until = stage.onset_s, stage.trouble_until_s
     judged_from, judged_until = stage.judged_s
     judged = [each for each in record.requests if judged_from <= each.arrived_at < judged_until]
-    probes = [call for call in record.probes if judged_from <= call.at < judged_until]
+    probes = [call for call in record.probes if judged_from <= call.at < judged_until and not call.is_free]
     patience_s = stage.load.patience_s
     ttfts = sorted(patience_s if each.ttft_s is None else min(patience_s, each.ttft_s) for each in judged)
     calls = [call for each in judged for call in each.calls]
@@ -72,14 +75,15 @@ def figures(stage: Staged, record: RunRecord) -> RunFigures:
     whole = [each for each in record.requests if each.is_whole]
     steer, lead, recovery, share = _steering(stage, record)
     well_h = sum(stage.well_s(each) for each in stage.truth) / len(stage.truth) / 3600
-    false_steers = sum(stage.is_well(name, at, for_s=WELL_FOR_S) for at, name in record.steers)
+    false_steers = sum(_lasting(stage, record, each) for each in stage.truth)
+    false_alarms = sum(stage.is_well(name, at, for_s=WELL_FOR_S) for at, name in record.steers)
     asides = [
         call
         for each in record.requests
         for call in each.calls
         if call.provider == stage.watched
         and onset <= call.at < until
-        and (call.cause == "probe" or (each.is_exploring and call.cause == "first"))
+        and call.cause == "probe"
     ]
     asides += [call for call in record.probes if call.provider == stage.watched and onset <= call.at < until]
     return RunFigures(
@@ -96,6 +100,7 @@ def figures(stage: Staged, record: RunRecord) -> RunFigures:
         lost_chars=sum(each.lost_chars for each in whole),
         repeated_chars=sum(each.repeated_chars for each in whole),
         false_steers_per_hour=false_steers / well_h if well_h else 0.0,
+        false_alarms_per_hour=false_alarms / well_h if well_h else 0.0,
         probes_per_s=len(asides) / max(1e-9, until - onset),
         limited_calls_ratio=sum(call.limited_until is not None for call in calls) / max(1, len(calls)),
         early_calls=_early_calls(record),
@@ -114,12 +119,7 @@ def _steering(stage: Staged, record: RunRecord) -> tuple[float | None, float | N
     name = stage.watched
     if name is None:
         return None, None, None, None
-    # Requests that explore are sent to learn, and are hedged: they do not count as traffic.
-    picks = [
-        (each.arrived_at, each.primary == name)
-        for each in record.requests
-        if each.primary is not None and not each.is_exploring
-    ]
+    picks = [(each.arrived_at, each.primary == name) for each in record.requests if each.primary is not None]
     onset, until = stage.onset_s, stage.trouble_until_s
     shares = Shares(picks)
     base = shares.between(max(0.0, onset - BASE_WINDOW_S), onset)
@@ -136,6 +136,25 @@ def _steering(stage: Staged, record: RunRecord) -> tuple[float | None, float | N
         until, stage.end_s - RECOVERY_WINDOW_S, RECOVERY_WINDOW_S, lambda share: share >= RECOVERED_SHARE * base
     )
     return steer, lead, math.inf if back_at is None else back_at - until, share
+
+
+def _lasting(stage: Staged, record: RunRecord, name: str) -> int:
+    """Count the times at which a provider that was well got next to nothing for `STEER_WINDOW_S`."""
+    shares = Shares([(each.arrived_at, each.primary == name) for each in record.requests if each.primary is not None])
+    base = shares.between(0.0, stage.onset_s or stage.end_s)
+    if base < STEERED_SHARE:
+        return 0  # nobody would notice
+    count, now = 0, 0.0
+    while True:
+        until = stage.end_s - STEER_WINDOW_S
+        at = shares.first(now, until, STEER_WINDOW_S, lambda share: share < STEERED_SHARE * base)
+        if at is None:
+            return count
+        count += stage.is_well(name, at, for_s=WELL_FOR_S)
+        back = shares.first(at, until, STEER_WINDOW_S, lambda share: share >= RECOVERED_SHARE * base)
+        if back is None:
+            return count
+        now = back
 
 
 class Shares:

@@ -61,7 +61,7 @@ class CoreProber:
         request = Request(number=_FIRST_NUMBER + self._count, arrived_at=now, prompt_tokens=20, output_tokens=1)
         self._count += 1
         course = self._world.call(str(upstream.id), request, 0, now)
-        call = CallRecord(str(upstream.id), "probe", now)
+        call = CallRecord(str(upstream.id), "probe", now, is_free=probe.step != "completion")
         self._record.probes.append(call)
         if probe.step == "connect":
             ends_at, limit_s = course.connected_at, CONNECT_S

@@ -20,6 +20,8 @@ class CallRecord:
     """That came until its end."""
     limited_until: float | None = None
     """It was answered with 429, and asked to wait until then; its end where it named no time."""
+    is_free: bool = False
+    """No model was asked: a connection, or a list of models."""
     was_used: bool = False
     """The client has text of it."""
 
@@ -34,8 +36,6 @@ class RequestRecord:
     output_tokens: int
     primary: str | None = None
     """Whom it was first sent to."""
-    is_exploring: bool = False
-    """It was sent there to learn, not because that is best."""
     calls: list[CallRecord] = field(default_factory=list)
     ttft_s: float | None = None
     is_whole: bool = False

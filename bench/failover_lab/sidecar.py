@@ -162,7 +162,7 @@ class _Show:
     def _note_probe(self, probe: ProbeObservation) -> None:
         ended_at = probe.ended_at - self._began
         call = CallRecord(str(probe.upstream), "probe", ended_at - probe.duration_s, ended_at=ended_at)
-        call.is_error = not probe.ok
+        call.is_error, call.is_free = not probe.ok, probe.step != "completion"
         self._record.probes.append(call)
 
     def _config(self, servers: dict[str, SimulationServer]) -> Config:

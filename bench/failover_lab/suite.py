@@ -91,7 +91,7 @@ def summarise(scenario: str, policy: str, mode: str, runs: Sequence[RunFigures])
             row[field.name] = sum(known)
         elif field.name == "requests":
             row[field.name] = round(statistics.median(known))
-        elif field.name in {"client_error_ratio", "false_steers_per_hour"}:
+        elif field.name in {"client_error_ratio", "false_steers_per_hour", "false_alarms_per_hour"}:
             row[field.name] = round(statistics.fmean(known), _DIGITS)
         else:
             row[field.name] = _finite(statistics.median(known))

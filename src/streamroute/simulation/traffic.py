@@ -59,7 +59,7 @@ class Load:
     shift_until_s: float = math.inf
     plan: PlanName = "hedge"
     latency_class: LatencyClass = "interactive"
-    steering: Steering = "balanced"
+    steering: Steering = "preferred"
     patience_s: float = 30.0
     """When a client without a first token gives up: LiteLLM's example of a timeout, and that of the simulations that
     the targets come from."""

@@ -12,15 +12,18 @@ from streamroute.core.health.in_flight import NOTHING, Waiting
 
 STEER_NATS = 2.303
 """A weight of less than a tenth: steered away from."""
+DOUBT_NATS = 0.5
+"""What evidence takes off a weight just before an alarm: some of the traffic of a balanced route goes elsewhere, and a
+preferred upstream keeps its place (`core.routing.ranking` yields below a quarter, its slowness included)."""
 SUSPECT_RATIO = 0.7
 SLOW_RATIO = 1.2
 MIN_THRESHOLD, MAX_THRESHOLD = 6.0, 15.0
 """Of slowness, in nats: never less than two of the strongest samples, never more than four."""
-THRESHOLD_MARGIN = -1.2
+THRESHOLD_MARGIN = 0.2
 """CUSUMs alarm far more rarely than Lorden's bound; several of them and the calls under way take more than that.
 Chosen by `bench/failover.py --scenario none`: 0.5 gave 3.6 false alarms an hour where 1 is accepted."""
-DRIFT_MARGIN = 1.8
-MIN_DRIFT_THRESHOLD, MAX_DRIFT_THRESHOLD = 5.5, 13.0
+DRIFT_MARGIN = 2.5
+MIN_DRIFT_THRESHOLD, MAX_DRIFT_THRESHOLD = 5.0, 13.0
 QUIET_S = 2.0
 HALF_LIFE_S = 10.0
 """Evidence fades with this half-life once nothing fresh came for `QUIET_S`: an upstream that gets no traffic cannot
@@ -34,7 +37,7 @@ CONNECT_SHARE = 0.6
 """Slow connections alone make nobody suspect."""
 OBJECTIVE_NATS = 1.2
 """Off the weight of an upstream whose new normal misses the latency objective."""
-CALM_RATIO = 0.5
+CALM_RATIO = 0.7
 """An alarm ends here: evidence that goes up and down around the threshold must not send traffic to and fro."""
 FROZEN_RATIO = 0.4
 """Baselines learn nothing above this."""
@@ -128,7 +131,7 @@ class Evidence:
     def timed(self, ratio_ln: float, spread: float, now: float, waiting: int = 0) -> None:
         """Take a time to first token."""
         self.slow.add(ratio_ln, spread, self.threshold, self.drift_threshold, waiting)
-        if self.is_alarmed and self.slow.good > 1 and self.slow.drift > 0.0:
+        if self.is_alarmed and self.slow.good > 2 and self.slow.drift > 0.0:
             self.slow.drift *= EXONERATION  # only on the way back: on the way there good ones are too frequent
         clipped = min(max(ratio_ln, -2.0 * spread), 2.0 * spread + self.slo_ln)
         self.trend.add(clipped, now)
@@ -239,8 +242,8 @@ def penalty_of(ratio: float) -> float:
     """Return the nats that evidence takes off a weight: 0 up to half the threshold, `STEER_NATS` at it, more beyond."""
     if ratio <= 0.5:
         return 0.0
-    if ratio <= 1.0:
-        return (STEER_NATS + 1e-3) * ((ratio - 0.5) / 0.5) ** 4
+    if ratio < 1.0:
+        return DOUBT_NATS * ((ratio - 0.5) / 0.5) ** 2
     return STEER_NATS + 1e-3 + 5.0 * (ratio - 1.0)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from streamroute.core.health.standing import Estimate, Standing
 from streamroute.core.routing.affinity import KEPT_AT, rendezvous
+from streamroute.core.routing.weight import health_factor
 from streamroute.core.upstream import LatencyClass, Upstream, UpstreamId
 
 YIELDS_BELOW = 0.25
@@ -51,9 +52,7 @@ def preferred(field: Field, uniform: Callable[[], float], latency_class: Latency
     upstream that comes back gets a growing share."""
     ready, standings, estimates = field.ready, field.standings, field.estimates
     fastest_s = min((estimates[i].ttft_s for i in ready if not estimates[i].is_cold), default=0.0)
-    scores = [
-        health * _slowness(estimate, fastest_s) for health, estimate in zip(field.healths, estimates, strict=True)
-    ]
+    scores = [preference(estimate, fastest_s) for estimate in estimates]
     least = YIELDS_BELOW * max((scores[i] for i in ready), default=0.0)
     kept = [i for i in ready if scores[i] >= least]
     well = _healthy_only(kept, standings) if latency_class == "latency_critical" else kept
@@ -129,6 +128,11 @@ def by_health(field: Field) -> Ranking:
         places=range(len(weights)),
         reasons=("most are ill: nobody is steered away from, the least ill goes first",),
     )
+
+
+def preference(estimate: Estimate, fastest_s: float) -> float:
+    """Return what is left, 0..1, of the wish to have an upstream asked first; `fastest_s`: what another one takes."""
+    return health_factor(estimate) * _slowness(estimate, fastest_s)
 
 
 def _slowness(estimate: Estimate, fastest_s: float) -> float:
