@@ -92,13 +92,14 @@ class Headroom:
         """Return the seconds until it is used up at our present pace; infinite where it resets before."""
         span = BURN_TAU_S * (1.0 - exp((self._burn_began_at - now - 1.0) / BURN_TAU_S))
         keep = exp(min(0.0, self._burn_at - now) / BURN_TAU_S) / span
+        requests_per_s, tokens_per_s = self._requests * keep, self._tokens * keep  # both 0 after two hours of silence
         soonest = inf
-        if self._requests_left is not None and self._requests > 0.0:
-            left = max(0, self._requests_left - len(self._sent)) / (self._requests * keep)
+        if self._requests_left is not None and requests_per_s > 0.0:
+            left = max(0, self._requests_left - len(self._sent)) / requests_per_s
             if now + left < self._reset_requests_at:
                 soonest = left
-        if self._tokens_left is not None and self._tokens > 0.0:
-            left = max(0, self._tokens_left - sum(tokens for _, tokens in self._sent)) / (self._tokens * keep)
+        if self._tokens_left is not None and tokens_per_s > 0.0:
+            left = max(0, self._tokens_left - sum(tokens for _, tokens in self._sent)) / tokens_per_s
             if now + left < self._reset_tokens_at:
                 soonest = min(soonest, left)
         return soonest
