@@ -112,12 +112,12 @@ class HealthBoard:
             ttft_s=normal_s * exp(slower_ln),
             normal_ttft_s=normal_s,
             ttft=baseline.ttft if is_known else None,
-            tpot_s=exp(health.pace.level) if health.pace.count else None,
+            tpot_s=health.pace.tpot_s,
             penalty=verdict.penalty,
             capacity=breaker.share(now) * (1.0 if headroom is None else headroom.share(now)),
             in_flight=health.in_flight,
             in_flight_limit=min(health.limit.at(now), breaker.in_flight_limit),
-            stall_soft_s=health.stall_soft_s,
+            stall_soft_s=health.pace.stall_soft_s,
             is_cold=baseline.is_cold,
         )
 

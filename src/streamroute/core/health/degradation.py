@@ -7,6 +7,7 @@ threshold follows from how many samples an hour there are and how many false ala
 from dataclasses import dataclass
 from math import exp, log
 
+from streamroute.core.health.clamp import clamp
 from streamroute.core.health.estimators import ErrorTest, Rate, SlownessTest, Trend
 from streamroute.core.health.in_flight import NOTHING, Waiting
 
@@ -46,9 +47,9 @@ ROW_S = 300.0
 """Failures further apart are not in a row."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Verdict:
-    """What is held against an upstream at one moment."""
+    """What is held against an upstream at one moment. Not frozen, for speed: nobody changes one."""
 
     ratio: float = 0.0
     """Evidence over its threshold."""
@@ -69,7 +70,7 @@ class Evidence:
     """Everything that is known against one upstream. Times are monotonic seconds."""
 
     __slots__ = (
-        "_faded_at", "_fresh_at", "connect", "decode", "errors", "false_per_hour", "in_a_row", "last_failure_at",
+        "_fresh_at", "_still_until", "connect", "decode", "errors", "false_per_hour", "in_a_row", "last_failure_at",
         "rate", "slo_ln", "slow", "speed_ln", "threshold", "trend",
     )  # fmt: skip
 
@@ -85,43 +86,49 @@ class Evidence:
         self.last_failure_at: float | None = None
         self.speed_ln = 0.0
         """ln of how much slower than normal the last few samples were."""
-        self._fresh_at = self._faded_at = now
+        self._fresh_at = now
+        self._still_until = now + MAX_QUIET_S
+        """Until then nothing fades; afterwards, when it last did."""
 
     def fresh(self, now: float) -> None:
         """Note that a sample came; call it before the sample is added."""
         self.fade(now)
-        self._fresh_at = self._faded_at = now
+        self._fresh_at = now
         self.rate.add(now)
-        per_hour = 3600.0 * self.rate.per_s()
-        threshold = log(max(per_hour / self.false_per_hour, 1.0)) - THRESHOLD_MARGIN
-        self.threshold = min(max(threshold, MIN_THRESHOLD), MAX_THRESHOLD)
+        per_s = self.rate.per_s()
+        samples = 3600.0 * per_s / self.false_per_hour
+        threshold = (log(samples) if samples > 1.0 else 0.0) - THRESHOLD_MARGIN
+        self.threshold = clamp(threshold, MIN_THRESHOLD, MAX_THRESHOLD)
+        self._still_until = now + clamp(2.0 / per_s, QUIET_S, MAX_QUIET_S)
 
     @property
     def ceiling(self) -> float:
         """The most evidence of slowness that is kept."""
         return MAX_RATIO * self.threshold
 
-    def fade(self, now: float) -> None:
-        """Let old evidence fade."""
+    def fade(self, now: float) -> bool:
+        """Let old evidence fade; False where a verdict does not change by it: it is not old, or there is none."""
+        if now <= self._still_until:
+            return False
         interval_s = 1.0 / self.rate.per_s()
-        quiet_s = min(max(QUIET_S, 2.0 * interval_s), MAX_QUIET_S)
-        since = max(self._faded_at, self._fresh_at + quiet_s)
-        if now <= since:
-            return
-        factor = 2.0 ** ((since - now) / min(max(HALF_LIFE_S, 3.0 * interval_s), MAX_HALF_LIFE_S))
-        self.slow.scale(factor)
-        self.decode.scale(factor)
-        self.connect.scale(factor)
-        self.errors.nats *= factor
+        factor = 2.0 ** ((self._still_until - now) / clamp(3.0 * interval_s, HALF_LIFE_S, MAX_HALF_LIFE_S))
+        self._still_until = now
         self.speed_ln *= factor
-        if now - self._fresh_at > 3.0 * quiet_s:
+        has_faded = self.errors.nats > 0.0
+        self.errors.nats *= factor
+        for test in (self.slow, self.decode, self.connect):
+            if test.jump or test.drift:
+                test.scale(factor)
+                has_faded = True
+        if self.trend.count and now - self._fresh_at > 3.0 * clamp(2.0 * interval_s, QUIET_S, MAX_QUIET_S):
             self.trend = Trend()
-        self._faded_at = now
+            has_faded = True
+        return has_faded
 
     def timed(self, ratio_ln: float, spread: float, now: float, waiting: int = 0) -> None:
         """Take a time to first token."""
         self.slow.add(ratio_ln, spread, self.ceiling, waiting)
-        clipped = min(max(ratio_ln, -2.0 * spread), 2.0 * spread + self.slo_ln)
+        clipped = clamp(ratio_ln, -2.0 * spread, 2.0 * spread + self.slo_ln)
         self.trend.add(clipped, now)
         self.speed_ln += 0.3 * (clipped - self.speed_ln)
 
@@ -157,37 +164,35 @@ class Evidence:
     @property
     def is_frozen(self) -> bool:
         """Samples must not move the baselines now."""
-        return max(self.slow.nats, self.decode.nats) > FROZEN_RATIO * self.threshold
+        limit = FROZEN_RATIO * self.threshold
+        return self.slow.nats > limit or self.decode.nats > limit
 
     def weigh(self, waiting: Waiting, *, misses_objective: bool = False, echo: float = 0.0) -> Verdict:
         """Return the verdict, `fade` having been called. `echo` is a ratio that neighbours lend."""
         limit = self.threshold
         ratio, reason, is_slowness = 0.0, "", False
-        slow = max(self.slow.jump + waiting.nats, self.slow.drift)
+        slow = self.slow.nats if waiting is NOTHING else max(self.slow.jump + waiting.nats, self.slow.drift)
         if slow > 0.0:
-            ratio = min(slow / limit, MAX_RATIO)
-            is_slowness = True
+            ratio, is_slowness = clamp(slow / limit, 0.0, MAX_RATIO), True
             reason = "no first token for long" if waiting.nats > self.slow.nats else "slower than normal"
         if self.errors.nats > 0.0:
             errors = self.errors.nats / self.error_threshold()
             if errors > ratio:
                 ratio, reason, is_slowness = errors, "errors", False
-        if self.decode.nats / limit > ratio:
-            ratio, reason, is_slowness = self.decode.nats / limit, "slow tokens", True
-        connect = min(self.connect.nats / limit, 1.0) * CONNECT_SHARE
+        decode = self.decode.nats / limit
+        if decode > ratio:
+            ratio, reason, is_slowness = decode, "slow tokens", True
+        connect = clamp(self.connect.nats / limit, 0.0, 1.0) * CONNECT_SHARE
         if connect > ratio:
             ratio, reason = connect, "slow connections"
-        breach_in_s = None
-        trend = self.trend
-        if trend.level > 0.2 and trend.t_stat > 0.0:
-            wanted = (2.0 * (log(max(3600.0 * self.rate.per_s() / self.false_per_hour, 3.0)) + TREND_MARGIN)) ** 0.5
-            if trend.t_stat > wanted:
-                breach_in_s = trend.breach_in_s(self.slo_ln)
-                if breach_in_s is not None and breach_in_s < PRE_STEER_S and ratio < 1.0:
-                    ratio, reason, is_slowness = 1.01, "growing slower", True
+        breach_in_s = self._breach_in_s()
+        if breach_in_s is not None and breach_in_s < PRE_STEER_S and ratio < 1.0:
+            ratio, reason, is_slowness = 1.01, "growing slower", True
         is_echo = echo > ratio
         if is_echo:
             ratio, reason = echo, "its failure domain is in trouble"
+        if not ratio and not misses_objective and breach_in_s is None and waiting is NOTHING:
+            return NO_VERDICT  # every second look
         penalty = penalty_of(ratio)
         if reason == "errors" and ratio > LONELY_RATIO:
             penalty = max(penalty, LONELY_NATS)
@@ -203,6 +208,14 @@ class Evidence:
             breach_in_s,
             is_echo,
         )
+
+    def _breach_in_s(self) -> float | None:
+        """Return the seconds until the trend misses the objective; None where it is not sure to."""
+        t_stat = self.trend.t_stat
+        if t_stat <= 0.0:
+            return None
+        wanted = (2.0 * (log(max(3600.0 * self.rate.per_s() / self.false_per_hour, 3.0)) + TREND_MARGIN)) ** 0.5
+        return self.trend.breach_in_s(self.slo_ln) if t_stat > wanted else None
 
 
 def penalty_of(ratio: float) -> float:

@@ -6,6 +6,8 @@ where it alarms at h (Lorden 1971): a threshold is the logarithm of the samples 
 
 from math import erfc, exp, log, sqrt
 
+from streamroute.core.health.clamp import clamp
+
 TAIL_SHARE = 0.012
 """Samples of a healthy upstream that are three to fifteen times as slow as usual, about 1 %, and a margin."""
 TAIL_LN = log(20.0)
@@ -25,23 +27,31 @@ DRIFT_REFERENCE = 0.75
 """What it takes off each sample: half of the shift and a margin for what is not known of the median."""
 CLIP = 2.0
 """Residuals count up to two spreads in that test: the tail must not decide it."""
+SURELY_WELL = -2.0
+"""From so many spreads below the usual up to it, `slow_llr` is below 0 (a test holds it)."""
 CREDIT, MOST_CREDITS = 1.5, 16
 """Nats that a call under way may be owed by the ones that came before it: survivors alone look slow."""
 
 _PHI = 1.0 / sqrt(2.0 * 3.141592653589793)
 _SQRT_HALF = sqrt(0.5)
+# Parts of `slow_llr` that depend on no sample.
+_WELL_PEAK, _SLOW_PEAK = (1.0 - TAIL_SHARE) * _PHI, SLOW_SHARE * _PHI
+_WELL_TAIL, _SLOW_TAIL = TAIL_SHARE / TAIL_LN, REST_SHARE / TAIL_LN
+_TWICE_LN, _FOURFOLD_LN = SLOW_LNS
+_WIDTH_SQUARED = SLOW_WIDTH * SLOW_WIDTH
 
 
 def slow_llr(ratio_ln: float, spread: float) -> float:
     """Return the evidence of one time that came: ln of its density when slow to that when well."""
     z = ratio_ln / spread
-    tail = TAIL_SHARE / TAIL_LN if ratio_ln > 0.0 else 0.0
-    well = (1.0 - TAIL_SHARE) * _PHI / spread * exp(-0.5 * z * z) + tail + 1e-9
-    width = sqrt(spread * spread + SLOW_WIDTH * SLOW_WIDTH)
-    first, second = (ratio_ln - SLOW_LNS[0]) / width, (ratio_ln - SLOW_LNS[1]) / width
-    slow = SLOW_SHARE * _PHI / width * (exp(-0.5 * first * first) + exp(-0.5 * second * second))
-    slow += REST_SHARE / TAIL_LN if ratio_ln > 0.0 else 0.0
-    return min(max(log((slow + 1e-9) / well), LEAST_LLR), MOST_LLR)
+    width = sqrt(spread * spread + _WIDTH_SQUARED)
+    first, second = (ratio_ln - _TWICE_LN) / width, (ratio_ln - _FOURFOLD_LN) / width
+    well = _WELL_PEAK / spread * exp(-0.5 * z * z)
+    slow = _SLOW_PEAK / width * (exp(-0.5 * first * first) + exp(-0.5 * second * second))
+    if ratio_ln > 0.0:
+        well += _WELL_TAIL
+        slow += _SLOW_TAIL
+    return clamp(log((slow + 1e-9) / (well + 1e-9)), LEAST_LLR, MOST_LLR)
 
 
 def waiting_llr(ratio_ln: float, spread: float) -> float:
@@ -54,23 +64,20 @@ def waiting_llr(ratio_ln: float, spread: float) -> float:
     scale = _SQRT_HALF / sqrt(spread * spread + SLOW_WIDTH * SLOW_WIDTH)
     slow = erfc((ratio_ln - SLOW_LNS[0]) * scale) + erfc((ratio_ln - SLOW_LNS[1]) * scale)
     slow = SLOW_SHARE * 0.5 * slow + REST_SHARE
-    return min(max(log(slow / well), 0.0), MOST_LLR)
+    return clamp(log(slow / well), 0.0, MOST_LLR)
 
 
 class SlownessTest:
     """Two CUSUMs over one stream of times: for twice as slow and more, quickly, and for a little slower, patiently."""
 
-    __slots__ = ("_good", "drift", "jump")
+    __slots__ = ("_good", "drift", "jump", "nats")
 
     def __init__(self) -> None:
         self.jump = 0.0
         self.drift = 0.0
-        self._good = 0
-
-    @property
-    def nats(self) -> float:
+        self.nats = 0.0
         """The stronger of the two."""
-        return max(self.jump, self.drift)
+        self._good = 0
 
     def add(self, ratio_ln: float, spread: float, ceiling: float, waiting: int = 0) -> None:
         """Take a time; evidence never exceeds `ceiling`, so that good samples can undo it.
@@ -78,28 +85,36 @@ class SlownessTest:
         `waiting` calls are judged by their age besides: those that came soonest must weigh against them.
         """
         z = ratio_ln / spread
-        self.jump = min(max(self.jump + slow_llr(ratio_ln, spread), -CREDIT * min(waiting, MOST_CREDITS)), ceiling)
-        z = min(max(z, -CLIP), CLIP)
-        self.drift = min(max(self.drift + DRIFT_SHIFT * (z - DRIFT_REFERENCE), 0.0), ceiling)
-        if z < 1.0:
-            self._good += 1
-            if self._good > 1:  # two good ones in a row: exonerate quickly
-                self.jump *= 0.6 if self.jump > 0.0 else 1.0
-                self.drift -= min(self.drift, DRIFT_SHIFT)
+        if SURELY_WELL <= z <= 0.0 and self.jump <= 0.0 and not waiting:
+            jump = 0.0  # every second sample: what speaks for it has nothing to be taken from, how much does not matter
         else:
+            credit = CREDIT * min(waiting, MOST_CREDITS) if waiting else 0.0
+            jump = clamp(self.jump + slow_llr(ratio_ln, spread), -credit, ceiling)
+        z = clamp(z, -CLIP, CLIP)
+        drift = clamp(self.drift + DRIFT_SHIFT * (z - DRIFT_REFERENCE), 0.0, ceiling)
+        if z >= 1.0:
             self._good = 0
+        elif not self._good:
+            self._good = 1
+        else:  # two good ones in a row: exonerate quickly
+            jump *= 0.6 if jump > 0.0 else 1.0
+            drift = drift - DRIFT_SHIFT if drift > DRIFT_SHIFT else 0.0
+        self._set(jump, drift)
 
     def add_waited(self, ratio_ln: float, spread: float, ceiling: float) -> None:
         """Take a time that was cut off: it would have been longer."""
         llr = waiting_llr(ratio_ln, spread)
         if llr > 0.0:
             self._good = 0
-            self.jump = min(self.jump + llr, ceiling)
+            self._set(min(self.jump + llr, ceiling), self.drift)
 
     def scale(self, factor: float) -> None:
         """Let the evidence fade."""
-        self.jump *= factor
-        self.drift *= factor
+        self._set(self.jump * factor, self.drift * factor)
+
+    def _set(self, jump: float, drift: float) -> None:
+        self.jump, self.drift = jump, drift
+        self.nats = max(jump, drift) if jump > 0.0 else drift
 
 
 ERROR_PRIOR_FAILED, ERROR_PRIOR_ALL = 0.4, 200.0
@@ -111,6 +126,7 @@ SETTLING_S = 0.4
 """What began before a failure says nothing of what came after: for so long no success can weigh against it."""
 _ERRORS_KEPT = 2000.0
 """Attempts after which the learned rate has forgotten half."""
+_KEEP = 1.0 - 1.0 / _ERRORS_KEPT
 
 
 class ErrorTest:
@@ -125,7 +141,7 @@ class ErrorTest:
     @property
     def rate(self) -> float:
         """The base rate."""
-        return min(max(self._failed / self._all, MIN_ERROR_RATE), MAX_ERROR_RATE)
+        return clamp(self._failed / self._all, MIN_ERROR_RATE, MAX_ERROR_RATE)
 
     @property
     def step(self) -> float:
@@ -144,13 +160,12 @@ class ErrorTest:
 
     def add(self, *, is_failure: bool, ceiling: float) -> None:
         """Take the end of an attempt."""
-        if self.nats < 1.5 * self.step:  # one failure is learned from, a series is not
-            keep = 1.0 - 1.0 / _ERRORS_KEPT
-            self._failed = ERROR_PRIOR_FAILED * (1.0 - keep) + self._failed * keep + is_failure
-            self._all = ERROR_PRIOR_ALL * (1.0 - keep) + self._all * keep + 1.0
+        if not self.nats or self.nats < 1.5 * self.step:  # one failure is learned from, a series is not
+            self._failed = ERROR_PRIOR_FAILED * (1.0 - _KEEP) + self._failed * _KEEP + is_failure
+            self._all = ERROR_PRIOR_ALL * (1.0 - _KEEP) + self._all * _KEEP + 1.0
         if is_failure:
             self.nats = min(self.nats + self.step, ceiling)
-        else:
+        elif self.nats:
             self.nats = max(0.0, self.nats - self._relief())
 
     def _relief(self) -> float:
@@ -166,23 +181,25 @@ MIN_RATE = 1.0 / 120.0
 class Rate:
     """How many events a second, over the last five minutes."""
 
-    __slots__ = ("_at", "_began_at", "_sum")
+    __slots__ = ("_at", "_began_at", "_per_s", "_sum")
 
     def __init__(self, now: float) -> None:
         self._began_at = self._at = now
         self._sum = 0.0
+        self._per_s = MIN_RATE
 
-    def add(self, now: float, amount: float = 1.0) -> None:
-        """Count."""
+    def add(self, now: float) -> None:
+        """Count one."""
         if now > self._at:
             self._sum *= exp((self._at - now) / RATE_TAU_S)
             self._at = now
-        self._sum += amount
+        self._sum += 1.0
+        span = RATE_TAU_S * (1.0 - exp((self._began_at - self._at - 2.0) / RATE_TAU_S))
+        self._per_s = clamp(self._sum / span, MIN_RATE, MAX_RATE)
 
     def per_s(self) -> float:
         """Return the rate as of the last event, `MIN_RATE`..`MAX_RATE`."""
-        span = RATE_TAU_S * (1.0 - exp((self._began_at - self._at - 2.0) / RATE_TAU_S))
-        return min(max(self._sum / span, MIN_RATE), MAX_RATE)
+        return self._per_s
 
 
 TREND_KEEP = 0.94
@@ -195,41 +212,56 @@ TREND_LEAST_LEVEL = 0.2
 class Trend:
     """Level and slope of ln(ratio), by discounted least squares (Brown 1963), the regression form of Holt's method."""
 
-    __slots__ = ("_at", "_n", "_st", "_stt", "_sty", "_sw", "_sy", "_syy", "level", "slope", "t_stat")
+    __slots__ = ("_at", "_st", "_stt", "_sty", "_sw", "_sy", "_syy", "count")
 
     def __init__(self) -> None:
-        self._n = 0
+        self.count = 0
         self._at = 0.0
         self._sw = self._st = self._sy = self._stt = self._sty = self._syy = 0.0
-        self.level = self.slope = self.t_stat = 0.0
 
     def add(self, ratio_ln: float, now: float) -> None:
         """Take a residual, clipped by the caller."""
-        back = self._at - now if self._n else 0.0
-        keep, sw, st = TREND_KEEP, self._sw, self._st
+        back = self._at - now if self.count else 0.0
+        keep, sw, st, sy = TREND_KEEP, self._sw, self._st, self._sy
         # Times are counted from the latest sample backwards: move them all by `back`.
         self._stt = keep * (self._stt + 2.0 * back * st + back * back * sw)
-        self._sty = keep * (self._sty + back * self._sy) + 0.0
+        self._sty = keep * (self._sty + back * sy)
         self._st = keep * (st + back * sw)
         self._sw = keep * sw + 1.0
-        self._sy = keep * self._sy + ratio_ln
+        self._sy = keep * sy + ratio_ln
         self._syy = keep * self._syy + ratio_ln * ratio_ln
         self._at = now
-        self._n += 1
+        self.count += 1
+
+    @property
+    def level(self) -> float:
+        """The logarithm at the latest sample, on the line through the last ones."""
+        return self._sy / self._sw - self.slope * self._st / self._sw if self.count else 0.0
+
+    @property
+    def slope(self) -> float:
+        """Of that line, a second; 0 while there are too few samples for one, or all came at once."""
+        if self.count < TREND_SAMPLES:
+            return 0.0
+        var_t = self._stt - self._st * self._st / self._sw
+        return (self._sty - self._st * self._sy / self._sw) / var_t if var_t > 1e-9 else 0.0
+
+    @property
+    def t_stat(self) -> float:
+        """How sure it is that it grows slower, in standard errors; 0 where it does not, or is no slower than usual."""
         sw, st, sy = self._sw, self._st, self._sy
-        var_t = self._stt - st * st / sw
-        mean = sy / sw
-        if self._n < TREND_SAMPLES or var_t <= 1e-9:
-            self.level, self.slope, self.t_stat = mean, 0.0, 0.0
-            return
-        cov = self._sty - st * sy / sw
-        slope = cov / var_t
+        if self.count < TREND_SAMPLES or self._sty * sw <= st * sy:
+            return 0.0
+        slope = self.slope
+        if slope <= 0.0 or sy / sw - slope * st / sw <= TREND_LEAST_LEVEL:
+            return 0.0
+        var_t, cov = self._stt - st * st / sw, self._sty - st * sy / sw
         rest = max(self._syy - sy * sy / sw - slope * cov, 1e-3 * sw)
-        self.slope, self.level = slope, mean - slope * st / sw
-        self.t_stat = slope * sqrt(var_t * (sw - 2.0) / rest)
+        return slope * sqrt(var_t * (sw - 2.0) / rest)
 
     def breach_in_s(self, limit_ln: float) -> float | None:
         """Return the seconds until the level passes `limit_ln`, 0 where it has; None where it does not grow."""
-        if self.level >= limit_ln:
+        level, slope = self.level, self.slope
+        if level >= limit_ln:
             return 0.0
-        return (limit_ln - self.level) / self.slope if self.slope > 0.0 else None
+        return (limit_ln - level) / slope if slope > 0.0 else None
