@@ -2,10 +2,11 @@
 
     python bench/decision.py [--reps 7] [--json] [--out FILE]
 
-A real health board is warmed up with some thousands of attempts, well and ill, on a clock that the script turns. Every
-figure is the median over the repetitions of the mean of a repetition. Exit code 1: a limit is broken. The limits are a
-tenth of a millisecond for a decision, where a first token takes some hundred milliseconds, and five microseconds for
-an event, of which there are a few a request.
+A real health board is warmed up with some thousands of attempts, well and ill, on a clock that the script turns.
+Prompts differ in size, and "amid traffic" an attempt passes between two decisions, so that nothing that is kept from
+one to the next flatters the figures. Every figure is the median over the repetitions of the mean of a repetition. Exit
+code 1: a limit is broken. The limits are a tenth of a millisecond for a decision, where a first token takes some
+hundred milliseconds, and five microseconds for an event, of which there are four a request.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from decimal import Decimal
+from itertools import cycle
 from pathlib import Path
 
 from harness.run_facts import run_facts
@@ -26,6 +28,7 @@ from rich.table import Table
 from streamroute.core.health.board import HealthBoard
 from streamroute.core.observation import AttemptObservation
 from streamroute.core.outcome import Failure
+from streamroute.core.rate_limit import RateLimitReport
 from streamroute.core.request import ChatRequest
 from streamroute.core.routing.decision_log import DecisionLog
 from streamroute.core.routing.explain import explain
@@ -41,7 +44,13 @@ CALLS = 2000
 """Of each subject in a repetition."""
 DECISION_LIMIT_US = 100.0
 EVENT_LIMIT_US = 5.0
-PROMPT_TOKENS = 500
+EVENTS = ("board.admit", "board.connected", "board.first_token", "board.observe")
+PROMPT_TOKENS = (20, 200, 500, 2000, 8000)
+RATE_LIMIT = RateLimitReport(
+    limit_requests=10_000, remaining_requests=9_000, reset_requests_s=6.0,
+    limit_tokens=2_000_000, remaining_tokens=1_900_000, reset_tokens_s=3.0,
+)  # fmt: skip
+"""As hosted providers say with every answer."""
 START = 1000.0
 """Of the clock, in seconds: not 0, for which some code might have a special case."""
 
@@ -60,7 +69,9 @@ class Figure:
 class World:
     """Ten upstreams, a board that has seen them work, and a clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, rate_limit: RateLimitReport | None = None) -> None:
+        """`rate_limit` is what every answer says."""
+        self.rate_limit = rate_limit
         self.rng = random.Random(7)
         self.board = HealthBoard(self.rng.random)
         self.now = START
@@ -71,13 +82,23 @@ class World:
     def attempt(self, upstream: Upstream) -> None:
         """Let one attempt pass, from its permit to its end."""
         self.now += 0.02
-        permit = self.board.admit(upstream, self.now, prompt_tokens=PROMPT_TOKENS)
+        permit = self.board.admit(upstream, self.now, prompt_tokens=self.prompt_tokens())
         if permit is None:
             return
-        ttft_s = 0.4 * self.rng.lognormvariate(0.0, 0.35)
+        ttft_s = self.ttft_s()
         self.board.connected(permit, upstream, self.now + 0.01)
+        if self.rate_limit is not None:
+            self.board.reported(upstream, self.rate_limit, self.now + 0.1)
         self.board.first_token(permit, upstream, self.now + ttft_s)
         self.board.observe(permit, observation(upstream, self.now + 2.0, ttft_s, is_failed=self.rng.random() < 0.005))
+
+    def prompt_tokens(self) -> int:
+        """Draw the size of a prompt."""
+        return self.rng.choice(PROMPT_TOKENS)
+
+    def ttft_s(self) -> float:
+        """Draw a usual time to first token."""
+        return 0.4 * self.rng.lognormvariate(0.0, 0.35)
 
 
 def observation(upstream: Upstream, ended_at: float, ttft_s: float, *, is_failed: bool = False) -> AttemptObservation:
@@ -99,7 +120,7 @@ def observation(upstream: Upstream, ended_at: float, ttft_s: float, *, is_failed
         headers_s=0.1,
         ttft_s=None if is_failed else ttft_s,
         duration_s=2.0,
-        prompt_tokens=PROMPT_TOKENS,
+        prompt_tokens=500,
         content_events=0 if is_failed else 100,
         max_gap_s=None if is_failed else 0.05,
     )
@@ -124,19 +145,41 @@ def _mean_us(call: Callable[[], object]) -> float:
     return (time.process_time_ns() - begun) / 1e3 / CALLS
 
 
-def _decisions_us(world: World, steering: Steering, *, key: str | None = None) -> float:
+def _decisions(world: World, steering: Steering, *, key: str | None = None) -> Callable[[], object]:
+    """Return a call that makes one decision and keeps it, as the engine does."""
     route = Route(name="chat", upstreams=tuple(each.id for each in world.upstreams), steering=steering)
-    chat = ChatRequest(wire_format="openai_chat", payload={}, model="chat", stream=True, prompt_bytes=4 * PROMPT_TOKENS)
-    explorer, log = Explorer(), DecisionLog()
+    chats = [
+        ChatRequest(wire_format="openai_chat", payload={}, model="chat", stream=True, prompt_bytes=4 * tokens)
+        for tokens in PROMPT_TOKENS
+    ]
+    explorer, log, turn = Explorer(), DecisionLog(), cycle(chats)
 
     def call() -> None:
         world.now += 0.001
         decision = decide(
-            chat, route, world.upstreams, world.board, world.now, world.rng.random, affinity_key=key, explorer=explorer
-        )
+            next(turn), route, world.upstreams, world.board, world.now, world.rng.random,
+            affinity_key=key, explorer=explorer,
+        )  # fmt: skip
         log.add("bench", decision, world.now)
 
-    return _mean_us(call)
+    return call
+
+
+def _amid_traffic_us(world: World, steering: Steering) -> float:
+    """Return what a decision costs where an attempt has passed since the last one; that is not timed."""
+    call, clock = _decisions(world, steering), time.perf_counter_ns
+    overhead_ns, spent_ns = _overhead_ns(), 0
+    for i in range(CALLS):
+        world.attempt(world.upstreams[i % UPSTREAMS])
+        begun = clock()
+        call()
+        spent_ns += clock() - begun - overhead_ns
+    return spent_ns / 1e3 / CALLS
+
+
+def _overhead_ns() -> int:
+    clock = time.perf_counter_ns  # the process clock is too coarse for single calls
+    return min(-(clock() - clock()) for _ in range(100))
 
 
 def _explanations_us(world: World) -> float:
@@ -147,18 +190,17 @@ def _explanations_us(world: World) -> float:
 
 
 def _events_us(world: World) -> dict[str, float]:
-    """Return what each step in the life of an attempt costs; admitting is not timed with the events."""
-    spent_ns = {"board.admit": 0, "board.connected": 0, "board.first_token": 0, "board.observe": 0}
-    clock, board = time.perf_counter_ns, world.board  # the process clock is too coarse for single calls
-    overhead_ns = min(-(clock() - clock()) for _ in range(100))
+    """Return what each step in the life of an attempt costs."""
+    spent_ns = dict.fromkeys(EVENTS, 0)
+    clock, board, overhead_ns = time.perf_counter_ns, world.board, _overhead_ns()
     made = 0
     for i in range(CALLS):
         upstream = world.upstreams[i % UPSTREAMS]
         world.now += 0.02
-        ttft_s = 0.4 * world.rng.lognormvariate(0.0, 0.35)
+        ttft_s, tokens = world.ttft_s(), world.prompt_tokens()
         ended = observation(upstream, world.now + 2.0, ttft_s)
         t0 = clock()
-        permit = board.admit(upstream, world.now, prompt_tokens=PROMPT_TOKENS)
+        permit = board.admit(upstream, world.now, prompt_tokens=tokens)
         t1 = clock()
         if permit is None:
             continue
@@ -180,9 +222,11 @@ def measure(reps: int) -> list[Figure]:
     for _ in range(reps):
         world = World()
         sample = {
-            "decide, preferred": _decisions_us(world, "preferred"),
-            "decide, balanced": _decisions_us(world, "balanced"),
-            "decide, balanced with affinity": _decisions_us(world, "balanced", key="session"),
+            "decide, preferred": _mean_us(_decisions(world, "preferred")),
+            "decide, balanced": _mean_us(_decisions(world, "balanced")),
+            "decide, balanced with affinity": _mean_us(_decisions(world, "balanced", key="session")),
+            "decide, preferred, amid traffic": _amid_traffic_us(world, "preferred"),
+            "decide, balanced, amid traffic, limits known": _amid_traffic_us(World(RATE_LIMIT), "balanced"),
             **_events_us(world),
             "explain (only when read)": _explanations_us(world),
         }
@@ -203,7 +247,7 @@ def measure(reps: int) -> list[Figure]:
 def _limit_us(subject: str) -> float | None:
     if subject.startswith("decide"):
         return DECISION_LIMIT_US
-    return EVENT_LIMIT_US if subject in {"board.connected", "board.first_token", "board.observe"} else None
+    return EVENT_LIMIT_US if subject in EVENTS else None
 
 
 def table(figures: list[Figure]) -> Table:

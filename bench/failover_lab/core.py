@@ -24,7 +24,6 @@ from streamroute.core.observation import AttemptObservation
 from streamroute.core.request import ChatRequest
 from streamroute.core.routing.decision import Decision
 from streamroute.core.routing.explorer import Explorer
-from streamroute.core.routing.ranking import YIELDS_BELOW, preference
 from streamroute.core.routing.steering import decide
 from streamroute.core.upstream import (
     Capabilities,
@@ -104,19 +103,10 @@ class Core:
 
     def view(self, provider: str, now: float) -> View:
         """See `Opinion`."""
-        upstream = self.upstreams[provider]
-        standing = self.board.standing(upstream, now)
+        standing = self.board.standing(self.upstreams[provider], now)
         if standing.breaker in {"open", "half_open"}:
             return "shut_out"
-        is_avoided = standing.risk > AVOIDED_RISK or (self.route.steering == "preferred" and self._yields(upstream, now))
-        return "avoided" if is_avoided else "used"
-
-    def _yields(self, upstream: Upstream, now: float) -> bool:
-        """Return whether it would be passed over for another one, were it the preferred one."""
-        estimates = {each.id: self.board.estimate(each, now, prompt_tokens=0) for each in self._all}
-        its = estimates.pop(upstream.id)
-        fastest_s = min((each.ttft_s for each in estimates.values() if not each.is_cold), default=0.0)
-        return preference(its, fastest_s) < YIELDS_BELOW
+        return "avoided" if standing.risk > AVOIDED_RISK else "used"
 
 
 def upstreams(stage: Staged) -> dict[str, Upstream]:

@@ -206,3 +206,34 @@ def test_a_call_that_was_never_made_leaves_nothing() -> None:
     board.give_back(permit, upstream("a"), 0.1)
     figures = board.health(upstream("a").id, 0.1).figures()
     assert (figures.in_flight, figures.attempts, permit.is_settled) == (0, 0, True)
+
+
+def test_an_outlook_is_what_single_looks_say() -> None:
+    """Together or one by one: how upstreams stand, and what to expect of each, also where an operator drained one."""
+    all_of_them = [upstream(name, credential=name, provider=name) for name in "abcd"]
+    _, failed, drained, limited = all_of_them
+    subject = board()
+    for at in range(1, 13):
+        for each in all_of_them:
+            call(subject, each, attempt(each, ended_at=at + 0.4, ttft_s=0.2, duration_s=0.4), started_at=float(at))
+    call(subject, failed, failed_attempt("server_error", failed, ended_at=14.0), started_at=13.5)
+    call(subject, limited, failed_attempt("rate_limited", limited, ended_at=14.0, retry_after_s=9.0), started_at=13.5)
+    subject.operate(drained, "drain", 14.0)
+    together = subject.outlook(all_of_them, 15.0, prompt_tokens=500)
+    assert list(together.standings) == [subject.standing(each, 15.0) for each in all_of_them]
+    assert list(together.estimates) == [subject.estimate(each, 15.0, prompt_tokens=500) for each in all_of_them]
+    assert [each.can_ask for each in together.standings] == [True, True, False, False]
+    assert [each.kind for each in together.standings] == ["healthy", "suspect", "healthy", "rate_limited"]
+    assert not together.is_panic
+    assert subject.outlook([failed, drained, limited], 15.0, prompt_tokens=0).is_panic
+
+
+def test_an_outlook_hears_the_alarms_of_siblings_that_come_later() -> None:
+    """Two siblings in trouble speak against the first of a domain, whichever is looked at first."""
+    siblings = [upstream(name, credential=name, provider="lab") for name in "abc"]
+    subject = board()
+    for each in siblings[1:]:
+        for at in (1.0, 2.0):
+            call(subject, each, failed_attempt("server_error", each, ended_at=at + 0.1), started_at=at)
+    first, *others = subject.outlook(siblings, 2.5, prompt_tokens=0).estimates
+    assert all(each.penalty > first.penalty > 0.0 for each in others)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamroute.core.health.standing import BreakerState, Estimate, Standing, StandingKind
+from streamroute.core.health.standing import WELL, BreakerState, Estimate, Outlook, Standing, StandingKind
 from streamroute.core.request import ChatRequest
 from streamroute.core.routing.affinity import rendezvous
 from streamroute.core.routing.decision import Decision, Rejected
@@ -30,7 +30,6 @@ from streamroute.core.upstream import (
 )
 from tests.support.observations import upstream
 
-WELL = Standing()
 SUSPECT = Standing(kind="suspect", risk=0.5, reason="errors gather")
 SLOW = Standing(kind="slow", risk=1.0)
 OPEN = Standing(breaker="open", can_ask=False, until=9.0)
@@ -50,14 +49,13 @@ class Board:
     known: Mapping[UpstreamId, Known] = field(default_factory=dict)
     panic: bool = False
 
-    def standing(self, upstream: Upstream, now: float) -> Standing:
-        return self.known.get(upstream.id, (WELL, NORMAL))[0]
-
-    def estimate(self, upstream: Upstream, now: float, *, prompt_tokens: int) -> Estimate:
-        return self.known.get(upstream.id, (WELL, NORMAL))[1]
-
-    def is_panic(self, upstreams: Sequence[Upstream], now: float) -> bool:
-        return self.panic
+    def outlook(self, upstreams: Sequence[Upstream], now: float, *, prompt_tokens: int) -> Outlook:
+        known = [self.known.get(upstream.id, (WELL, NORMAL)) for upstream in upstreams]
+        return Outlook(
+            standings=[standing for standing, _ in known],
+            estimates=[estimate for _, estimate in known],
+            is_panic=self.panic,
+        )
 
 
 def board(**known: Standing | Estimate | Known) -> Board:

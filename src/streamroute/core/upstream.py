@@ -4,7 +4,7 @@ An upstream is one routable thing: a provider's model under one credential, with
 capabilities. Values here are facts from the configuration; what is learned lives in `core.health`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, NewType
 
@@ -46,6 +46,14 @@ class TokenPrice:
 
     input_per_mtok: Decimal
     output_per_mtok: Decimal
+    rough_input: float = field(init=False, repr=False, compare=False)
+    rough_output: float = field(init=False, repr=False, compare=False)
+    """The same as floats, for what ranks and throttles: converting them for ten upstreams was a tenth of a decision."""
+
+    def __post_init__(self) -> None:
+        """Convert once."""
+        object.__setattr__(self, "rough_input", float(self.input_per_mtok))
+        object.__setattr__(self, "rough_output", float(self.output_per_mtok))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

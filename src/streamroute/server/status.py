@@ -141,7 +141,7 @@ def _route(site: "Site", route: Route, catalog: Catalog, at: float) -> dict[str,
         "latency_class": route.latency_class,
         "midstream": route.midstream,
         "race_width": route.race_width,
-        "is_panic": site.dispatcher.board.is_panic(upstreams, at),
+        "is_panic": site.dispatcher.board.outlook(upstreams, at, prompt_tokens=0).is_panic,
         "retry": asdict(route.retry),
         "deadlines": asdict(route.deadlines),
     }

@@ -38,8 +38,8 @@ HedgeDenial = Literal["tokens", "in_flight", "spend", "off"]
 def attempt_cost_usd(upstream: Upstream, input_tokens: int, output_tokens: int) -> float:
     """Return what one call costs about: full price for all input, cached or not."""
     price: TokenPrice | None = upstream.price
-    input_usd = NOMINAL_INPUT_USD_PER_MTOK if price is None else float(price.input_per_mtok)
-    output_usd = NOMINAL_OUTPUT_USD_PER_MTOK if price is None else float(price.output_per_mtok)
+    input_usd = NOMINAL_INPUT_USD_PER_MTOK if price is None else price.rough_input
+    output_usd = NOMINAL_OUTPUT_USD_PER_MTOK if price is None else price.rough_output
     return (input_tokens * input_usd + output_tokens * output_usd) / 1e6
 
 

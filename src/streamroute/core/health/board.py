@@ -14,7 +14,7 @@ from streamroute.core.health.degradation import STEER_NATS, SUSPECT_RATIO, Verdi
 from streamroute.core.health.domains import Domains, Ourselves
 from streamroute.core.health.headroom import Headroom
 from streamroute.core.health.options import HealthOptions
-from streamroute.core.health.standing import Estimate, Standing
+from streamroute.core.health.standing import WELL, Estimate, Outlook, Standing
 from streamroute.core.health.ttft import size_of
 from streamroute.core.health.upstream_health import UpstreamHealth
 from streamroute.core.observation import AttemptObservation
@@ -78,75 +78,26 @@ class HealthBoard:
 
     def standing(self, upstream: Upstream, now: float) -> Standing:
         """Return how an upstream stands."""
-        if upstream.id in self._drained:
-            return Standing(breaker=self._of(upstream.id, now).breaker.state, can_ask=False, reason=DRAINED)
-        until = self._must_wait_until(upstream.credential, now)
-        health = self._of(upstream.id, now)
-        verdict = self._look(upstream, health, now)
-        breaker = health.breaker
-        can_ask = breaker.is_ready(now)
-        if until is not None:
-            return Standing(
-                kind="rate_limited", breaker=breaker.state, until=until, can_ask=False, risk=1.0,
-                reason="its rate limit is used up",
-            )  # fmt: skip
-        if health.wants_check(now):
-            return Standing(
-                kind="suspect",
-                breaker=breaker.state,
-                can_ask=not health.is_checked,
-                is_probe=True,
-                risk=max(LONELY_RISK, risk_of(verdict.penalty)),
-                reason="it has just failed",
-            )
-        return Standing(
-            kind=health.kind(verdict, now),
-            breaker=breaker.state,
-            until=breaker.reopens_at,
-            can_ask=can_ask,
-            is_probe=breaker.state == "half_open",
-            is_hopeful=verdict.is_slowness and verdict.penalty >= STEER_NATS and health.evidence.slow.good > 0,
-            risk=1.0 if breaker.state == "open" else risk_of(verdict.penalty),
-            reason=verdict.reason if breaker.state == "closed" else breaker.reason,
-        )
+        return self._standing(upstream, self._of(upstream.id, now), now)
 
     def estimate(self, upstream: Upstream, now: float, *, prompt_tokens: int) -> Estimate:
         """Return what a request with a prompt of about `prompt_tokens` can expect."""
         health = self._of(upstream.id, now)
-        verdict = self._look(upstream, health, now)
-        baseline, breaker = health.baseline, health.breaker
-        is_known = baseline.count > 0
-        normal_s = exp(baseline.expected_ln(size_of(prompt_tokens))) if is_known else COLD_TTFT_S
-        slower_ln = 0.0
-        if verdict.ratio > SHOWN_RATIO:
-            slower_ln = max(0.0, health.evidence.speed_ln, verdict.waiting.ratio_ln)
-        headroom = self._headrooms.get(upstream.credential)
-        return Estimate(
-            ttft_s=normal_s * exp(slower_ln),
-            normal_ttft_s=normal_s,
-            ttft=baseline.ttft if is_known else None,
-            tpot_s=exp(health.pace.level) if health.pace.count else None,
-            penalty=verdict.penalty,
-            capacity=breaker.share(now) * (1.0 if headroom is None else headroom.share(now)),
-            in_flight=health.in_flight,
-            in_flight_limit=min(health.limit.at(now), breaker.in_flight_limit),
-            stall_soft_s=health.stall_soft_s,
-            is_cold=baseline.is_cold,
-        )
+        self._look(upstream, health, now)
+        return self._estimate(upstream, health, now, size_of(prompt_tokens))
 
-    def is_panic(self, upstreams: Sequence[Upstream], now: float) -> bool:
-        """Return whether so many of a route's upstreams are in trouble that health must not decide any more: hedges
-        and races are off, nobody is steered away from but for rejected keys and unexpired `Retry-After`."""
-        well, capacity = 0, 0.0
-        for upstream in upstreams:
-            standing = self.standing(upstream, now)
-            health = self._of(upstream.id, now)
-            if not standing.can_ask or health.verdict.penalty > STEER_NATS:
-                continue
-            headroom = self._headrooms.get(upstream.credential)
-            capacity += health.breaker.share(now) * (1.0 if headroom is None else headroom.share(now))
-            well += health.verdict.ratio < SUSPECT_RATIO
-        return not well or capacity < PANIC_CAPACITY * len(upstreams)
+    def outlook(self, upstreams: Sequence[Upstream], now: float, *, prompt_tokens: int) -> Outlook:
+        """Return how all upstreams of a route stand, and what a request with such a prompt can expect of each."""
+        healths = [self._of(upstream.id, now) for upstream in upstreams]
+        known = list(zip(upstreams, healths, strict=True))
+        standings = [self._standing(upstream, health, now) for upstream, health in known]
+        # Who is drained was not looked at; and an alarm of one that was looked at late may speak against its siblings.
+        if self._drained or self._domains.alarmed_at == now:
+            for upstream, health in known:
+                self._look(upstream, health, now)
+        size = size_of(prompt_tokens)
+        estimates = [self._estimate(upstream, health, now, size) for upstream, health in known]
+        return Outlook(standings=standings, estimates=estimates, is_panic=_is_panic(standings, estimates, healths))
 
     def admit(
         self,
@@ -258,6 +209,63 @@ class HealthBoard:
         """Return what is known of a credential's rate limit; None where no answer has told."""
         return self._headrooms.get(credential)
 
+    def _standing(self, upstream: Upstream, health: UpstreamHealth, now: float) -> Standing:
+        if upstream.id in self._drained:
+            return Standing(breaker=health.breaker.state, can_ask=False, reason=DRAINED)
+        until = self._must_wait_until(upstream.credential, now)
+        verdict = self._look(upstream, health, now)
+        breaker = health.breaker
+        can_ask = breaker.is_ready(now)
+        if until is not None:
+            return Standing(
+                kind="rate_limited", breaker=breaker.state, until=until, can_ask=False, risk=1.0,
+                reason="its rate limit is used up",
+            )  # fmt: skip
+        if health.wants_check(now):
+            return Standing(
+                kind="suspect",
+                breaker=breaker.state,
+                can_ask=not health.is_checked,
+                is_probe=True,
+                risk=max(LONELY_RISK, risk_of(verdict.penalty)),
+                reason="it has just failed",
+            )
+        if breaker.state == "closed" and not verdict.penalty and not verdict.reason:
+            return WELL  # the usual case
+        return Standing(
+            kind=health.kind(verdict, now),
+            breaker=breaker.state,
+            until=breaker.reopens_at,
+            can_ask=can_ask,
+            is_probe=breaker.state == "half_open",
+            is_hopeful=verdict.is_slowness and verdict.penalty >= STEER_NATS and health.evidence.slow.good > 0,
+            risk=1.0 if breaker.state == "open" else risk_of(verdict.penalty),
+            reason=verdict.reason if breaker.state == "closed" else breaker.reason,
+        )
+
+    def _estimate(self, upstream: Upstream, health: UpstreamHealth, now: float, size: float) -> Estimate:
+        """Return what to expect by the verdict of the last look."""
+        verdict = health.verdict
+        baseline, breaker, pace = health.baseline, health.breaker, health.pace
+        is_known = baseline.count > 0
+        ttft_s = normal_s = exp(baseline.expected_ln(size)) if is_known else COLD_TTFT_S
+        if verdict.ratio > SHOWN_RATIO:
+            ttft_s *= exp(max(0.0, health.evidence.speed_ln, verdict.waiting.ratio_ln))
+        headroom = self._headrooms.get(upstream.credential)
+        limit = health.limit.at(now)
+        return Estimate(
+            ttft_s=ttft_s,
+            normal_ttft_s=normal_s,
+            ttft=baseline.ttft if is_known else None,
+            tpot_s=pace.tpot_s,
+            penalty=verdict.penalty,
+            capacity=breaker.share(now) if headroom is None else breaker.share(now) * headroom.share(now),
+            in_flight=health.in_flight,
+            in_flight_limit=min(limit, breaker.in_flight_limit) if breaker.state == "ramping" else limit,
+            stall_soft_s=pace.stall_soft_s,
+            is_cold=baseline.is_cold,
+        )
+
     def _must_wait_until(self, credential: CredentialId, now: float, prompt_tokens: int = 0) -> float | None:
         """Return when a credential's rate limit lets calls through again, None where it does now."""
         until = self._rate_limited_until.get(credential)
@@ -314,3 +322,13 @@ class HealthBoard:
             self._domains.forget(upstream)
             self._ourselves.forget(upstream)
             self._domain_of.pop(upstream, None)
+
+
+def _is_panic(standings: Sequence[Standing], estimates: Sequence[Estimate], healths: Sequence[UpstreamHealth]) -> bool:
+    """Return whether nobody is well, or so little capacity is left that it would be more than it can bear."""
+    well, capacity = 0, 0.0
+    for standing, estimate, health in zip(standings, estimates, healths, strict=True):
+        if standing.can_ask and estimate.penalty <= STEER_NATS:
+            capacity += estimate.capacity
+            well += health.verdict.ratio < SUSPECT_RATIO
+    return not well or capacity < PANIC_CAPACITY * len(standings)

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from streamroute.core.health.in_flight import Flight
 from streamroute.core.health.standing import BreakerState
 
 BreakerEvent = Literal["success", "failure", "proved", "tripped", "blocked", "timer", "forced_open", "forced_closed"]
@@ -94,6 +95,8 @@ class Permit:
     is_proved: bool = False
     """Its answer has begun at a healthy speed, or has ended well: it counts as a proof once."""
     is_settled: bool = False
+    flight: Flight | None = None
+    """The call that is made by it; None until it starts."""
 
 
 class Breaker:
@@ -127,19 +130,22 @@ class Breaker:
 
     def is_ready(self, now: float) -> bool:
         """Return whether a call may be made now, not counting last resorts."""
-        self._tick(now)
+        if self.state != "closed":
+            self._tick(now)
         if self.state == "ramping":
             return self._in_flight < self.in_flight_limit
         return self.state == "closed" or self.wants_probe(now)
 
     def wants_probe(self, now: float) -> bool:
         """Return whether the next permit would be a probe: half open, with one of its permits free."""
-        self._tick(now)
+        if self.state != "closed":
+            self._tick(now)
         return self.state == "half_open" and now >= self._next_probe_at and self._probes < PROBES[self._proofs]
 
     def share(self, now: float) -> float:
         """Return how much of a full share of the traffic it may have, 0..1. Probes are not part of it."""
-        self._tick(now)
+        if self.state != "closed":
+            self._tick(now)
         if self.state == "ramping":
             return RAMP_SHARES[min(self._step, int((now - self.changed_at) / RAMP_STEP_S), len(RAMP_SHARES) - 1)]
         return 1.0 if self.state == "closed" else 0.0
@@ -180,14 +186,16 @@ class Breaker:
         """
         if permit.is_settled:
             return
-        self._tick(now)
+        if self.state != "closed":
+            self._tick(now)
         permit.is_settled = True
         if permit.generation != self._generation:
             return
         self._in_flight -= 1
         if event == "success":
             self._failures = 0
-            self._well(permit, event, now)
+            if not permit.is_proved:
+                self._well(permit, event, now)
             return
         if permit.is_probe and not permit.is_proved:
             self._probes -= 1

@@ -7,6 +7,7 @@ threshold follows from how many samples an hour there are and how many false ala
 from dataclasses import dataclass
 from math import exp, log
 
+from streamroute.core.health.clamp import clamp
 from streamroute.core.health.estimators import EXONERATION, MAX_RATIO, ErrorTest, Rate, SlownessTest, Trend
 from streamroute.core.health.in_flight import NOTHING, Waiting
 
@@ -51,9 +52,9 @@ ROW_S = 300.0
 """Failures further apart are not in a row."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Verdict:
-    """What is held against an upstream at one moment."""
+    """What is held against an upstream at one moment. Not frozen, for speed: nobody changes one."""
 
     ratio: float = 0.0
     """Evidence over its threshold."""
@@ -74,8 +75,8 @@ class Evidence:
     """Everything that is known against one upstream. Times are monotonic seconds."""
 
     __slots__ = (
-        "_faded_at", "_fresh_at", "connect", "decode", "drift_threshold", "errors", "false_per_hour", "in_a_row", "is_alarmed", "last_failure_at",
-        "rate", "slo_ln", "slow", "speed_ln", "threshold", "trend",
+        "_fresh_at", "_still_until", "connect", "decode", "drift_threshold", "errors", "false_per_hour", "in_a_row",
+        "is_alarmed", "last_failure_at", "rate", "slo_ln", "slow", "speed_ln", "threshold", "trend",
     )  # fmt: skip
 
     def __init__(self, now: float, *, slo_factor: float, false_per_hour: float) -> None:
@@ -90,50 +91,58 @@ class Evidence:
         self.last_failure_at: float | None = None
         self.speed_ln = 0.0
         """ln of how much slower than normal the last few samples were."""
-        self._fresh_at = self._faded_at = now
+        self._fresh_at = now
+        self._still_until = now + MAX_QUIET_S
+        """Until then nothing fades; afterwards, when it last did."""
 
     def judge_by(self, slo_factor: float, false_per_hour: float) -> None:
         """Take the objective (times the normal) and the false alarms an hour that are accepted."""
         self.slo_ln = log(slo_factor)
         self.false_per_hour = false_per_hour
-        self._set_threshold()
+        self._set_thresholds()
 
     def fresh(self, now: float) -> None:
         """Note that a sample came; call it before the sample is added."""
         self.fade(now)
-        self._fresh_at = self._faded_at = now
+        self._fresh_at = now
         self.rate.add(now)
-        self._set_threshold()
+        per_s = self._set_thresholds()
+        self._still_until = now + clamp(2.0 / per_s, QUIET_S, MAX_QUIET_S)
 
-    def _set_threshold(self) -> None:
-        per_hour = 3600.0 * self.rate.per_s()
-        bound = log(max(per_hour / self.false_per_hour, 1.0))
-        self.threshold = min(max(bound - THRESHOLD_MARGIN, MIN_THRESHOLD), MAX_THRESHOLD)
-        self.drift_threshold = min(max(bound - DRIFT_MARGIN, MIN_DRIFT_THRESHOLD), MAX_DRIFT_THRESHOLD)
+    def _set_thresholds(self) -> float:
+        """Take the rate of samples into account, and return it, in samples a second."""
+        per_s = self.rate.per_s()
+        samples = 3600.0 * per_s / self.false_per_hour
+        bound = log(samples) if samples > 1.0 else 0.0
+        self.threshold = clamp(bound - THRESHOLD_MARGIN, MIN_THRESHOLD, MAX_THRESHOLD)
+        self.drift_threshold = clamp(bound - DRIFT_MARGIN, MIN_DRIFT_THRESHOLD, MAX_DRIFT_THRESHOLD)
+        return per_s
 
-    def fade(self, now: float) -> None:
-        """Let old evidence fade."""
+    def fade(self, now: float) -> bool:
+        """Let old evidence fade; False where a verdict does not change by it: it is not old, or there is none."""
+        if now <= self._still_until:
+            return False
         interval_s = 1.0 / self.rate.per_s()
-        quiet_s = min(max(QUIET_S, 2.0 * interval_s), MAX_QUIET_S)
-        since = max(self._faded_at, self._fresh_at + quiet_s)
-        if now <= since:
-            return
-        factor = 2.0 ** ((since - now) / min(max(HALF_LIFE_S, 3.0 * interval_s), MAX_HALF_LIFE_S))
-        self.slow.scale(factor)
-        self.decode.scale(factor)
-        self.connect.scale(factor)
-        self.errors.nats *= factor
+        factor = 2.0 ** ((self._still_until - now) / clamp(3.0 * interval_s, HALF_LIFE_S, MAX_HALF_LIFE_S))
+        self._still_until = now
         self.speed_ln *= factor
-        if now - self._fresh_at > 3.0 * quiet_s:
+        has_faded = self.errors.nats > 0.0
+        self.errors.nats *= factor
+        for test in (self.slow, self.decode, self.connect):
+            if test.jump or test.drift:
+                test.scale(factor)
+                has_faded = True
+        if self.trend.count and now - self._fresh_at > 3.0 * clamp(2.0 * interval_s, QUIET_S, MAX_QUIET_S):
             self.trend = Trend()
-        self._faded_at = now
+            has_faded = True
+        return has_faded
 
     def timed(self, ratio_ln: float, spread: float, now: float, waiting: int = 0) -> None:
         """Take a time to first token."""
         self.slow.add(ratio_ln, spread, self.threshold, self.drift_threshold, waiting)
         if self.is_alarmed and self.slow.good > 2 and self.slow.drift > 0.0:
             self.slow.drift *= EXONERATION  # only on the way back: on the way there good ones are too frequent
-        clipped = min(max(ratio_ln, -2.0 * spread), 2.0 * spread + self.slo_ln)
+        clipped = clamp(ratio_ln, -2.0 * spread, 2.0 * spread + self.slo_ln)
         self.trend.add(clipped, now)
         self.speed_ln += 0.3 * (clipped - self.speed_ln)
 
@@ -152,7 +161,7 @@ class Evidence:
     @property
     def is_connect_frozen(self) -> bool:
         """Times to connect must not move their baseline now."""
-        return self.connect.jump > 0.5 * self.threshold or self.connect.drift > 0.5 * self.drift_threshold
+        return self.connect.ratio(self.threshold, self.drift_threshold) > 0.5
 
     def failed(self, now: float) -> bool:
         """Take a failure that counts; True where the breaker should open."""
@@ -186,41 +195,35 @@ class Evidence:
     @property
     def is_frozen(self) -> bool:
         """Samples must not move the baselines now."""
-        jump = max(self.slow.jump, self.decode.jump) > FROZEN_RATIO * self.threshold
-        return jump or max(self.slow.drift, self.decode.drift) > FROZEN_RATIO * self.drift_threshold
+        limits = self.threshold, self.drift_threshold
+        return self.slow.ratio(*limits) > FROZEN_RATIO or self.decode.ratio(*limits) > FROZEN_RATIO
 
     def weigh(self, waiting: Waiting, *, misses_objective: bool = False, echo: float = 0.0) -> Verdict:
         """Return the verdict, `fade` having been called. `echo` is a ratio that neighbours lend."""
-        limit = self.threshold
-        ratio, reason, is_slowness = 0.0, "", False
-        jump = (self.slow.jump + waiting.nats) / limit
-        drift = (self.slow.drift + waiting.drift_nats) / self.drift_threshold
-        if jump > 0.0 or drift > 0.0:
-            ratio = min(max(jump, drift), MAX_RATIO)
+        limits = self.threshold, self.drift_threshold
+        ratio, reason, is_slowness = self.slow.ratio(*limits, waiting.nats, waiting.drift_nats), "", False
+        if ratio > 0.0:
             is_slowness = True
             reason = "no first token for long" if waiting.nats > self.slow.jump else "slower than normal"
         if self.errors.nats > 0.0:
             errors = self.errors.nats / self.error_threshold()
             if errors > ratio:
                 ratio, reason, is_slowness = errors, "errors", False
-        decode = max(self.decode.jump / limit, self.decode.drift / self.drift_threshold)
+        decode = self.decode.ratio(*limits)
         if decode > ratio:
             ratio, reason, is_slowness = decode, "slow tokens", True
-        connect = min(max(self.connect.jump / limit, self.connect.drift / self.drift_threshold), 1.0) * CONNECT_SHARE
+        connect = min(self.connect.ratio(*limits), 1.0) * CONNECT_SHARE
         if connect > ratio:
             ratio, reason = connect, "slow connections"
-        breach_in_s = None
-        trend = self.trend
-        if trend.level > 0.2 and trend.t_stat > 0.0:
-            wanted = (2.0 * (log(max(3600.0 * self.rate.per_s() / self.false_per_hour, 3.0)) + TREND_MARGIN)) ** 0.5
-            if trend.t_stat > wanted:
-                breach_in_s = trend.breach_in_s(self.slo_ln)
-                if breach_in_s is not None and breach_in_s < PRE_STEER_S and ratio < 1.0:
-                    ratio, reason, is_slowness = 1.01, "growing slower", True
+        breach_in_s = self._breach_in_s()
+        if breach_in_s is not None and breach_in_s < PRE_STEER_S and ratio < 1.0:
+            ratio, reason, is_slowness = 1.01, "growing slower", True
         is_echo = echo > ratio
         if is_echo:
             ratio, reason = echo, "its failure domain is in trouble"
         self.is_alarmed = ratio >= (CALM_RATIO if self.is_alarmed else 1.0)
+        if not ratio and not misses_objective and breach_in_s is None and waiting is NOTHING:
+            return NO_VERDICT  # every second look
         penalty = penalty_of(max(ratio, 1.0) if self.is_alarmed else ratio)
         if reason == "errors" and ratio > LONELY_RATIO:
             penalty = max(penalty, LONELY_NATS)
@@ -236,6 +239,14 @@ class Evidence:
             breach_in_s,
             is_echo,
         )
+
+    def _breach_in_s(self) -> float | None:
+        """Return the seconds until the trend misses the objective; None where it is not sure to."""
+        t_stat = self.trend.t_stat
+        if t_stat <= 0.0:
+            return None
+        wanted = (2.0 * (log(max(3600.0 * self.rate.per_s() / self.false_per_hour, 3.0)) + TREND_MARGIN)) ** 0.5
+        return self.trend.breach_in_s(self.slo_ln) if t_stat > wanted else None
 
 
 def penalty_of(ratio: float) -> float:

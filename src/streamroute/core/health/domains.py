@@ -23,11 +23,13 @@ LAG_FACTOR = 2.0
 class Domains:
     """Who was suspect when, by failure domain."""
 
-    __slots__ = ("_of", "_suspects")
+    __slots__ = ("_of", "_suspects", "alarmed_at")
 
     def __init__(self) -> None:
         self._of: dict[UpstreamId, str] = {}
         self._suspects: dict[str, dict[UpstreamId, tuple[float, float]]] = {}
+        self.alarmed_at = float("-inf")
+        """When an upstream was suspect last."""
 
     def meet(self, upstream: UpstreamId, domain: str) -> None:
         """Learn whose domain an upstream is in."""
@@ -46,11 +48,12 @@ class Domains:
     def suspected(self, upstream: UpstreamId, ratio: float, now: float) -> None:
         """Note that an upstream is suspect by its own evidence."""
         self._suspects.setdefault(self.of(upstream), {})[upstream] = (now, ratio)
+        self.alarmed_at = now
 
     def echo(self, upstream: UpstreamId, now: float) -> float:
         """Return the ratio that an upstream's siblings lend it: 0 unless two of them are suspect together."""
-        suspects = self._suspects.get(self.of(upstream))
-        if not suspects:
+        suspects = self._suspects.get(self._of.get(upstream, upstream))
+        if suspects is None or len(suspects) < MIN_SUSPECTS:
             return 0.0
         fresh = [ratio for who, (at, ratio) in suspects.items() if who != upstream and now - at <= TOGETHER_S]
         return LENT * max(fresh) if len(fresh) >= MIN_SUSPECTS else 0.0

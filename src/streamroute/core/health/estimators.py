@@ -6,6 +6,8 @@ where it alarms at h (Lorden 1971): a threshold is the logarithm of the samples 
 
 from math import erfc, exp, log, sqrt
 
+from streamroute.core.health.clamp import clamp
+
 TAIL_SHARE = 0.012
 """Samples of a healthy upstream that are three to fifteen times as slow as usual, about 1 %, and a margin."""
 TAIL_LN = log(20.0)
@@ -20,37 +22,49 @@ LEAST_LLR = -2.0
 MOST_LLR = 4.0
 """One sample never decides alone."""
 DRIFT_SHIFT = 1.1
-"""The lasting shift, in spreads, that the second test looks for: about 1.5 times as slow. Of 1.0 to 1.6 all see a ramp
-about as soon, for the evidence is in the samples, not in the choice."""
+"""The lasting shift, in spreads, that the second test looks for: about 1.5 times as slow. From 0.8 to 1.6 all see a ramp
+equally soon, for the evidence is in the samples."""
+DRIFT_REFERENCE = 0.5 * DRIFT_SHIFT
+CLIP = 2.0
+"""Residuals count up to two spreads in that test, which is what a heavy tail leaves of larger ones."""
 DRIFT_TAIL = 0.05
 """Of a drifting upstream's answers: far later still."""
-DRIFT_LEAST, DRIFT_MOST = -3.0, 3.0
 DRIFT_WAITING_MOST = 0.8
+"""One call under way never decides about a drift; that it hangs is the other test's to say."""
 DRIFT_CREDIT = 0.3
+"""As `CREDIT`, in that test."""
 MAX_RATIO = 1.6
 """Of evidence to its threshold that is kept: more would only delay the return."""
 GOOD_SPREADS = 0.5
 """A sample is good up to so many spreads above the median: two in three are of an upstream that is well, one in four of
 one that is half as slow again."""
 EXONERATION = 0.6
-"""What a good sample that follows a good one leaves of the evidence."""
+"""What a good sample that follows good ones leaves of the evidence."""
+SURELY_WELL = -2.0
+"""From so many spreads below the usual up to it, `slow_llr` is below 0 (a test holds it)."""
 CREDIT, MOST_CREDITS = 1.5, 16
 """Nats that a call under way may be owed by the ones that came before it: survivors alone look slow."""
 
 _PHI = 1.0 / sqrt(2.0 * 3.141592653589793)
 _SQRT_HALF = sqrt(0.5)
+# Parts of `slow_llr` that depend on no sample.
+_WELL_PEAK, _SLOW_PEAK = (1.0 - TAIL_SHARE) * _PHI, SLOW_SHARE * _PHI
+_WELL_TAIL, _SLOW_TAIL = TAIL_SHARE / TAIL_LN, REST_SHARE / TAIL_LN
+_TWICE_LN, _FOURFOLD_LN = SLOW_LNS
+_WIDTH_SQUARED = SLOW_WIDTH * SLOW_WIDTH
 
 
 def slow_llr(ratio_ln: float, spread: float) -> float:
     """Return the evidence of one time that came: ln of its density when slow to that when well."""
     z = ratio_ln / spread
-    tail = TAIL_SHARE / TAIL_LN if ratio_ln > 0.0 else 0.0
-    well = (1.0 - TAIL_SHARE) * _PHI / spread * exp(-0.5 * z * z) + tail + 1e-9
-    width = sqrt(spread * spread + SLOW_WIDTH * SLOW_WIDTH)
-    first, second = (ratio_ln - SLOW_LNS[0]) / width, (ratio_ln - SLOW_LNS[1]) / width
-    slow = SLOW_SHARE * _PHI / width * (exp(-0.5 * first * first) + exp(-0.5 * second * second))
-    slow += REST_SHARE / TAIL_LN if ratio_ln > 0.0 else 0.0
-    return min(max(log((slow + 1e-9) / well), LEAST_LLR), MOST_LLR)
+    width = sqrt(spread * spread + _WIDTH_SQUARED)
+    first, second = (ratio_ln - _TWICE_LN) / width, (ratio_ln - _FOURFOLD_LN) / width
+    well = _WELL_PEAK / spread * exp(-0.5 * z * z)
+    slow = _SLOW_PEAK / width * (exp(-0.5 * first * first) + exp(-0.5 * second * second))
+    if ratio_ln > 0.0:
+        well += _WELL_TAIL
+        slow += _SLOW_TAIL
+    return clamp(log((slow + 1e-9) / (well + 1e-9)), LEAST_LLR, MOST_LLR)
 
 
 def waiting_llr(ratio_ln: float, spread: float) -> float:
@@ -63,17 +77,7 @@ def waiting_llr(ratio_ln: float, spread: float) -> float:
     scale = _SQRT_HALF / sqrt(spread * spread + SLOW_WIDTH * SLOW_WIDTH)
     slow = erfc((ratio_ln - SLOW_LNS[0]) * scale) + erfc((ratio_ln - SLOW_LNS[1]) * scale)
     slow = SLOW_SHARE * 0.5 * slow + REST_SHARE
-    return min(max(log(slow / well), 0.0), MOST_LLR)
-
-
-def drift_llr(ratio_ln: float, spread: float) -> float:
-    """Return the evidence of one time that came for a lasting shift by `DRIFT_SHIFT` spreads."""
-    z = ratio_ln / spread
-    shifted = z - DRIFT_SHIFT
-    tail = spread / (_PHI * TAIL_LN) if ratio_ln > 0.0 else 0.0
-    well = (1.0 - TAIL_SHARE) * exp(-0.5 * z * z) + TAIL_SHARE * tail + 1e-9
-    drifted = (1.0 - DRIFT_TAIL) * exp(-0.5 * shifted * shifted) + DRIFT_TAIL * tail + 1e-9
-    return min(max(log(drifted / well), DRIFT_LEAST), DRIFT_MOST)
+    return clamp(log(slow / well), 0.0, MOST_LLR)
 
 
 def drift_waiting_llr(ratio_ln: float, spread: float) -> float:
@@ -96,19 +100,24 @@ class SlownessTest:
         self.jump = 0.0
         self.drift = 0.0
         self.good = 0
-        """Samples in a row that were no slower than usual."""
+        """Samples in a row that were hardly slower than usual."""
 
     def add(self, ratio_ln: float, spread: float, jump_limit: float, drift_limit: float, waiting: int = 0) -> None:
         """Take a time; evidence never exceeds `MAX_RATIO` limits, so that good samples can undo it.
 
         `waiting` calls are judged by their age besides: those that came soonest must weigh against them.
         """
-        jump = self.jump + slow_llr(ratio_ln, spread)
-        drift = self.drift + drift_llr(ratio_ln, spread)
-        least = -CREDIT * min(waiting, MOST_CREDITS)
-        self.jump = min(max(jump, least), MAX_RATIO * jump_limit)
-        self.drift = min(max(drift, -DRIFT_CREDIT * min(waiting, MOST_CREDITS)), MAX_RATIO * drift_limit)
-        self.good = self.good + 1 if ratio_ln < GOOD_SPREADS * spread else 0
+        z, owed = ratio_ln / spread, float(min(waiting, MOST_CREDITS))
+        self.drift = clamp(
+            self.drift + DRIFT_SHIFT * (clamp(z, -CLIP, CLIP) - DRIFT_REFERENCE),
+            -DRIFT_CREDIT * owed,
+            MAX_RATIO * drift_limit,
+        )
+        self.good = self.good + 1 if z < GOOD_SPREADS else 0
+        if SURELY_WELL <= z <= 0.0 and self.jump <= 0.0 and not waiting:
+            self.jump = 0.0  # every second sample: what speaks for it has nothing to be taken from
+            return
+        self.jump = clamp(self.jump + slow_llr(ratio_ln, spread), -CREDIT * owed, MAX_RATIO * jump_limit)
         if self.good > 1 and self.jump > 0.0:
             self.jump *= EXONERATION
 
@@ -119,6 +128,11 @@ class SlownessTest:
             self.good = 0
             self.jump = min(self.jump + llr, MAX_RATIO * jump_limit)
         self.drift = min(self.drift + drift_waiting_llr(ratio_ln, spread), MAX_RATIO * drift_limit)
+
+    def ratio(self, jump_limit: float, drift_limit: float, jump_waiting: float = 0.0, drift_waiting: float = 0.0) -> float:
+        """Return the stronger evidence over its threshold, with what calls under way add; 0..`MAX_RATIO`."""
+        jump, drift = (self.jump + jump_waiting) / jump_limit, (self.drift + drift_waiting) / drift_limit
+        return clamp(drift if drift > jump else jump, 0.0, MAX_RATIO)
 
     def scale(self, factor: float) -> None:
         """Let the evidence fade."""
@@ -153,7 +167,7 @@ class ErrorTest:
     @property
     def rate(self) -> float:
         """The base rate."""
-        return min(max(self._failed / self._all, MIN_ERROR_RATE), MAX_ERROR_RATE)
+        return clamp(self._failed / self._all, MIN_ERROR_RATE, MAX_ERROR_RATE)
 
     @property
     def step(self) -> float:
@@ -176,7 +190,7 @@ class ErrorTest:
         self._new_all += 1
         if is_failure:
             self.nats = min(self.nats + self.step, ceiling)
-        else:
+        elif self.nats:
             self.nats = max(0.0, self.nats - self._relief())
         if self.nats < _FORGIVEN:
             self._learn()
@@ -201,23 +215,25 @@ MIN_RATE = 1.0 / 120.0
 class Rate:
     """How many events a second, over the last five minutes."""
 
-    __slots__ = ("_at", "_began_at", "_sum")
+    __slots__ = ("_at", "_began_at", "_per_s", "_sum")
 
     def __init__(self, now: float) -> None:
         self._began_at = self._at = now
         self._sum = 0.0
+        self._per_s = MIN_RATE
 
-    def add(self, now: float, amount: float = 1.0) -> None:
-        """Count."""
+    def add(self, now: float) -> None:
+        """Count one."""
         if now > self._at:
             self._sum *= exp((self._at - now) / RATE_TAU_S)
             self._at = now
-        self._sum += amount
+        self._sum += 1.0
+        span = RATE_TAU_S * (1.0 - exp((self._began_at - self._at - 2.0) / RATE_TAU_S))
+        self._per_s = clamp(self._sum / span, MIN_RATE, MAX_RATE)
 
     def per_s(self) -> float:
         """Return the rate as of the last event, `MIN_RATE`..`MAX_RATE`."""
-        span = RATE_TAU_S * (1.0 - exp((self._began_at - self._at - 2.0) / RATE_TAU_S))
-        return min(max(self._sum / span, MIN_RATE), MAX_RATE)
+        return self._per_s
 
 
 TREND_KEEP = 0.94
@@ -230,41 +246,56 @@ TREND_LEAST_LEVEL = 0.2
 class Trend:
     """Level and slope of ln(ratio), by discounted least squares (Brown 1963), the regression form of Holt's method."""
 
-    __slots__ = ("_at", "_n", "_st", "_stt", "_sty", "_sw", "_sy", "_syy", "level", "slope", "t_stat")
+    __slots__ = ("_at", "_st", "_stt", "_sty", "_sw", "_sy", "_syy", "count")
 
     def __init__(self) -> None:
-        self._n = 0
+        self.count = 0
         self._at = 0.0
         self._sw = self._st = self._sy = self._stt = self._sty = self._syy = 0.0
-        self.level = self.slope = self.t_stat = 0.0
 
     def add(self, ratio_ln: float, now: float) -> None:
         """Take a residual, clipped by the caller."""
-        back = self._at - now if self._n else 0.0
-        keep, sw, st = TREND_KEEP, self._sw, self._st
+        back = self._at - now if self.count else 0.0
+        keep, sw, st, sy = TREND_KEEP, self._sw, self._st, self._sy
         # Times are counted from the latest sample backwards: move them all by `back`.
         self._stt = keep * (self._stt + 2.0 * back * st + back * back * sw)
-        self._sty = keep * (self._sty + back * self._sy) + 0.0
+        self._sty = keep * (self._sty + back * sy)
         self._st = keep * (st + back * sw)
         self._sw = keep * sw + 1.0
-        self._sy = keep * self._sy + ratio_ln
+        self._sy = keep * sy + ratio_ln
         self._syy = keep * self._syy + ratio_ln * ratio_ln
         self._at = now
-        self._n += 1
+        self.count += 1
+
+    @property
+    def level(self) -> float:
+        """The logarithm at the latest sample, on the line through the last ones."""
+        return self._sy / self._sw - self.slope * self._st / self._sw if self.count else 0.0
+
+    @property
+    def slope(self) -> float:
+        """Of that line, a second; 0 while there are too few samples for one, or all came at once."""
+        if self.count < TREND_SAMPLES:
+            return 0.0
+        var_t = self._stt - self._st * self._st / self._sw
+        return (self._sty - self._st * self._sy / self._sw) / var_t if var_t > 1e-9 else 0.0
+
+    @property
+    def t_stat(self) -> float:
+        """How sure it is that it grows slower, in standard errors; 0 where it does not, or is no slower than usual."""
         sw, st, sy = self._sw, self._st, self._sy
-        var_t = self._stt - st * st / sw
-        mean = sy / sw
-        if self._n < TREND_SAMPLES or var_t <= 1e-9:
-            self.level, self.slope, self.t_stat = mean, 0.0, 0.0
-            return
-        cov = self._sty - st * sy / sw
-        slope = cov / var_t
+        if self.count < TREND_SAMPLES or self._sty * sw <= st * sy:
+            return 0.0
+        slope = self.slope
+        if slope <= 0.0 or sy / sw - slope * st / sw <= TREND_LEAST_LEVEL:
+            return 0.0
+        var_t, cov = self._stt - st * st / sw, self._sty - st * sy / sw
         rest = max(self._syy - sy * sy / sw - slope * cov, 1e-3 * sw)
-        self.slope, self.level = slope, mean - slope * st / sw
-        self.t_stat = slope * sqrt(var_t * (sw - 2.0) / rest)
+        return slope * sqrt(var_t * (sw - 2.0) / rest)
 
     def breach_in_s(self, limit_ln: float) -> float | None:
         """Return the seconds until the level passes `limit_ln`, 0 where it has; None where it does not grow."""
-        if self.level >= limit_ln:
+        level, slope = self.level, self.slope
+        if level >= limit_ln:
             return 0.0
-        return (limit_ln - self.level) / self.slope if self.slope > 0.0 else None
+        return (limit_ln - level) / slope if slope > 0.0 else None

@@ -36,6 +36,7 @@ class Headroom:
         "_reset_requests_at",
         "_reset_tokens_at",
         "_sent",
+        "_sent_tokens",
         "_tokens",
         "_tokens_left",
         "reported_at",
@@ -43,7 +44,8 @@ class Headroom:
 
     def __init__(self, now: float) -> None:
         self.reported_at = -inf
-        self._sent: deque[tuple[float, int]] = deque(maxlen=MAX_SENT)
+        self._sent: deque[tuple[float, int]] = deque()
+        self._sent_tokens = 0
         self._requests = self._tokens = 0.0
         self._burn_at = self._burn_began_at = now
         self._requests_left: int | None = None
@@ -60,6 +62,9 @@ class Headroom:
         self._requests += 1.0
         self._tokens += prompt_tokens
         self._sent.append((now, prompt_tokens))
+        self._sent_tokens += prompt_tokens
+        if len(self._sent) > MAX_SENT:
+            self._forget_oldest()
 
     def reported(self, report: RateLimitReport, at: float) -> None:
         """Take what a provider said at `at`; older reports than the last, and nonsense such as -1 of 0, are ignored."""
@@ -74,7 +79,7 @@ class Headroom:
         self._reset_requests_at = at + _wait_s(report.reset_requests_s)
         self._reset_tokens_at = at + _wait_s(report.reset_tokens_s)
         while self._sent and self._sent[0][0] <= at:
-            self._sent.popleft()
+            self._forget_oldest()
 
     def blocked_until(self, now: float, prompt_tokens: int = 0) -> float | None:
         """Return when calls may go on, None where they may now. What is under way counts as used."""
@@ -83,7 +88,7 @@ class Headroom:
         if is_counted and (self._requests_left or 0) - len(self._sent) <= 0:
             until = max(until, self._reset_requests_at)
         if self._tokens_left is not None and now < self._reset_tokens_at:
-            left = self._tokens_left - sum(tokens for _, tokens in self._sent)
+            left = self._tokens_left - self._sent_tokens
             if left <= 0 or left < prompt_tokens:
                 until = max(until, self._reset_tokens_at)
         return until if until > now else None
@@ -92,13 +97,14 @@ class Headroom:
         """Return the seconds until it is used up at our present pace; infinite where it resets before."""
         span = BURN_TAU_S * (1.0 - exp((self._burn_began_at - now - 1.0) / BURN_TAU_S))
         keep = exp(min(0.0, self._burn_at - now) / BURN_TAU_S) / span
+        requests_per_s, tokens_per_s = self._requests * keep, self._tokens * keep  # both 0 after two hours of silence
         soonest = inf
-        if self._requests_left is not None and self._requests > 0.0:
-            left = max(0, self._requests_left - len(self._sent)) / (self._requests * keep)
+        if self._requests_left is not None and requests_per_s > 0.0:
+            left = max(0, self._requests_left - len(self._sent)) / requests_per_s
             if now + left < self._reset_requests_at:
                 soonest = left
-        if self._tokens_left is not None and self._tokens > 0.0:
-            left = max(0, self._tokens_left - sum(tokens for _, tokens in self._sent)) / (self._tokens * keep)
+        if self._tokens_left is not None and tokens_per_s > 0.0:
+            left = max(0, self._tokens_left - self._sent_tokens) / tokens_per_s
             if now + left < self._reset_tokens_at:
                 soonest = min(soonest, left)
         return soonest
@@ -106,6 +112,9 @@ class Headroom:
     def share(self, now: float) -> float:
         """Return 0..1: what is left of a full share."""
         return min(1.0, self.exhausted_in_s(now) / SCALE_BELOW_S)
+
+    def _forget_oldest(self) -> None:
+        self._sent_tokens -= self._sent.popleft()[1]
 
 
 class LearnedLimit:

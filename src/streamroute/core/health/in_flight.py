@@ -4,7 +4,10 @@ A time that is not over yet is a censored observation (Kaplan and Meier 1958): i
 few are looked at, once for each decision.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
+from math import exp
 
 from streamroute.core.health.estimators import drift_waiting_llr, waiting_llr
 from streamroute.core.health.sketch import ln_of
@@ -18,6 +21,9 @@ HUNG_FACTOR = 5.0
 """Times the expected: with no first token from anyone in that time, it is a hang, not a slow answer."""
 COLD_EXPECTED_S = 3.0
 """What is expected of an upstream of which nothing is known: three times the first token of a usual hosted model."""
+_HUNG_LN, _COLD_LN = ln_of(HUNG_FACTOR), ln_of(COLD_EXPECTED_S)
+_TELLS_FROM_SPREADS = -1.2
+"""Of the expected time: a younger call adds less than a tenth of a nat."""
 
 
 @dataclass(slots=True, eq=False)
@@ -30,6 +36,8 @@ class Flight:
     spread: float
     size: float
     is_stream: bool
+    tells_from: float
+    """Before this time its age says next to nothing, for it was expected to take longer."""
     has_token: bool = False
     is_tainted: bool = False
     """We were in trouble ourselves during it: its times say nothing."""
@@ -56,24 +64,27 @@ NOTHING = Waiting()
 
 def prepare(baseline: Baseline, size: float, now: float, *, is_stream: bool) -> Flight:
     """Return the record of a call that starts."""
-    if baseline.is_cold:
-        known = baseline.expected_ln(size) if baseline.count else ln_of(COLD_EXPECTED_S)
-        return Flight(now, max(known, ln_of(COLD_EXPECTED_S)), baseline.spread, size, is_stream)
-    return Flight(now, baseline.expected_ln(size) + baseline.doubt, baseline.spread_at(size), size, is_stream)
+    expected_ln = baseline.expected_ln(size)
+    spread = baseline.spread
+    if not baseline.is_cold:
+        expected_ln += baseline.doubt
+        spread = baseline.spread_at(size)
+    elif not baseline.count or expected_ln < _COLD_LN:
+        expected_ln = _COLD_LN
+    tells_from = now + exp(expected_ln + _TELLS_FROM_SPREADS * spread)
+    return Flight(now, expected_ln, spread, size, is_stream, tells_from)
 
 
-def judge(waiting: dict[int, Flight], now: float, not_before: float, heard_at: float) -> Waiting:
+def judge(waiting: Iterable[Flight], now: float, not_before: float, heard_at: float) -> Waiting:
     """Return what the oldest of `waiting`, in the order of their start, say at `now`.
 
     Calls count from `not_before` on. `heard_at` is when the last first token of any call came: a hang needs silence.
     """
     nats, drift, calls, hung, second = 0.0, 0.0, 0, 0, 0.0
-    looked = 0
-    for flight in waiting.values():
-        age = now - (max(not_before, flight.started_at))
-        if age <= 0.0:
-            break
-        ratio_ln = ln_of(age) - flight.expected_ln
+    for flight in islice(waiting, LOOKED_AT):
+        if now < flight.tells_from:
+            continue  # of calls under way most are young: not even their logarithm is taken
+        ratio_ln = ln_of(now - max(not_before, flight.started_at)) - flight.expected_ln
         llr = waiting_llr(ratio_ln, flight.spread)
         drift += drift_waiting_llr(ratio_ln, flight.spread)
         if llr > 0.0:
@@ -83,10 +94,4 @@ def judge(waiting: dict[int, Flight], now: float, not_before: float, heard_at: f
                 second = ratio_ln
         if ratio_ln > _HUNG_LN and heard_at <= flight.started_at:
             hung += 1
-        looked += 1
-        if looked == LOOKED_AT:
-            break
-    return Waiting(nats, drift, calls, hung, second) if looked else NOTHING
-
-
-_HUNG_LN = ln_of(HUNG_FACTOR)
+    return Waiting(nats, drift, calls, hung, second) if drift or calls or hung else NOTHING

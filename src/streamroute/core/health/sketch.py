@@ -24,11 +24,13 @@ _VERSION_STEP = 0.05
 class LogSketch:
     """A distribution of ln(value). Times are monotonic seconds."""
 
-    __slots__ = ("_at", "_next_version_at", "_origin", "_unit", "_weights", "count", "half_life_s", "total", "version")
+    __slots__ = (
+        "_at", "_high", "_low", "_next_version_at", "_origin", "_unit", "_weights", "count", "total", "version",
+    )  # fmt: skip
 
-    def __init__(self, half_life_s: float = HALF_LIFE_S) -> None:
-        self.half_life_s = half_life_s
+    def __init__(self) -> None:
         self._weights = [0.0] * BINS
+        self._low, self._high = BINS - 1, 0  # the bins in use: a quarter of all, and quantiles add up no others
         self._origin: float | None = None
         self._at = 0.0
         self._unit = 1.0
@@ -42,25 +44,25 @@ class LogSketch:
         if self._origin is None:
             self._origin = ln_value - (BELOW + 0.5) * BIN_LN
             self._at = now
+        unit = self._unit
         if now > self._at:
-            self._unit *= 2.0 ** ((now - self._at) / self.half_life_s)
+            unit *= 2.0 ** ((now - self._at) / HALF_LIFE_S)
             self._at = now
-            if self._unit > _RESCALE_AT:
-                self._weights = [weight / self._unit for weight in self._weights]
-                self.total /= self._unit
-                self._unit = 1.0
+            if unit > _RESCALE_AT:
+                self._weights = [weight / unit for weight in self._weights]
+                self.total /= unit
+                unit = 1.0
+            self._unit = unit
         index = floor((ln_value - self._origin) / BIN_LN)
-        self._weights[min(max(index, 0), BINS - 1)] += self._unit
-        self.total += self._unit
+        if index < self._low or index > self._high:
+            index = min(max(index, 0), BINS - 1)
+            self._low, self._high = min(self._low, index), max(self._high, index)
+        self._weights[index] += unit
+        self.total += unit
         self.count += 1
         if self.count >= self._next_version_at:
             self.version += 1
             self._next_version_at = self.count + max(1.0, self.count * _VERSION_STEP)
-
-    @property
-    def mass(self) -> float:
-        """How many samples' worth of weight is left."""
-        return self.total / self._unit
 
     def shift(self, ln_delta: float) -> None:
         """Move every sample by `ln_delta`: what they are measured against has changed."""
@@ -71,14 +73,16 @@ class LogSketch:
         """Return the `qs` (0..1) quantiles of ln(value), between bins by interpolation; 0 without samples."""
         if self._origin is None or self.total <= 0.0:
             return [0.0] * len(qs)
-        upto = list(accumulate(self._weights))
+        low = self._low
+        weights = self._weights[low : self._high + 1]
+        upto = list(accumulate(weights))
         found = []
         for q in qs:
             want = q * upto[-1]
-            index = min(bisect_left(upto, want), BINS - 1)
-            weight = self._weights[index]
+            index = min(bisect_left(upto, want), len(upto) - 1)
+            weight = weights[index]
             inside = 0.5 if weight <= 0.0 else (want - upto[index] + weight) / weight
-            found.append(self._origin + (index + inside) * BIN_LN)
+            found.append(self._origin + (low + index + inside) * BIN_LN)
         return found
 
     def bins(self, ln_centre: float = 0.0) -> list[tuple[float, float]]:
@@ -126,4 +130,4 @@ class RelativeTtft:
 
 def ln_of(value: float, least: float = 1e-5) -> float:
     """Return ln(`value`), where nothing is shorter than `least`."""
-    return log(max(least, value))
+    return log(value) if value > least else log(least)

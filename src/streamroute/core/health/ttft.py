@@ -9,7 +9,8 @@ frozen by its owner while the upstream is suspect: percentiles that a fault drag
 
 from math import log, log1p, sqrt
 
-from streamroute.core.health.sketch import LogSketch, RelativeTtft, ln_of
+from streamroute.core.health.clamp import clamp
+from streamroute.core.health.sketch import LogSketch, RelativeTtft
 
 SPREAD_PRIOR = 0.4
 """Of ln(ttft); published runs of hosted models lie within 0.16..0.6."""
@@ -38,29 +39,24 @@ _STABLE = 1.6
 
 def size_of(prompt_tokens: int) -> float:
     """Return the covariate of a prompt's size: 0 for an empty one, ln 2 for a thousand tokens."""
-    return log1p(max(prompt_tokens, 0) / 1000.0)
+    return log1p(prompt_tokens / 1000.0) if prompt_tokens > 0 else 0.0
 
 
-class Baseline:
-    """Median, spread and slope of the logarithm of one upstream's times."""
+class Norm:
+    """Median and spread of the logarithm of one upstream's times that depend on no prompt."""
 
     __slots__ = (
-        "_min_spread", "_n", "_next_refresh", "_shadow", "_shadow_since", "_sketch", "_slope_mass", "_sw",
-        "_sx", "_sxx", "_sxy", "_sy", "level", "rebased_from", "slope", "spread", "ttft",
+        "_min_spread", "_n", "_next_refresh", "_shadow", "_shadow_since", "_sketch", "level", "rebased_from", "spread",
     )  # fmt: skip
 
     def __init__(self, *, min_spread: float = MIN_SPREAD) -> None:
         """`min_spread` is the least spread of ln(seconds) that is believed."""
         self._min_spread = min_spread
         self._sketch = LogSketch()
-        self.ttft = RelativeTtft(self._sketch)
         self.level = 0.0
         self.spread = max(SPREAD_PRIOR, min_spread)
-        self.slope = SLOPE_PRIOR
         self._n = 0
         self._next_refresh = 1
-        self._sw = self._sx = self._sy = self._sxx = self._sxy = 0.0
-        self._slope_mass = 0.0
         self._shadow: LogSketch | None = None
         self._shadow_since = 0.0
         self.rebased_from: float | None = None
@@ -76,15 +72,10 @@ class Baseline:
         """Too little is known for a judgement."""
         return self._n < COLD_BELOW
 
-    def expected_ln(self, size: float) -> float:
-        """Return the median of ln(seconds) for a prompt of `size` (see `size_of`)."""
-        return self.level + self.slope * size
-
-    def spread_at(self, size: float) -> float:
-        """Return the spread of a prediction for `size`, with what is not known of level and slope."""
-        away = size - (self._sx / self._sw if self._sw > 0.0 else size)
-        slope_var = SLOPE_PRIOR_SD * SLOPE_PRIOR_SD / (1.0 + self._slope_mass)
-        return sqrt(self.spread * self.spread * (1.0 + 1.6 / (self._n + 0.5)) + slope_var * away * away)
+    @property
+    def predicted_spread(self) -> float:
+        """The spread of a prediction: that of the samples, with what is not known of their median."""
+        return sqrt(self.spread * self.spread * (1.0 + 1.6 / (self._n + 0.5)))
 
     @property
     def doubt(self) -> float:
@@ -95,52 +86,89 @@ class Baseline:
             return 0.0
         return 1.25 * self.spread * (1.0 / sqrt(self._n + 0.5) - 1.0 / sqrt(SETTLED_SAMPLES))
 
-    def quantiles_s(self, *qs: float) -> list[float]:
-        """Return quantiles of ln(seconds) at the typical size; see `LogSketch.quantiles`."""
-        typical = self.slope * (self._sx / self._sw) if self._sw > 0.0 else 0.0
-        return [value + typical for value in self._sketch.quantiles(*qs)]
-
-    def learn(self, ln_s: float, size: float, now: float) -> None:
+    def take(self, ln_s: float, now: float) -> None:
         """Take a healthy sample."""
         self._shadow = None
         self._n += 1
-        if self._n > 1:
-            expected, reach = self.expected_ln(size), _CLIP * self.spread
-            self._regress(min(max(ln_s, expected - reach), expected + reach), size)
-        else:
-            self._regress(ln_s, size)
-        self._sketch.add(ln_s - self.slope * size, now)
+        self._sketch.add(ln_s, now)
         if self._n >= self._next_refresh:
             self._next_refresh = self._n + (1 if self._n < 2 * COLD_BELOW else REFRESH_EVERY)
             self._refresh()
 
-    def endure(self, ln_s: float, size: float, now: float) -> bool:
+    def take_frozen(self, ln_s: float, now: float) -> bool:
         """Take a slow but successful sample while frozen; True where it has become the new normal."""
         if self._shadow is None:
             self._shadow, self._shadow_since = LogSketch(), now
         shadow = self._shadow
-        shadow.add(ln_s - self.slope * size, now)
+        shadow.add(ln_s, now)
         if now - self._shadow_since < REBASE_AFTER_S or shadow.count < REBASE_SAMPLES:
             return False
         low, high = shadow.quantiles(0.25, 0.75)
         if (high - low) / 1.349 > _STABLE * self.spread:
             return False
         self.rebased_from = self.level if self.rebased_from is None else min(self.level, self.rebased_from)
-        shadow.version += self._sketch.version + 1
-        self._sketch, self._shadow = shadow, None
-        self._n = shadow.count
-        self._sw = self._sx = self._sy = self._sxx = self._sxy = 0.0
-        self.ttft = RelativeTtft(shadow)
-        self._next_refresh = self._n + 1
+        self._rebase(shadow)
         self._refresh()
         return True
 
-    def _regress(self, y: float, x: float) -> None:
+    def _rebase(self, shadow: LogSketch) -> None:
+        shadow.version += self._sketch.version + 1
+        self._sketch, self._shadow = shadow, None
+        self._n = shadow.count
+        self._next_refresh = self._n + 1
+
+    def _refresh(self) -> None:
+        low, self.level, high = self._sketch.quantiles(0.25, 0.5, 0.75)
+        seen = (high - low) / 1.349
+        spread = sqrt((PRIOR_SAMPLES * SPREAD_PRIOR**2 + self._n * seen * seen) / (PRIOR_SAMPLES + self._n))
+        self.spread = clamp(spread, self._min_spread, MAX_SPREAD)
+        if self.rebased_from is not None and self.level < self.rebased_from + log(1.3):
+            self.rebased_from = None
+
+
+class Baseline(Norm):
+    """The same of times to first token, which grow with the prompt."""
+
+    __slots__ = ("_slope_mass", "_sw", "_sx", "_sxx", "_sxy", "_sy", "slope", "ttft")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ttft = RelativeTtft(self._sketch)
+        self.slope = SLOPE_PRIOR
+        self._sw = self._sx = self._sy = self._sxx = self._sxy = 0.0
+        self._slope_mass = 0.0
+
+    def expected_ln(self, size: float) -> float:
+        """Return the median of ln(seconds) for a prompt of `size` (see `size_of`)."""
+        return self.level + self.slope * size
+
+    def spread_at(self, size: float) -> float:
+        """Return the spread of a prediction for `size`, with what is not known of level and slope."""
+        away = size - (self._sx / self._sw if self._sw > 0.0 else size)
+        slope_var = SLOPE_PRIOR_SD * SLOPE_PRIOR_SD / (1.0 + self._slope_mass)
+        return sqrt(self.spread * self.spread * (1.0 + 1.6 / (self._n + 0.5)) + slope_var * away * away)
+
+    def learn(self, ln_s: float, size: float, now: float) -> None:
+        """Take a healthy sample."""
+        y = ln_s
+        if self._n:
+            expected, most = self.level + self.slope * size, _CLIP * self.spread
+            y = clamp(ln_s, expected - most, expected + most)
         self._sw = self._sw * _FORGET + 1.0
-        self._sx = self._sx * _FORGET + x
+        self._sx = self._sx * _FORGET + size
         self._sy = self._sy * _FORGET + y
-        self._sxx = self._sxx * _FORGET + x * x
-        self._sxy = self._sxy * _FORGET + x * y
+        self._sxx = self._sxx * _FORGET + size * size
+        self._sxy = self._sxy * _FORGET + size * y
+        self.take(ln_s - self.slope * size, now)
+
+    def endure(self, ln_s: float, size: float, now: float) -> bool:
+        """Take a slow but successful sample while frozen; True where it has become the new normal."""
+        return self.take_frozen(ln_s - self.slope * size, now)
+
+    def _rebase(self, shadow: LogSketch) -> None:
+        super()._rebase(shadow)
+        self._sw = self._sx = self._sy = self._sxx = self._sxy = 0.0
+        self.ttft = RelativeTtft(shadow)
 
     def _refresh(self) -> None:
         if self._sw > 0.0:
@@ -148,19 +176,9 @@ class Baseline:
             cov = self._sxy - self._sx * self._sy / self._sw
             ridge = (self.spread / SLOPE_PRIOR_SD) ** 2
             slope = (cov + ridge * SLOPE_PRIOR) / (var_x + ridge)
-            slope = min(max(slope, MIN_SLOPE), MAX_SLOPE)
+            slope = clamp(slope, MIN_SLOPE, MAX_SLOPE)
             self._slope_mass = var_x / ridge
             self._sketch.shift((self.slope - slope) * self._sx / self._sw)
             self.slope = slope
-        low, self.level, high = self._sketch.quantiles(0.25, 0.5, 0.75)
-        seen = (high - low) / 1.349
-        spread = sqrt((PRIOR_SAMPLES * SPREAD_PRIOR**2 + self._n * seen * seen) / (PRIOR_SAMPLES + self._n))
-        self.spread = min(max(spread, self._min_spread), MAX_SPREAD)
+        super()._refresh()
         self.ttft.centre_on(self.level)
-        if self.rebased_from is not None and self.level < self.rebased_from + log(1.3):
-            self.rebased_from = None
-
-
-def ratio_ln(seconds: float, baseline: Baseline, size: float) -> float:
-    """Return ln(seconds / expected)."""
-    return ln_of(seconds) - baseline.expected_ln(size)

@@ -19,29 +19,25 @@ from streamroute.core.health.figures import RECENT_ATTEMPTS, RECENT_ERRORS, Heal
 from streamroute.core.health.headroom import LearnedLimit
 from streamroute.core.health.in_flight import HUNG_CALLS, NOTHING, Flight, judge, prepare
 from streamroute.core.health.options import HealthOptions
+from streamroute.core.health.pace import Pace, pace_ln
 from streamroute.core.health.scorecard import Scorecard
-from streamroute.core.health.sketch import LogSketch, ln_of
+from streamroute.core.health.sketch import ln_of
 from streamroute.core.health.standing import StandingKind
-from streamroute.core.health.ttft import Baseline, size_of
+from streamroute.core.health.ttft import Baseline, Norm, size_of
 from streamroute.core.observation import AttemptObservation
 
 __all__ = ["RECENT_ATTEMPTS", "RECENT_ERRORS", "HealthFigures", "RecentError", "UpstreamHealth", "quantile"]
 
 DEFAULTS = HealthOptions()
-MIN_CONTENT_EVENTS = 10
-"""Chunks that a stream needs for its pace to say something."""
 MIN_CONNECT_S = 0.001
 """Shorter ones were taken from the pool: nothing was connected."""
 CONNECT_SPREAD = 0.5
-STALL_GAPS, STALL_MAX_GAPS, STALL_LEAST_S = 8.0, 2.0, 0.5
-"""A stall is eight usual gaps, twice a stream's longest, and half a second, whichever is longest."""
-STALL_QUANTILE = 0.98
-STALL_SAMPLES = 8
 PROBE_LATE_LN = log(3.0)
 """A cancelled probe that was this many times later than expected has failed."""
 
 CHECKED_FOR_S = 5.0
 """How long after a failure calls go beside requests instead of being them; an upstream nobody asks waits no longer."""
+_NEVER = float("-inf")
 _OVERLOADED = 529
 """Anthropic's status for too many calls at once."""
 
@@ -51,8 +47,6 @@ class UpstreamHealth:
 
     __slots__ = (
         "_attempts",
-        "_cached",
-        "_cached_key",
         "_cancelled",
         "_changed_at",
         "_changes",
@@ -60,15 +54,15 @@ class UpstreamHealth:
         "_connects",
         "_errors",
         "_failed",
-        "_flights",
-        "_gaps",
         "_heard_at",
         "_in_flight",
         "_last_success_at",
+        "_looked",
         "_outcomes",
         "_succeeded",
         "_ttfts_s",
         "_waiting",
+        "_weighed",
         "auth_until",
         "baseline",
         "breaker",
@@ -82,22 +76,23 @@ class UpstreamHealth:
     def __init__(self, uniform: Callable[[], float], now: float, options: HealthOptions = DEFAULTS) -> None:
         self.breaker = Breaker(uniform, now)
         self.baseline = Baseline()
-        self.pace = Baseline()
-        self._connects = Baseline(min_spread=CONNECT_SPREAD)
-        self._gaps = LogSketch()
+        self.pace = Pace()
+        self._connects = Norm(min_spread=CONNECT_SPREAD)
         self.evidence = Evidence(now, slo_factor=options.slo_factor, false_per_hour=options.false_steers_per_hour)
         self.scorecard = Scorecard()
         self.limit = LearnedLimit()
         self.verdict: Verdict = NO_VERDICT
         """As of the last look."""
-        self.auth_until = float("-inf")
-        self._flights: dict[int, Flight] = {}
-        self._waiting: dict[int, Flight] = {}
+        self.auth_until = _NEVER
+        self._waiting: dict[Flight, None] = {}
+        """Streams without a first token, in the order of their start."""
         self._heard_at = now
         self._changed_at = now
         self._changes = 0
-        self._cached_key: tuple[float, int, float, float] | None = None
-        self._cached = NO_VERDICT
+        self._looked: tuple[float, int, float, float] | None = None
+        """When the verdict was made, and from what."""
+        self._weighed = -1
+        """After how many changes, where it depends on nothing else: it holds until the next one."""
         self._check: Permit | None = None
         self._in_flight = 0
         self._attempts = self._succeeded = self._failed = self._cancelled = 0
@@ -124,20 +119,13 @@ class UpstreamHealth:
         """Calls under way."""
         return self._in_flight
 
-    @property
-    def stall_soft_s(self) -> float | None:
-        """A gap between two tokens that is unlike it; None before it is known."""
-        if self._gaps.count < STALL_SAMPLES or not self.pace.count:
-            return None
-        gap_s = exp(self._gaps.quantiles(STALL_QUANTILE)[0])
-        return max(STALL_GAPS * exp(self.pace.level), STALL_MAX_GAPS * gap_s, STALL_LEAST_S)
-
     def wants_check(self, now: float) -> bool:
         """Return whether it has just failed, so that it should be tried beside requests before it is trusted again:
         whether that was luck or the beginning of an outage is known after one more call."""
-        failed_at = self.evidence.last_failure_at
-        is_recent = self.evidence.in_a_row > 0 and failed_at is not None and now - failed_at <= CHECKED_FOR_S
-        return is_recent and self.breaker.state == "closed"
+        evidence = self.evidence
+        if not evidence.in_a_row or self.breaker.state != "closed":
+            return False
+        return evidence.last_failure_at is not None and now - evidence.last_failure_at <= CHECKED_FOR_S
 
     @property
     def is_checked(self) -> bool:
@@ -152,10 +140,9 @@ class UpstreamHealth:
         self._changes += 1
         if self._check is None and self.wants_check(now):
             self._check = permit
-        flight = prepare(self.baseline, size_of(prompt_tokens), now, is_stream=is_stream)
-        self._flights[id(permit)] = flight
+        flight = permit.flight = prepare(self.baseline, size_of(prompt_tokens), now, is_stream=is_stream)
         if is_stream:
-            self._waiting[id(permit)] = flight
+            self._waiting[flight] = None
 
     def abandoned(self, permit: Permit, now: float) -> None:
         """Forget an attempt that was counted as started and never made."""
@@ -163,13 +150,14 @@ class UpstreamHealth:
         self._changes += 1
         if permit is self._check:
             self._check = None
-        self._flights.pop(id(permit), None)
-        self._waiting.pop(id(permit), None)
+        flight, permit.flight = permit.flight, None
+        if flight is not None:
+            self._waiting.pop(flight, None)
         self.breaker.settle(permit, now, None)
 
     def first_token(self, permit: Permit, now: float, trouble_until: float) -> None:
         """Learn that a stream's first content token has come. Idempotent."""
-        flight = self._flights.get(id(permit))
+        flight = permit.flight
         if permit is self._check:
             self.evidence.in_a_row = 0
             self._check = None
@@ -185,7 +173,7 @@ class UpstreamHealth:
         self._changes += 1
         if permit is self._check:
             self._check = None
-        flight = self._flights.pop(id(permit), None)
+        flight, permit.flight = permit.flight, None
         if flight is None:
             flight = prepare(self.baseline, size_of(0), now - observation.duration_s, is_stream=observation.stream)
         is_ours = now < trouble_until or flight.started_at < trouble_until
@@ -193,33 +181,42 @@ class UpstreamHealth:
             self._ttfts_s.append(observation.ttft_s)
             if observation.stream and not flight.has_token:
                 self._timed(flight, permit, observation.ttft_s, now, trouble_until)
-        self._waiting.pop(id(permit), None)
-        late_ln = ln_of(observation.duration_s) - flight.expected_ln
-        if flight.is_stream and not flight.has_token and not is_ours:
-            if late_ln > 0.0:
-                self.evidence.fresh(now)
-            self.evidence.waited(late_ln, flight.spread)
+        late_ln = 0.0
+        if not flight.has_token:
+            self._waiting.pop(flight, None)
+            if flight.is_stream and not is_ours:
+                late_ln = self._late_ln(flight, observation)
         if not is_ours:
             self._paced(observation, now)
         if observation.outcome == "succeeded":
-            self._succeeded += 1
-            self._outcomes.append(True)
-            self._last_success_at = now
-            self.auth_until = float("-inf")
-            failed_at = self.evidence.last_failure_at
-            if failed_at is None or flight.started_at > failed_at:  # older streams end well in an outage, too
-                self.evidence.succeeded()
-            self.limit.succeeded(now)
-            if not observation.stream:
-                self._heard(permit, now, is_healthy=True)
-                self.evidence.fresh(now)
-            self.breaker.settle(permit, now, "success")
+            self._well(permit, flight, now, is_stream=observation.stream)
         elif observation.outcome == "cancelled" or observation.failure is None:
             self._cancelled += 1
-            is_late = flight.is_stream and not flight.has_token and not is_ours and late_ln > PROBE_LATE_LN
-            self.breaker.settle(permit, now, "failure" if permit.is_probe and is_late else None)
+            self.breaker.settle(permit, now, "failure" if permit.is_probe and late_ln > PROBE_LATE_LN else None)
         else:
             self._failed_with(permit, observation, now, is_ours=is_ours)
+
+    def _late_ln(self, flight: Flight, observation: AttemptObservation) -> float:
+        """Learn from a stream that ended before its first token; returns ln(age / expected)."""
+        late_ln = ln_of(observation.duration_s) - flight.expected_ln
+        if late_ln > 0.0:
+            self.evidence.fresh(observation.ended_at)
+        self.evidence.waited(late_ln, flight.spread)
+        return late_ln
+
+    def _well(self, permit: Permit, flight: Flight, now: float, *, is_stream: bool) -> None:
+        self._succeeded += 1
+        self._outcomes.append(True)
+        self._last_success_at = now
+        self.auth_until = _NEVER
+        failed_at = self.evidence.last_failure_at
+        if failed_at is None or flight.started_at > failed_at:  # older streams end well in an outage, too
+            self.evidence.succeeded()
+        self.limit.succeeded(now)
+        if not is_stream:
+            self._heard(permit, now, is_healthy=True)
+            self.evidence.fresh(now)
+        self.breaker.settle(permit, now, "success")
 
     def _failed_with(self, permit: Permit, observation: AttemptObservation, now: float, *, is_ours: bool) -> None:
         failure = observation.failure
@@ -248,16 +245,17 @@ class UpstreamHealth:
 
     def connected(self, permit: Permit, now: float, trouble_until: float) -> None:
         """Learn that a call has its connection."""
-        flight = self._flights.get(id(permit))
+        flight = permit.flight
         if flight is None or flight.started_at < trouble_until or now - flight.started_at < MIN_CONNECT_S:
             return
         value = ln_of(now - flight.started_at)
-        base = self._connects
-        if not base.is_cold:
+        norm, evidence = self._connects, self.evidence
+        is_cold = norm.is_cold
+        if not is_cold:
             self._changes += 1
-            self.evidence.connected(value - base.expected_ln(0.0), base.spread_at(0.0))
-        if base.is_cold or not self.evidence.is_connect_frozen:
-            base.learn(value, 0.0, now)
+            evidence.connected(value - norm.level - norm.doubt, norm.predicted_spread)
+        if is_cold or not evidence.is_connect_frozen:
+            norm.take(value, now)
 
     def forgive(self) -> None:
         """Forget what was held against it, whatever it was: an operator knows better."""
@@ -275,24 +273,26 @@ class UpstreamHealth:
 
     def look(self, now: float, trouble_until: float = float("-inf"), echo: float = 0.0) -> Verdict:
         """Weigh what is known at `now`. Opens the breaker where calls hang."""
-        key = (now, self._changes, trouble_until, echo)
-        if key == self._cached_key:
-            return self._cached
+        looked = (now, self._changes, trouble_until, echo)
+        if looked == self._looked:
+            return self.verdict
+        self._looked = looked
         breaker = self.breaker
         if breaker.changed_at != self._changed_at:
             self._changed_at = breaker.changed_at
             if breaker.state in {"open", "half_open"}:
                 self._waiting.clear()  # of an older generation: they have been judged
-        self.evidence.fade(now)
-        waiting = NOTHING
+        has_faded, waiting = self.evidence.fade(now), NOTHING
         if self._waiting and now >= trouble_until:
             waiting = judge(self._waiting, now, trouble_until, self._heard_at)
             if waiting.hung >= HUNG_CALLS and breaker.state in {"closed", "ramping"}:
                 self.scorecard.breached(now)
                 breaker.trip(now, f"{waiting.hung} requests hang")
-        verdict = self.evidence.weigh(waiting, misses_objective=self._misses_objective, echo=echo)
-        self.verdict = self._cached = verdict
-        self._cached_key = key
+        is_lasting = waiting is NOTHING and not echo
+        if has_faded or not is_lasting or self._weighed != self._changes:
+            self.verdict = self.evidence.weigh(waiting, misses_objective=self._misses_objective, echo=echo)
+            self._weighed = self._changes if is_lasting else -1
+        verdict = self.verdict
         self.scorecard.steered(now, is_steered=verdict.penalty > STEER_NATS or breaker.state == "open")
         return verdict
 
@@ -318,7 +318,7 @@ class UpstreamHealth:
             ttft_p50_s=quantile(ttfts_s, 0.5),
             ttft_p95_s=quantile(ttfts_s, 0.95),
             ttft_p99_s=quantile(ttfts_s, 0.99),
-            tpot_p50_s=exp(self.pace.level) if self.pace.count else None,
+            tpot_p50_s=self.pace.tpot_s,
             last_success_at=self._last_success_at,
             recent_errors=tuple(self._errors),
             risk=1.0 if self.breaker.state == "open" else 1.0 - exp(-verdict.penalty),
@@ -347,7 +347,7 @@ class UpstreamHealth:
     def _timed(self, flight: Flight, permit: Permit, ttft_s: float, now: float, trouble_until: float) -> None:
         flight.has_token = True
         self._changes += 1
-        self._waiting.pop(id(permit), None)
+        self._waiting.pop(flight, None)
         if now < trouble_until or flight.started_at < trouble_until:
             self._heard(permit, now, is_healthy=True)
             return
@@ -378,19 +378,15 @@ class UpstreamHealth:
                 self.evidence.clear()
 
     def _paced(self, observation: AttemptObservation, now: float) -> None:
-        events, ttft_s = observation.content_events, observation.ttft_s
-        if not observation.stream or ttft_s is None or events < MIN_CONTENT_EVENTS:
+        value = pace_ln(observation)
+        if value is None:
             return
-        streamed_s = observation.duration_s - ttft_s - observation.paused_s
-        if streamed_s <= 0.0:
-            return
-        value = ln_of(streamed_s / (events - 1))
-        if not self.pace.is_cold:
-            ratio_ln, spread = value - self.pace.expected_ln(0.0), self.pace.spread_at(0.0)
-            self.evidence.paced(ratio_ln - self.pace.doubt, spread)
-        if not self.evidence.is_frozen:
-            self.pace.learn(value, 0.0, now)
+        pace, evidence = self.pace, self.evidence
+        if not pace.is_cold:
+            evidence.paced(value - pace.level - pace.doubt, pace.predicted_spread)
+        if not evidence.is_frozen:
+            pace.take(value, now)
             if observation.max_gap_s is not None and observation.outcome == "succeeded":
-                self._gaps.add(ln_of(observation.max_gap_s), now)
-        elif self.pace.endure(value, 0.0, now):
-            self.evidence.clear()
+                pace.gap(observation.max_gap_s, now)
+        elif pace.take_frozen(value, now):
+            evidence.clear()

@@ -2,16 +2,18 @@
 
 from dataclasses import dataclass
 
-from streamroute.core.health.standing import Estimate, Standing
+from streamroute.core.health.standing import WELL, Estimate, Standing
 from streamroute.core.upstream import LatencyClass, PlanName, Route, Upstream, UpstreamId
 
-WELL = Standing()
 UNKNOWN = Estimate(ttft_s=1.0, normal_ttft_s=1.0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Candidate:
-    """An upstream that may serve the request, and how it stood when that was decided."""
+    """An upstream that may serve the request, and how it stood when that was decided.
+
+    Nobody changes one; it is not frozen for the reason that `Estimate` is not.
+    """
 
     upstream: Upstream
     standing: Standing = WELL

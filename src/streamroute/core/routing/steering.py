@@ -13,7 +13,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from streamroute.core.health.standing import Estimate, Standing
+from streamroute.core.health.standing import Outlook
 from streamroute.core.request import ChatRequest
 from streamroute.core.routing.decision import Candidate, Decision, Rejected
 from streamroute.core.routing.eligibility import why_not
@@ -29,14 +29,8 @@ _PROBED_PLACES = 2
 class Board(Protocol):
     """What steering asks of the health board. Times are monotonic seconds."""
 
-    def standing(self, upstream: Upstream, now: float) -> Standing:
-        """Return how an upstream stands."""
-
-    def estimate(self, upstream: Upstream, now: float, *, prompt_tokens: int) -> Estimate:
-        """Return what a request of that size can expect."""
-
-    def is_panic(self, upstreams: Sequence[Upstream], now: float) -> bool:
-        """Return whether so many are in trouble that health must not decide."""
+    def outlook(self, upstreams: Sequence[Upstream], now: float, *, prompt_tokens: int) -> Outlook:
+        """Return how they stand, what a request of that size can expect, and whether that is a panic."""
 
 
 def decide(  # noqa: PLR0913 - the core keeps nothing: all that a decision depends on is an argument
@@ -65,9 +59,8 @@ def decide(  # noqa: PLR0913 - the core keeps nothing: all that a decision depen
             fit.append(upstream)
         else:
             rejected.append(Rejected(upstream=upstream.id, reason=reason))
-    tokens = request.prompt_tokens
-    standings = [board.standing(upstream, now) for upstream in fit]
-    estimates = [board.estimate(upstream, now, prompt_tokens=tokens) for upstream in fit]
+    outlook = board.outlook(fit, now, prompt_tokens=request.prompt_tokens)
+    standings, estimates = outlook.standings, outlook.estimates
     half_open = [i for i, each in enumerate(standings) if each.can_ask and each.is_probe]
     field = Field(
         upstreams=fit,
@@ -75,8 +68,9 @@ def decide(  # noqa: PLR0913 - the core keeps nothing: all that a decision depen
         estimates=estimates,
         healths=[health_factor(each) for each in estimates],
         ready=[i for i, each in enumerate(standings) if each.can_ask and not each.is_probe],
+        half_open=half_open,
     )
-    is_panic = len(fit) > 1 and board.is_panic(fit, now)
+    is_panic = len(fit) > 1 and outlook.is_panic
     if is_panic:
         ranking = by_health(field)
     elif route.steering == "balanced":

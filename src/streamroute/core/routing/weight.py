@@ -8,7 +8,7 @@ The square of the time is what Prequal and PeakEWMA-like balancers come to in ef
 """
 
 from collections.abc import Sequence
-from math import exp
+from math import exp, inf
 
 from streamroute.core.health.standing import Estimate
 from streamroute.core.request import ChatRequest
@@ -50,6 +50,8 @@ def crowd(estimate: Estimate) -> float:
 
 def health_factor(estimate: Estimate) -> float:
     """Return what its health and its crowd leave of a full weight, 0..1."""
+    if not estimate.penalty and estimate.in_flight_limit == inf:
+        return 1.0  # the usual case
     return exp(-estimate.penalty) * crowd(estimate)
 
 
@@ -74,12 +76,8 @@ def price_factors(upstreams: Sequence[Upstream], request: ChatRequest, gamma: fl
         return [1.0] * len(upstreams)
     limit = request.max_output_tokens
     inputs, outputs = request.prompt_tokens, LONG_ANSWER_TOKENS if limit is None else min(limit, LONG_ANSWER_TOKENS)
-    prices = [
-        None
-        if each.price is None
-        else inputs * float(each.price.input_per_mtok) + outputs * float(each.price.output_per_mtok)
-        for each in upstreams
-    ]
+    priced = [each.price for each in upstreams]
+    prices = [None if each is None else inputs * each.rough_input + outputs * each.rough_output for each in priced]
     known = [price for price in prices if price is not None]
     if not known:
         return [1.0] * len(upstreams)
