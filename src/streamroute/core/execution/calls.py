@@ -24,6 +24,8 @@ class LiveCall:
     is_last_resort: bool = False
     rung: Rung | None = None
     """Of a continuation."""
+    is_hurried: bool = False
+    """Its first token has less time than the route gives, because another upstream may be quicker."""
 
 
 class Calls:
@@ -79,15 +81,16 @@ class Calls:
         rung: Rung | None = None,
         is_last: bool = False,
     ) -> Start:
-        """Begin a call. `is_last`: nobody else is left, so it has all the time that the route gives."""
+        """Begin a call. `is_last`: nothing better is left, so it has all the time that the route gives."""
         self._started += 1
         attempt = AttemptId(self._started)
         limits, estimate = self._deadlines, candidate.estimate
         soft_stall_s, hard_stall_s = stall_limits(estimate, limits.stall_s)
         first_token_s = limits.first_token_s if is_last else ttft_deadline_s(estimate, limits.first_token_s)
+        is_hurried = first_token_s < limits.first_token_s
         limits = replace(limits, first_token_s=first_token_s, stall_s=hard_stall_s)
         watchdog = Watchdog(limits, stream=self._stream, now=now, soft_stall_s=soft_stall_s)
-        self._live[attempt] = LiveCall(attempt, candidate, cause, watchdog, is_last_resort, rung)
+        self._live[attempt] = LiveCall(attempt, candidate, cause, watchdog, is_last_resort, rung, is_hurried)
         return Start(attempt, candidate.upstream, is_last_resort, cause, rung)
 
     def be_patient(self, call: LiveCall) -> None:
