@@ -65,6 +65,10 @@ class Reply:
     comments: int = 0
     joints: int = 0
     """Places where another call carried the answer on."""
+    told: list[dict[str, object]] = field(default_factory=list)
+    """What the comments there say."""
+    models: set[str] = field(default_factory=set)
+    """That the body names."""
 
     @property
     def presents_itself_as_complete(self) -> bool:
@@ -193,7 +197,9 @@ def read_stream(raw: bytes, reply: Reply) -> None:
     for i, event in enumerate(events):
         if event.startswith(b":"):
             reply.comments += 1
-            reply.joints += event.startswith(b": streamroute ")
+            if event.startswith(b": streamroute "):
+                reply.joints += 1
+                reply.told.append(orjson.loads(event.removeprefix(b": streamroute ")))
             continue
         assert event.startswith(b"data: "), event
         if event == b"data: [DONE]":
@@ -204,6 +210,7 @@ def read_stream(raw: bytes, reply: Reply) -> None:
         assert reply.error is None, "nothing may follow an error event"
         reply.events.append(chunk)
         reply.error = chunk.get("error")
+        reply.models |= {chunk["model"]} if "model" in chunk else set()
         for choice in chunk.get("choices", ()):
             reply.text += choice["delta"].get("content") or ""
             if choice["finish_reason"]:
@@ -211,6 +218,8 @@ def read_stream(raw: bytes, reply: Reply) -> None:
 
 
 def _read_whole(raw: bytes, reply: Reply) -> None:
-    choice = orjson.loads(raw)["choices"][0]
+    body = orjson.loads(raw)
+    reply.models = {body["model"]}
+    choice = body["choices"][0]
     reply.text = choice["message"]["content"]
     reply.finish_reasons.append(choice["finish_reason"])

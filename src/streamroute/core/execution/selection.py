@@ -6,7 +6,7 @@
    any that is not: most late answers are one call's bad luck.
 3. Upstreams whose breaker is open are a last resort; ones whose credential must wait are not asked before its time.
 4. A backup (of a hedge or a race) is one that stands well, in a failure domain where nothing is under way: what
-   slows down together must not be hedged with itself.
+   slows down together must not be hedged with itself. And one with room: the rest of a quota is for first calls.
 """
 
 from collections.abc import Collection, Sequence
@@ -76,11 +76,11 @@ class Selection:
         return None
 
     def backup(self, now: float, busy_domains: Collection[str]) -> Candidate | None:
-        """Return the best upstream to ask beside the ones under way, None where there is none that stands well."""
+        """Return the best upstream to ask beside the ones under way, None where there is none that is fit for it."""
         for each in self._untried:
             domain = each.upstream.failure_domain
             standing = each.standing
-            is_well = standing.kind == "healthy" and not standing.is_probe and each.is_ready_at(now)
+            is_well = standing.kind == "healthy" and not standing.is_probe and each.is_ready_at(now) and each.has_room
             if is_well and domain not in busy_domains and domain not in self._failed_domains:
                 return each
         return None

@@ -189,6 +189,7 @@ class UpstreamHealth:
         if flight.is_stream and not flight.has_token and not is_ours and late_ln > 0.0:
             self.evidence.fresh(now)
             self.evidence.slow.add_waited(late_ln, flight.spread, self.evidence.ceiling)
+            self._ttfts_s.append(observation.duration_s)  # at least; without these, percentiles are the survivors'
         if not is_ours:
             self._paced(observation, now)
         if observation.outcome == "succeeded":
