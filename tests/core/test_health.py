@@ -143,6 +143,27 @@ def test_a_probe_under_way_has_no_end_in_sight() -> None:
     assert (standing.breaker, standing.can_ask, standing.until) == ("half_open", False, None)
 
 
+def test_what_is_drained_is_shown_as_it_is_now() -> None:
+    """Time goes on for its breaker, too: it does not look open after its pause has ended."""
+    subject = board(0.5)
+    for _ in range(FAILURES_TO_OPEN):
+        call(subject, A, failed_attempt("server_error", A), started_at=1.0)
+    subject.operate(A, "drain", 1.0)
+    assert [subject.standing(A, at).breaker for at in (1.0, 1.0 + OPEN_S)] == ["open", "half_open"]
+    assert not subject.standing(A, 1.0 + OPEN_S).can_ask
+
+
+def test_an_operator_who_closes_a_breaker_wipes_the_slate() -> None:
+    """What was held against the upstream is forgotten with it: one more failure does not open it again."""
+    subject = board(0.5)
+    for _ in range(FAILURES_TO_OPEN):
+        call(subject, A, failed_attempt("server_error", A), started_at=1.0)
+    subject.operate(A, "close", 1.0)
+    assert subject.standing(A, 1.0) == READY
+    call(subject, A, failed_attempt("server_error", A, ended_at=2.0), started_at=1.5)
+    assert subject.standing(A, 2.0).breaker == "closed"
+
+
 def test_a_rate_limit_is_the_credentials() -> None:
     """A 429 rests every upstream that draws on the same quota, not even as a last resort; others stay ready."""
     subject = board()

@@ -66,13 +66,13 @@ class HealthBoard:
 
     def standing(self, upstream: Upstream, now: float) -> Standing:
         """Return how an upstream stands."""
-        if upstream.id in self._drained:
-            return Standing(breaker=self._of(upstream.id, now).breaker.state, can_ask=False, reason=DRAINED)
         until = self._must_wait_until(upstream.credential, now)
         health = self._of(upstream.id, now)
         verdict = self._look(upstream, health, now)
         breaker = health.breaker
         can_ask = breaker.is_ready(now)
+        if upstream.id in self._drained:
+            return Standing(breaker=breaker.state, can_ask=False, reason=DRAINED)
         if until is not None:
             return Standing(
                 kind="rate_limited", breaker=breaker.state, until=until, can_ask=False, risk=1.0,
@@ -169,7 +169,9 @@ class HealthBoard:
             case "open":
                 self._of(upstream.id, now).breaker.force("open", now, FORCED)
             case "close":
-                self._of(upstream.id, now).breaker.force("closed", now, FORCED)
+                health = self._of(upstream.id, now)
+                health.breaker.force("closed", now, FORCED)
+                health.absolve()
 
     def connected(self, permit: Permit, upstream: Upstream, now: float) -> None:
         """Learn that the call has its connection."""

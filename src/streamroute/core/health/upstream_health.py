@@ -256,6 +256,11 @@ class UpstreamHealth:
         self.evidence.in_a_row = 0
         self._changes += 1
 
+    def absolve(self) -> None:
+        """Forget all that was held against it: an operator says that it is well."""
+        self.evidence.clear()
+        self._changes += 1
+
     # -- what is thought of it
 
     def look(self, now: float, trouble_until: float = float("-inf"), echo: float = 0.0) -> Verdict:
