@@ -17,6 +17,7 @@ import orjson
 
 from streamroute.app import App
 from streamroute.config.model import Config, LogOptions
+from streamroute.core.health.options import HealthOptions
 from streamroute.core.upstream import (
     Capabilities,
     CredentialId,
@@ -98,6 +99,7 @@ class Rig:
         plan: PlanName = "hedge",
         midstream: Midstream = "continue",
         steering: Steering = "preferred",
+        health: HealthOptions | None = None,
     ) -> AsyncIterator["Rig"]:
         """Start one provider for each script, named a, b, c, ..., all on the route `chat`."""
         async with AsyncExitStack() as stack:
@@ -140,6 +142,7 @@ class Rig:
                 disabled=(),
                 is_simulated=False,
                 sources={},
+                health=health or HealthOptions(),
             )
             app = await stack.enter_async_context(App(config, rng=random.Random(7), transport=transport))
             session = await stack.enter_async_context(aiohttp.ClientSession())
