@@ -31,8 +31,6 @@ class Flight:
     size: float
     is_stream: bool
     has_token: bool = False
-    is_tainted: bool = False
-    """We were in trouble ourselves during it: its times say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
