@@ -124,7 +124,8 @@ def test_more_evidence_never_weighs_less(one: float, two: float) -> None:
     low, high = sorted((one, two))
     assert 0.0 <= penalty_of(low) <= penalty_of(high)
     assert 0.0 <= risk_of(penalty_of(low)) <= risk_of(penalty_of(high)) < 1.0
-    assert (penalty_of(high) > STEER_NATS) == (high >= 1.0)
+    assert penalty_of(high) > STEER_NATS or high < 1.0
+    assert penalty_of(low) < STEER_NATS or low > 0.99
 
 
 def test_noise_weighs_nothing() -> None:
