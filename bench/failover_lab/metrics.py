@@ -81,9 +81,7 @@ def figures(stage: Staged, record: RunRecord) -> RunFigures:
         call
         for each in record.requests
         for call in each.calls
-        if call.provider == stage.watched
-        and onset <= call.at < until
-        and call.cause == "probe"
+        if call.provider == stage.watched and onset <= call.at < until and call.cause == "probe"
     ]
     asides += [call for call in record.probes if call.provider == stage.watched and onset <= call.at < until]
     return RunFigures(

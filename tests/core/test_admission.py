@@ -1,7 +1,6 @@
-"""What calls cost, and what of it the budgets are charged."""
+"""May this call be made, and what it has cost: the board's permit and the budgets, taken and given back together."""
 
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
@@ -10,81 +9,197 @@ from streamroute.core.execution.commands import Start
 from streamroute.core.execution.events import AttemptId
 from streamroute.core.health.attempt_budget import AttemptBudget
 from streamroute.core.health.board import HealthBoard
+from streamroute.core.health.breaker import OPEN_S
 from streamroute.core.observation import AttemptObservation
-from streamroute.core.outcome import AttemptCause
-from streamroute.core.upstream import Capabilities, TokenPrice, Upstream
+from streamroute.core.outcome import AttemptCause, Failure
+from streamroute.core.rate_limit import RateLimitReport
+from streamroute.core.upstream import Capabilities, LatencyClass, TokenPrice, Upstream
 from streamroute.core.usage import Usage
 from tests.support.observations import attempt, failed_attempt, upstream
 
-PRICE = TokenPrice(input_per_mtok=Decimal(1), output_per_mtok=Decimal(10))
-FAIR = upstream("fair", price=PRICE, capabilities=Capabilities(bills_cancelled_streams=False))
-UNKNOWN = upstream("unknown", price=PRICE)
-BILLS_ON = upstream("bills-on", price=PRICE, capabilities=Capabilities(bills_cancelled_streams=True))
-WHOLE_USD = (100 + 10 * EXPECTED_OUTPUT_TOKENS) / 1e6
+PRICE = TokenPrice(input_per_mtok=Decimal(2), output_per_mtok=Decimal(10))
+A, B = (upstream(name, credential=name, price=PRICE) for name in "ab")
+EXTRA: tuple[AttemptCause, ...] = ("failover", "continuation", "hedge", "race")
 
 
-def lost(of: Upstream, **more: Any) -> AttemptObservation:
-    values = {"connect_s": 0.01, "prompt_tokens": 100, "content_events": 3, "ended_at": 2.0, **more}
-    return attempt(of, outcome="cancelled", cancel_reason="lost", **values)
+class Desk:
+    """An admission with its board and budgets."""
+
+    def __init__(self) -> None:
+        self.board = HealthBoard(lambda: 0.5)
+        self.budget = AttemptBudget()
+        self.admission = Admission(self.board, self.budget)
+
+    def ask(
+        self,
+        who: Upstream = A,
+        cause: AttemptCause = "first",
+        at: float = 1.0,
+        *,
+        of: LatencyClass = "interactive",
+        tokens: int = 500,
+        is_last_resort: bool = False,
+    ) -> Leave | Failure:
+        start = Start(AttemptId(1), who, is_last_resort, cause)
+        return self.admission.admit(start, at, latency_class=of, prompt_tokens=tokens, is_stream=True, in_flight=10)
+
+    def leave(self, who: Upstream = A, cause: AttemptCause = "first", at: float = 1.0) -> Leave:
+        leave = self.ask(who, cause, at, is_last_resort=True)
+        assert isinstance(leave, Leave), leave
+        return leave
+
+    def exhaust(self, who: Upstream = A, at: float = 1.0) -> None:
+        """Let calls fail until no token is left."""
+        for _ in range(12):
+            self.admission.settle(self.leave(who, at=at), failed_attempt("overloaded", who, ended_at=at))
+
+    @property
+    def hedged_usd(self) -> float:
+        return self.budget.figures(2.0).hedge_spent_usd
 
 
-@pytest.mark.parametrize(
-    ("observation", "of", "usd"),
-    [
-        (lost(FAIR), FAIR, (100 + 30) / 1e6),
-        (lost(UNKNOWN), UNKNOWN, (100 + 30) / 1e6),
-        (lost(BILLS_ON), BILLS_ON, WHOLE_USD),
-        (lost(BILLS_ON, content_events=900), BILLS_ON, (100 + 9000) / 1e6),
-        (lost(BILLS_ON, connect_s=None, content_events=0), BILLS_ON, 0.0),
-        (lost(BILLS_ON, usage=Usage(input_tokens=90, output_tokens=5)), BILLS_ON, (90 + 50) / 1e6),
-        (failed_attempt("server_error", FAIR, connect_s=0.01, prompt_tokens=100), FAIR, 0.0),
-        (failed_attempt("reset", BILLS_ON, connect_s=0.01, prompt_tokens=100, content_events=3), BILLS_ON, 130e-6),
-        (failed_attempt("first_token_timeout", FAIR, connect_s=0.01, prompt_tokens=100), FAIR, 100e-6),
-        (failed_attempt("first_token_timeout", BILLS_ON, connect_s=0.01, prompt_tokens=100), BILLS_ON, WHOLE_USD),
-        (failed_attempt("stall", BILLS_ON, connect_s=0.01, prompt_tokens=100, content_events=3), BILLS_ON, WHOLE_USD),
-        (failed_attempt("connect_timeout", BILLS_ON, prompt_tokens=100), BILLS_ON, 0.0),
-    ],
-)
-def test_what_a_call_costs(observation: AttemptObservation, of: Upstream, usd: float) -> None:
-    """The provider's count, else what was seen of it. Whoever is cut off by us is paid for the prompt and what it had
-    produced, or for a whole answer where that does not stop the bill; who was never reached, and who refused, nothing.
-    """
-    assert call_cost_usd(of, observation) == pytest.approx(usd)
+@pytest.mark.parametrize("cause", EXTRA)
+def test_calls_that_are_extra_need_tokens(cause: AttemptCause) -> None:
+    """Where all fails they are refused, first calls and probes never."""
+    desk = Desk()
+    desk.exhaust()
+    refused = desk.ask(cause=cause, is_last_resort=True)
+    assert isinstance(refused, Failure)
+    assert (refused.kind, refused.retry_after_s) == ("blocked", None)
+    assert isinstance(desk.ask(is_last_resort=True), Leave)
+    assert isinstance(desk.ask(cause="probe", at=1.0 + 2 * OPEN_S), Leave)
+
+
+def test_failures_of_one_keep_nobody_from_another() -> None:
+    """A failover to an upstream that nothing is held against is always made; a hedge is not, it is only comfort."""
+    desk = Desk()
+    desk.exhaust(A)
+    assert isinstance(desk.ask(B, "failover"), Leave)
+    assert isinstance(desk.ask(B, "hedge"), Failure)
+
+
+def test_an_open_breaker_refuses_and_names_no_time() -> None:
+    """Nobody can say when it will be well. As a last resort it is asked."""
+    desk = Desk()
+    for _ in range(3):
+        desk.admission.settle(desk.leave(), failed_attempt("server_error", A, ended_at=1.0))
+    refused = desk.ask()
+    assert isinstance(refused, Failure)
+    assert (refused.kind, refused.retry_after_s) == ("blocked", None)
+    assert isinstance(desk.ask(is_last_resort=True), Leave)
+
+
+def test_a_rate_limit_refuses_and_says_for_how_long() -> None:
+    """Also a last resort: the provider has asked for it."""
+    desk = Desk()
+    desk.admission.settle(desk.leave(), failed_attempt("rate_limited", A, ended_at=1.0, retry_after_s=10.0))
+    refused = desk.ask(at=4.0, is_last_resort=True)
+    assert isinstance(refused, Failure)
+    assert refused.retry_after_s == pytest.approx(8.0)  # 10 s and a tenth of jitter, less the 3 that have passed
+
+
+def test_a_report_is_heeded_from_the_headers_on() -> None:
+    """The next call knows that nothing is left, while the answer still streams."""
+    desk = Desk()
+    leave = desk.leave()
+    told = RateLimitReport(limit_requests=10, remaining_requests=0, reset_requests_s=9.0)
+    desk.admission.reported(leave, told, 1.2)
+    refused = desk.ask(at=1.3)
+    assert isinstance(refused, Failure)
+    assert refused.retry_after_s == pytest.approx(8.9)
 
 
 @pytest.mark.parametrize("cause", ["hedge", "race"])
-@pytest.mark.parametrize(("of", "usd"), [(FAIR, 130e-6), (BILLS_ON, WHOLE_USD)])
-def test_a_loser_is_charged_what_it_costs(cause: AttemptCause, of: Upstream, usd: float) -> None:
-    """In the budget of calls beside the first one: a whole answer where a cancel does not stop the bill."""
-    budget = AttemptBudget()
-    admission = Admission(HealthBoard(lambda: 0.0), budget)
-    start = Start(AttemptId(2), of, cause=cause)
-    leave = admission.admit(start, 1.0, latency_class="interactive", prompt_tokens=100, is_stream=True, in_flight=1)
-    assert isinstance(leave, Leave)
-    reserved = WHOLE_USD if of is BILLS_ON else 100e-6
-    assert budget.figures(1.0).hedge_spent_usd == pytest.approx(reserved)
-    admission.settle(leave, lost(of))
-    assert budget.figures(2.0).hedge_spent_usd == pytest.approx(usd)
-    assert budget.figures(2.0).spent_usd == pytest.approx(usd)
+def test_a_call_beside_is_charged_at_once_and_corrected_at_its_end(cause: AttemptCause) -> None:
+    """What it is expected to cost is reserved; what it has cost replaces that, and not twice."""
+    desk = Desk()
+    leave = desk.leave(cause=cause)
+    assert desk.hedged_usd == pytest.approx(500 * 2 / 1e6)
+    lost = attempt(A, outcome="cancelled", ended_at=1.5, prompt_tokens=500, content_events=100)
+    desk.admission.settle(leave, lost)
+    assert desk.hedged_usd == pytest.approx((500 * 2 + 100 * 10) / 1e6)
+    assert desk.budget.figures(2.0).hedges_in_flight == 0
 
 
-def test_trouble_of_our_own_uses_up_no_tokens() -> None:
-    """Where nobody can be reached, the failures are nobody's: afterwards requests can move on from one that is down."""
-    budget = AttemptBudget()
-    admission = Admission(HealthBoard(lambda: 0.0), budget)
-    apart = [upstream(name, provider=name, credential=name) for name in "ab"]
+def test_a_hedge_that_fails_is_charged_twice_and_one_that_wins_once() -> None:
+    """It was load where there was trouble; one that brought the answer and broke off later was worth it."""
+    used = Usage(input_tokens=500, output_tokens=0)
+    failed, won = Desk(), Desk()
+    failed.admission.settle(failed.leave(cause="hedge"), failed_attempt("reset", A, ended_at=1.5, usage=used))
+    won.admission.settle(
+        won.leave(cause="hedge"), failed_attempt("reset", A, ended_at=1.5, usage=used, is_committed=True)
+    )
+    assert failed.hedged_usd == pytest.approx(2 * won.hedged_usd)
 
-    def refused(of: Upstream, now: float) -> None:
-        start = Start(AttemptId(1), of, is_last_resort=True)
-        leave = admission.admit(start, now, latency_class="interactive", prompt_tokens=9, is_stream=True, in_flight=1)
-        assert isinstance(leave, Leave)
-        admission.settle(leave, failed_attempt("connect_error", of, ended_at=now + 0.01, duration_s=0.01))
 
-    for i in range(20):
-        for of in apart:
-            refused(of, 1.0 + 0.1 * i)
-    assert budget.figures(4.0).global_tokens == 9.0, "the first one could not be told from an outage"
-    assert budget.may_retry(apart[1].id)
-    for i in range(6):
-        refused(apart[0], 40.0 + i)
-    assert not budget.may_retry(apart[0].id)
+def test_a_call_that_was_never_made_costs_nothing() -> None:
+    """Permit, reservation and place go back."""
+    desk = Desk()
+    leave = desk.leave(cause="hedge")
+    desk.admission.give_back(leave, 1.1)
+    figures = desk.budget.figures(2.0)
+    assert (figures.hedge_spent_usd, figures.hedges_in_flight, figures.spent_usd) == (0.0, 0, 0.0)
+    assert desk.board.health(A.id, 2.0).in_flight == 0
+
+
+def test_batch_is_not_hedged() -> None:
+    """It has time."""
+    assert isinstance(Desk().ask(cause="hedge", of="batch"), Failure)
+
+
+@pytest.mark.parametrize(
+    "observation",
+    [
+        attempt(A, outcome="cancelled", ended_at=1.5),
+        failed_attempt("client_error", A, ended_at=1.5),
+        failed_attempt("rate_limited", A, ended_at=1.5),
+        failed_attempt("auth_failed", A, ended_at=1.5),
+    ],
+    ids=["cancelled", "client_error", "rate_limited", "auth_failed"],
+)
+def test_what_says_nothing_of_the_upstream_moves_no_tokens(observation: AttemptObservation) -> None:
+    """Neither of its own nor of all."""
+    desk = Desk()
+    desk.admission.settle(desk.leave(B), failed_attempt("reset", B, ended_at=1.0))  # so that a success would show
+    before = desk.budget.figures(1.0).global_tokens
+    desk.admission.settle(desk.leave(), observation)
+    assert desk.budget.figures(2.0).global_tokens == before
+
+
+def test_a_clients_own_limit_moves_no_tokens() -> None:
+    """Impatience is no failure of the upstream."""
+    desk = Desk()
+    desk.admission.settle(desk.leave(B), failed_attempt("reset", B, ended_at=1.0))
+    before = desk.budget.figures(1.0).global_tokens
+    impatient = Failure(kind="first_token_timeout", message="x", is_clients_limit=True)
+    desk.admission.settle(desk.leave(), attempt(A, outcome="failed", failure=impatient, ended_at=1.1, duration_s=0.1))
+    assert desk.budget.figures(2.0).global_tokens == before
+
+
+def test_the_board_hears_what_happens_on_the_way() -> None:
+    """Connection and first token, as they come."""
+    desk = Desk()
+    leave = desk.leave()
+    desk.admission.connected(leave, 1.1)
+    desk.admission.first_token(leave, 1.5)
+    assert desk.board.health(A.id, 1.5).baseline.count == 1
+
+
+@pytest.mark.parametrize(
+    ("bills_cancelled", "observation", "tokens"),
+    [
+        (None, attempt(A, usage=Usage(input_tokens=7, output_tokens=3)), (7, 3)),
+        (None, failed_attempt("server_error", A, prompt_tokens=500), (0, 0)),
+        (None, failed_attempt("reset", A, prompt_tokens=500, content_events=20), (500, 20)),
+        (None, attempt(A, outcome="cancelled", prompt_tokens=500, content_events=20), (500, 20)),
+        (True, attempt(A, outcome="cancelled", prompt_tokens=500, content_events=20), (500, EXPECTED_OUTPUT_TOKENS)),
+        (True, attempt(A, outcome="cancelled", prompt_tokens=500, content_events=900), (500, 900)),
+        (None, attempt(A, prompt_tokens=500, content_events=20), (500, 20)),
+    ],
+)
+def test_what_a_call_has_cost(
+    bills_cancelled: bool | None, observation: AttemptObservation, tokens: tuple[int, int]
+) -> None:
+    """By the provider's count where it gave one; else by what was sent and seen."""
+    who = upstream(price=PRICE, capabilities=Capabilities(bills_cancelled_streams=bills_cancelled))
+    assert call_cost_usd(who, observation) == pytest.approx((tokens[0] * 2 + tokens[1] * 10) / 1e6)

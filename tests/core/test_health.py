@@ -22,8 +22,9 @@ ELSEWHERE = upstream("c", credential="other")
 READY = Standing()
 
 
-def board() -> HealthBoard:
-    return HealthBoard(lambda: 0.0)
+def board(draw: float = 0.0) -> HealthBoard:
+    """`draw` 0: rate limits are not lengthened; 0.5: pauses of breakers are neither lengthened nor shortened."""
+    return HealthBoard(lambda: draw)
 
 
 def health_after(*observations: AttemptObservation) -> UpstreamHealth:
@@ -122,7 +123,7 @@ def test_what_opens_the_breaker(kind: FailureKind) -> None:
 
 def test_one_bad_model_does_not_shut_its_neighbours() -> None:
     """Health is kept per upstream: another model of the same provider and credential stays ready."""
-    subject = board()
+    subject = board(0.5)
     for _ in range(FAILURES_TO_OPEN):
         call(subject, A, failed_attempt("server_error", A), started_at=1.0)
     standing = subject.standing(A, 1.0)
@@ -134,12 +135,33 @@ def test_one_bad_model_does_not_shut_its_neighbours() -> None:
 
 def test_a_probe_under_way_has_no_end_in_sight() -> None:
     """While one call tests the waters nobody knows when the upstream returns."""
-    subject = board()
+    subject = board(0.5)
     for _ in range(FAILURES_TO_OPEN):
         call(subject, A, failed_attempt("server_error", A), started_at=1.0)
     permitted(subject, A, 1.0 + OPEN_S)
     standing = subject.standing(A, 1.0 + OPEN_S)
     assert (standing.breaker, standing.can_ask, standing.until) == ("half_open", False, None)
+
+
+def test_what_is_drained_is_shown_as_it_is_now() -> None:
+    """Time goes on for its breaker, too: it does not look open after its pause has ended."""
+    subject = board(0.5)
+    for _ in range(FAILURES_TO_OPEN):
+        call(subject, A, failed_attempt("server_error", A), started_at=1.0)
+    subject.operate(A, "drain", 1.0)
+    assert [subject.standing(A, at).breaker for at in (1.0, 1.0 + OPEN_S)] == ["open", "half_open"]
+    assert not subject.standing(A, 1.0 + OPEN_S).can_ask
+
+
+def test_an_operator_who_closes_a_breaker_wipes_the_slate() -> None:
+    """What was held against the upstream is forgotten with it: one more failure does not open it again."""
+    subject = board(0.5)
+    for _ in range(FAILURES_TO_OPEN):
+        call(subject, A, failed_attempt("server_error", A), started_at=1.0)
+    subject.operate(A, "close", 1.0)
+    assert subject.standing(A, 1.0) == READY
+    call(subject, A, failed_attempt("server_error", A, ended_at=2.0), started_at=1.5)
+    assert subject.standing(A, 2.0).breaker == "closed"
 
 
 def test_a_rate_limit_is_the_credentials() -> None:

@@ -16,6 +16,7 @@ from streamroute.core.execution.events import (
     Succeeded,
 )
 from streamroute.core.execution.rescue import MAX_LEGS, RescueOptions
+from streamroute.core.health.standing import Standing
 from streamroute.core.outcome import FailureKind
 from streamroute.core.routing.decision import Candidate
 from tests.support.playbook import Playbook, cancel, candidate, carry_on, commit, fail, failed, failover, finish, start
@@ -50,6 +51,28 @@ def test_every_way_of_breaking_off(kind: FailureKind) -> None:
 def test_what_is_not_carried_on(kind: FailureKind) -> None:
     """A filter has spoken, or the client is at fault: no other model is asked to get around it."""
     flowing().tell(failed(1, kind), at=1.0) << fail(kind, "a")
+
+
+@pytest.mark.parametrize(
+    "standing", [Standing(can_ask=False, is_probe=True), Standing(breaker="open", can_ask=False, until=99.0)]
+)
+def test_who_could_not_be_asked_at_the_decision_may_carry_on(standing: Standing) -> None:
+    """A decision is as old as the answer that breaks off: whether an upstream can be asked now is for the board to
+    say. One that was ready then comes first."""
+    book = flowing(candidate("a"), candidate("b", standing=standing, continuation="prefill"), candidate("c"))
+    book.tell(failed(1, "reset"), at=9.0) << carry_on(2, "c", "instructed")
+    book.tell(failed(2, "reset"), at=9.1) << carry_on(3, "b", "prefill")
+
+
+def test_refusals_use_up_no_calls() -> None:
+    """However many upstreams the board refuses, those that it does not are still asked."""
+    closed = [candidate(name, standing=Standing(breaker="open", can_ask=False)) for name in "bcdefghijk"]
+    book = flowing(candidate("a"), *closed)
+    book.tell(failed(1, "reset"), at=9.0)
+    for attempt, who in enumerate(closed, start=2):
+        book << carry_on(attempt, who.upstream.id, "instructed")
+        book.tell(failed(attempt, "blocked"), at=9.0)
+    book << carry_on(len(closed) + 2, "a", "instructed")
 
 
 def test_native_comes_before_instructed_and_the_broken_one_last() -> None:

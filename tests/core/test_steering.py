@@ -355,6 +355,15 @@ def test_exploring_a_balanced_route() -> None:
     assert [order(each)[0] for each in found] == ["a"] * 5 + ["c"]
 
 
+@pytest.mark.parametrize("panic", [True, False])
+def test_last_resorts_are_the_ones_that_are_not_known_to_be_down_first(panic: bool) -> None:
+    """Where nobody can be asked: one that is being checked or back and full, then open breakers, then rejected keys."""
+    checked = replace(SUSPECT, can_ask=False, is_probe=True)
+    full = Standing(breaker="ramping", can_ask=False)
+    known = board(a=REJECTED_KEY, b=(OPEN, NORMAL), c=(checked, ILL), d=(full, ILL))
+    assert order(decided(replace(known, panic=panic), names="abcd")) == "cdba"
+
+
 # -- panic
 
 

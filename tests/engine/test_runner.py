@@ -1,12 +1,15 @@
 """The runner around a plan: cancellation anywhere, shutdown, health that steers, on real sockets."""
 
 import asyncio
+import math
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 from streamroute.clock import now
 from streamroute.core.execution.commands import Fail
 from streamroute.core.health.breaker import FAILURES_TO_OPEN
+from streamroute.core.health.options import HealthOptions
 from streamroute.core.upstream import Deadlines, PlanName, RetryOptions
 from streamroute.engine.dispatcher import Call
 from streamroute.engine.sink import AnswerHead, FlowControl, PartialAnswer
@@ -62,36 +65,81 @@ def call_of(*, stream: bool = True) -> Call:
     return Call(request_id="req_test", chat=chat, arrived_at=now())
 
 
-@pytest.mark.parametrize("plan", ["hedge", "race"])
+async def cancelled_at_every_step(rig: Rig, begin: Callable[[], Awaitable[None]], *, stream: bool) -> None:
+    """Cancel a request at every round of the event loop, counted from where `begin` returns, until it finishes first;
+    every time all permits, budgets and tasks must be back where they started."""
+    board, budget = rig.app.dispatcher.board, rig.app.dispatcher.budget
+    listed = list(rig.app.config.upstreams.values())
+    before = asyncio.all_tasks()
+    was_cancelled = False
+    for steps in range(MAX_STEPS):
+        for each in listed:
+            board.operate(each, "close", now())  # what was learned from the last round is forgotten
+        sink = Collector()
+        async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+            task = group.create_task(rig.app.dispatcher.dispatch(call_of(stream=stream), sink))
+            await begin()
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            task.cancel()
+        was_cancelled |= task.cancelled()
+        assert rig.app.dispatcher.in_flight == 0
+        assert rig.in_flight() == [0] * len(listed)
+        assert budget.figures(now()).hedges_in_flight == 0
+        assert all(board.health(each.id, now()).breaker.is_ready(now() + 100.0) for each in listed), "a permit was lost"
+        assert {each for each in asyncio.all_tasks() - before if "RequestHandler" not in repr(each)} == set()
+        if not task.cancelled() and sink.is_finished:
+            break
+    assert was_cancelled
+    assert sink.is_finished
+    await rig.settled()
+
+
+@pytest.mark.parametrize("plan", ["failover", "race"])
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 @pytest.mark.parametrize(
     "fault", [None, ErrorStatus(), Reset(), Cut(at_token=0, how="eof"), Cut(at_token=6, how="eof")], ids=str
 )
 async def test_cancel_at_every_step(fault: Fault | None, stream: bool, plan: PlanName) -> None:
     """Wherever the client leaves, permits, connections and tasks are back where they started: before the first token,
-    within a race, and while somebody else carries the answer on."""
+    between two upstreams, within a race, and while somebody else carries the answer on."""
+
+    async def at_once() -> None:
+        """Count from the start."""
+
     async with Rig.of(fault, None, profile=INSTANT, plan=plan) as rig:
-        before = asyncio.all_tasks()
-        was_cancelled = was_finished = False
-        for steps in range(MAX_STEPS):
-            sink = Collector()
-            async with asyncio.TaskGroup() as group:
-                task = group.create_task(rig.app.dispatcher.dispatch(call_of(stream=stream), sink))
-                for _ in range(steps):
-                    await asyncio.sleep(0)
-                task.cancel()
-            was_cancelled |= task.cancelled()
-            was_finished |= sink.is_finished
-            assert rig.app.dispatcher.in_flight == 0
-            assert rig.in_flight() == [0, 0]
-            assert asyncio.all_tasks() - before <= {
-                each for each in asyncio.all_tasks() if "RequestHandler" in repr(each)
-            }
-            if not task.cancelled() and sink.is_finished:
-                break
-        assert was_cancelled
-        assert was_finished
-        await rig.settled()
+        await cancelled_at_every_step(rig, at_once, stream=stream)
+
+
+async def test_cancel_while_a_hedge_is_under_way() -> None:
+    """From the hedge's start to the end of the answer that it brings, the silent first call beside it."""
+    generous = HealthOptions(hedge_spend={"interactive": 1.0})
+    async with Rig.of(NoResponse(), None, profile=INSTANT, health=generous) as rig:
+        for each in rig.app.config.upstreams:
+            baseline = rig.app.dispatcher.board.health(each, now()).baseline
+            for _ in range(20):
+                baseline.learn(math.log(0.005), 0.0, now())
+
+        async def hedged() -> None:
+            while not rig.app.dispatcher.budget.figures(now()).hedges_in_flight:  # noqa: ASYNC110 - the core has no events
+                await asyncio.sleep(0)
+
+        await cancelled_at_every_step(rig, hedged, stream=True)
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
+@pytest.mark.parametrize("fault", [None, ErrorStatus(), NoResponse()], ids=str)
+async def test_cancel_while_a_probe_is_under_way(fault: Fault | None, stream: bool) -> None:
+    """Beside the request a half-open upstream is tried; its permit comes back too, or it would stay shut for ever."""
+    async with Rig.of(fault, None, profile=INSTANT) as rig:
+        board = rig.app.dispatcher.board
+        half_open = next(iter(rig.app.config.upstreams.values()))
+
+        async def begin() -> None:
+            board.health(half_open.id, now()).breaker.block(now(), 0.0)  # until now: it is time for a probe
+
+        await cancelled_at_every_step(rig, begin, stream=stream)
+        assert board.health(half_open.id, now()).figures().attempts > 1, "it was probed"
 
 
 async def test_shut_down_ends_a_stream_with_an_error_event() -> None:

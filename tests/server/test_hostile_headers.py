@@ -54,10 +54,11 @@ async def test_forwarded_headers_are_ascii(rig: Rig, name: str) -> None:
     assert rig.requests == [0, 0]
 
 
+@pytest.mark.parametrize("name", ["x-streamroute-max-attempts", "x-streamroute-attempt"])
 @pytest.mark.parametrize("value", ["9" * 5000, "0", "101", "1.5", "-1", "²", "0x1", ""])
-async def test_attempts_header(rig: Rig, value: str) -> None:
+async def test_attempts_headers(rig: Rig, name: str, value: str) -> None:
     """Anything but a small number is refused with what was found, shortened."""
-    reply = await talk(*rig.app.address, post(GOOD, f"x-streamroute-max-attempts: {value}\r\n".encode()))
+    reply = await talk(*rig.app.address, post(GOOD, f"{name}: {value}\r\n".encode()))
     assert reply is not None
     assert reply.status == 400
     assert len(reply.body) < 500

@@ -17,7 +17,7 @@ from streamroute.core.execution.events import AttemptEvent, AttemptId, Failed
 from streamroute.core.execution.failover import Failover, FailoverOptions
 from streamroute.core.execution.plan import Plan
 from streamroute.core.execution.rescue import RescueOptions
-from streamroute.core.health.standing import Estimate, Standing
+from streamroute.core.health.standing import Estimate, Standing, TtftDistribution
 from streamroute.core.outcome import AttemptCause, Failure, FailureKind
 from streamroute.core.routing.decision import Candidate
 from streamroute.core.upstream import (
@@ -171,8 +171,9 @@ def candidate(
     context_tokens: int | None = None,
     continuation: Continuation | None = None,
     stall_soft_s: float | None = None,
+    ttft: TtftDistribution | None = None,
 ) -> Candidate:
-    """Make a candidate; its failure domain is its own unless named."""
+    """Make a candidate, 1 s to its first token; its failure domain is its own unless named."""
     upstream = Upstream(
         id=UpstreamId(name),
         provider=ProviderName(f"{name}-provider"),
@@ -181,7 +182,7 @@ def candidate(
         failure_domain=domain or name,
         capabilities=Capabilities(context_tokens=context_tokens, continuation=continuation),
     )
-    estimate = Estimate(ttft_s=1.0, normal_ttft_s=1.0, stall_soft_s=stall_soft_s)
+    estimate = Estimate(ttft_s=1.0, normal_ttft_s=1.0, stall_soft_s=stall_soft_s, ttft=ttft)
     return Candidate(upstream=upstream, standing=standing, estimate=estimate)
 
 

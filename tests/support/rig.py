@@ -17,6 +17,7 @@ import orjson
 
 from streamroute.app import App
 from streamroute.config.model import Config, LogOptions
+from streamroute.core.health.options import HealthOptions
 from streamroute.core.upstream import (
     Capabilities,
     CredentialId,
@@ -65,6 +66,10 @@ class Reply:
     comments: int = 0
     joints: int = 0
     """Places where another call carried the answer on."""
+    told: list[dict[str, object]] = field(default_factory=list)
+    """What the comments there say."""
+    models: set[str] = field(default_factory=set)
+    """That the body names."""
 
     @property
     def presents_itself_as_complete(self) -> bool:
@@ -95,6 +100,7 @@ class Rig:
         midstream: Midstream = "continue",
         steering: Steering = "preferred",
         kind: str = "openai_compatible",
+        health: HealthOptions | None = None,
     ) -> AsyncIterator["Rig"]:
         """Start one provider for each script, named a, b, c, ..., all on the route `chat`."""
         async with AsyncExitStack() as stack:
@@ -135,6 +141,7 @@ class Rig:
                 disabled=(),
                 is_simulated=False,
                 sources={},
+                health=health or HealthOptions(),
             )
             app = await stack.enter_async_context(App(config, rng=random.Random(7), transport=transport))
             session = await stack.enter_async_context(aiohttp.ClientSession())
@@ -192,7 +199,9 @@ def read_stream(raw: bytes, reply: Reply) -> None:
     for i, event in enumerate(events):
         if event.startswith(b":"):
             reply.comments += 1
-            reply.joints += event.startswith(b": streamroute ")
+            if event.startswith(b": streamroute "):
+                reply.joints += 1
+                reply.told.append(orjson.loads(event.removeprefix(b": streamroute ")))
             continue
         assert event.startswith(b"data: "), event
         if event == b"data: [DONE]":
@@ -203,6 +212,7 @@ def read_stream(raw: bytes, reply: Reply) -> None:
         assert reply.error is None, "nothing may follow an error event"
         reply.events.append(chunk)
         reply.error = chunk.get("error")
+        reply.models |= {chunk["model"]} if "model" in chunk else set()
         for choice in chunk.get("choices", ()):
             reply.text += choice["delta"].get("content") or ""
             if choice["finish_reason"]:
@@ -210,6 +220,8 @@ def read_stream(raw: bytes, reply: Reply) -> None:
 
 
 def _read_whole(raw: bytes, reply: Reply) -> None:
-    choice = orjson.loads(raw)["choices"][0]
+    body = orjson.loads(raw)
+    reply.models = {body["model"]}
+    choice = body["choices"][0]
     reply.text = choice["message"]["content"]
     reply.finish_reasons.append(choice["finish_reason"])

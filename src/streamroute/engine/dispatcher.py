@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import anyio
@@ -34,7 +34,7 @@ from streamroute.engine.decoding import StreamDecoder
 from streamroute.engine.runner import Runner
 from streamroute.engine.sink import AnswerSink
 from streamroute.errors import RequestError
-from streamroute.providers.openai_compatible import OpenAICompatible
+from streamroute.providers.openai_compatible import ATTEMPT_HEADER, OpenAICompatible
 from streamroute.providers.transport import Transport
 from streamroute.telemetry.bus import Bus
 
@@ -66,6 +66,9 @@ class Call:
     """The client's own limit for the whole request."""
     first_token_timeout_s: float | None = None
     max_attempts: int | None = None
+    attempt: int = 1
+    """Which call for the same request this is. Above 1 another sidecar is trying again already: then one call is made,
+    for attempts add up and must not multiply."""
     latency_class: LatencyClass | None = None
     """None: the route's."""
     midstream: Midstream | None = None
@@ -160,7 +163,8 @@ class Dispatcher:
         failures: list[AttemptObservation] = []
 
         def open_attempt(start: Start, notify: Callable[[AttemptEvent], None]) -> Attempt | Failure:
-            return self._open(call, decision, directory.providers, start, notify, failures, continuations)
+            numbered = replace(call, forwarded={**call.forwarded, ATTEMPT_HEADER: str(call.attempt + runner.attempts)})
+            return self._open(numbered, decision, directory.providers, start, notify, failures, continuations)
 
         runner = Runner(
             plan,
@@ -217,7 +221,7 @@ class Dispatcher:
             arrived_at=call.arrived_at,
             timeout_s=call.timeout_s,
             first_token_timeout_s=call.first_token_timeout_s,
-            max_attempts=call.max_attempts,
+            max_attempts=call.max_attempts if call.attempt == 1 else 1,
             rescue=rescue,
             jitter=tuple(self._rng.random() for _ in range(_JITTER_DRAWS)),
         )

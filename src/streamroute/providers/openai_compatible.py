@@ -16,6 +16,9 @@ from streamroute.wire.openai_chat.transcript import Delivered
 
 FORWARDED_HEADERS = frozenset({"openai-beta", "anthropic-beta", "traceparent", "tracestate"})
 """Client headers that providers may see, in lower case. Everything else stays here, credentials above all."""
+ATTEMPT_HEADER = "x-streamroute-attempt"
+"""Which call for the same request this is, from 1 on, over all sidecars on its way: ours to set, and heeded where it
+comes in. Three layers that try three times each are 27 calls (Google SRE book, Addressing Cascading Failures)."""
 
 _SHORTEST_SECRET = 8
 """Characters. Shorter values are placeholders (`none`, `local`) or no secrets, and would blank ordinary words."""

@@ -13,7 +13,7 @@ from aiohttp import web
 from streamroute.core.upstream import LatencyClass, Midstream
 from streamroute.engine.dispatcher import Call
 from streamroute.errors import RequestError
-from streamroute.providers.openai_compatible import FORWARDED_HEADERS
+from streamroute.providers.openai_compatible import ATTEMPT_HEADER, FORWARDED_HEADERS
 from streamroute.server.options import ServerOptions
 from streamroute.wire.openai_chat.request import decode_request
 
@@ -64,7 +64,8 @@ def decode_call(request: web.BaseRequest, body: bytes, *, id_: str, arrived_at: 
         forwarded={name: _forwardable(name, headers[name]) for name in FORWARDED_HEADERS if name in headers},
         timeout_s=_seconds(request, _TIMEOUT),
         first_token_timeout_s=_seconds(request, _TTFT_TIMEOUT),
-        max_attempts=_attempts(request),
+        max_attempts=_small_integer(request, _MAX_ATTEMPTS),
+        attempt=_small_integer(request, ATTEMPT_HEADER) or 1,
         latency_class=_choice(request, "x-streamroute-class", get_args(LatencyClass)),
         midstream=_choice(request, "x-streamroute-midstream", get_args(Midstream)),
         affinity_key=next((headers[name][:256] for name in _SESSIONS if name in headers), chat.affinity_key),
@@ -103,12 +104,12 @@ def _forwardable(name: str, value: str) -> str:
     return value
 
 
-def _attempts(request: web.BaseRequest) -> int | None:
-    value = request.headers.get(_MAX_ATTEMPTS)
+def _small_integer(request: web.BaseRequest, name: str) -> int | None:
+    value = request.headers.get(name)
     if value is None:
         return None
     if not value.isdecimal() or len(value) > 3 or not 1 <= int(value) <= 100:  # int() refuses thousands of digits
-        raise RequestError(f"The header `{_MAX_ATTEMPTS}` must be an integer from 1 to 100; found {value[:40]!r}.")
+        raise RequestError(f"The header `{name}` must be an integer from 1 to 100; found {value[:40]!r}.")
     return int(value)
 
 

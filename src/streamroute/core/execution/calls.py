@@ -25,6 +25,8 @@ class LiveCall:
     is_last_resort: bool = False
     rung: Rung | None = None
     """Of a continuation."""
+    is_hurried: bool = False
+    """Its first token has less time than the route gives, because another upstream may be quicker."""
 
 
 class Calls:
@@ -80,13 +82,14 @@ class Calls:
         rung: Rung | None = None,
         is_last: bool = False,
     ) -> Start:
-        """Begin a call. `is_last`: nobody else is left, so it has all the time that the route gives."""
+        """Begin a call. `is_last`: nothing better is left, so it has all the time that the route gives."""
         self._started += 1
         attempt = AttemptId(self._started)
         limits = deadlines_of(candidate.estimate, self._deadlines, is_last=is_last)
         soft_stall_s, _ = stall_limits(candidate.estimate, limits.stall_s)
         watchdog = Watchdog(limits, stream=self._stream, now=now, soft_stall_s=soft_stall_s)
-        self._live[attempt] = LiveCall(attempt, candidate, cause, watchdog, is_last_resort, rung)
+        is_hurried = limits.first_token_s < self._deadlines.first_token_s
+        self._live[attempt] = LiveCall(attempt, candidate, cause, watchdog, is_last_resort, rung, is_hurried)
         return Start(attempt, candidate.upstream, is_last_resort, cause, rung, limits)
 
     def be_patient(self, call: LiveCall) -> None:

@@ -11,7 +11,8 @@ an upstream on its way back: it may win, and it is let live until its first toke
 
 What is done about a failure is `core.health.classify`'s table; whom to ask next is `selection`, who carries on
 `rescue`. The same upstream is asked again: at once where a stale connection was at fault; as often as the route says;
-while the route lets a request wait for its preferred upstream; and, for a lone upstream, twice with back-off.
+while the route lets a request wait for its preferred upstream; for a lone upstream, twice with back-off; and once where
+it was late and nobody else is well.
 
 Commit follows gRPC's rule for retries (A6), but later: on the first content token, not on response headers, because
 LLM servers send those and then die.
@@ -241,6 +242,8 @@ class Failover:
             return self._refused(call, failure, now)
         self._tried.append(Tried(upstream=upstream.id, failure=failure))
         self._selection.failed(upstream)
+        if call.is_hurried and failure.kind == "first_token_timeout":
+            self._selection.late(call.candidate)
         meaning = disposition(failure.kind)
         if meaning.next_step == "stop":
             return self._give_up(failure, now)
@@ -337,7 +340,7 @@ class Failover:
         self._selection.take(candidate)
         if cause in {"first", "failover"} and self._options.stream and self._options.hedge_after_s is not None:
             self._hedge_at = now + self._options.hedge_after_s
-        is_last = self._selection.is_empty
+        is_last = self._selection.is_last_chance(candidate)
         return [self._calls.start(candidate, now, cause=cause, is_last_resort=is_last_resort, is_last=is_last)]
 
     def _blocked(self, now: float) -> Failure:

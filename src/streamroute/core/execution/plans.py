@@ -79,10 +79,10 @@ def _hedge_after_s(decision: Decision, delays: HedgeDelays) -> float | None:
 
 
 def _backup(decision: Decision) -> Candidate | None:
-    """Return the best candidate after the first that stands well, outside of its failure domain."""
+    """Return the best candidate after the first that stands well and has room, outside of its failure domain."""
     for each in decision.candidates[1:]:
         is_well = each.standing.kind == "healthy" and each.standing.can_ask and not each.standing.is_probe
-        if is_well and each.upstream.failure_domain != decision.candidates[0].upstream.failure_domain:
+        if is_well and each.has_room and each.upstream.failure_domain != decision.candidates[0].upstream.failure_domain:
             return each
     return None
 

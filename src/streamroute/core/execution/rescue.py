@@ -22,7 +22,7 @@ from streamroute.core.upstream import Midstream, Rung, Upstream, UpstreamId
 MAX_LEGS = 4
 """An answer's parts: the first one and three continuations. Each pays for the whole prompt again."""
 MAX_CALLS = 8
-"""Continuations that may be tried for one request."""
+"""Continuations that may be made for one request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +57,7 @@ class Ladder:
         upstream.
         """
         self._failed.add((upstream.id, rung))
+        self._calls -= kind == "blocked"  # nobody was asked
         if kind not in {"client_error", "seam_mismatch"}:
             self._broken.add(upstream.id)
 
@@ -77,15 +78,19 @@ class Ladder:
     def _steps(self, now: float) -> list[tuple[Candidate, Rung]]:
         if self._midstream == "error":
             return []
-        ready = [each for each in self._candidates if each.is_ready_at(now)]
-        well = [each for each in ready if each.upstream.id not in self._broken]
-        worse = [each for each in ready if each.upstream.id in self._broken]
+        others = [each for each in self._candidates if each.upstream.id not in self._broken]
+        # A decision is as old as the answer: who could not be asked then may be asked now, and who gives permits knows.
+        pools = (
+            [each for each in others if each.is_ready_at(now)],
+            [each for each in others if not each.is_ready_at(now)],
+            [each for each in self._candidates if each.upstream.id in self._broken],
+        )
         steps: list[tuple[Candidate, Rung]] = []
         if self._is_continuable:
-            for pool in (well, worse):
+            for pool in pools:
                 rungs = [(each, rung) for each in pool for rung in rungs_of(each.upstream.capabilities)]
                 steps += [step for step in rungs if step[1] != "instructed"]
                 steps += [step for step in rungs if step[1] == "instructed"]
         if self._midstream == "restart":
-            steps += [(each, "restart") for each in (*well, *worse)]
+            steps += [(each, "restart") for pool in pools for each in pool]
         return steps

@@ -2,9 +2,11 @@
 
 1. The order of the decision, those that can be asked first; upstreams of a failure domain that has not failed in this
    request before those of one that has.
-2. Upstreams whose breaker is open are a last resort; ones whose credential must wait are not asked before its time.
-3. A backup (of a hedge or a race) is one that stands well, in a failure domain where nothing is under way: what
-   slows down together must not be hedged with itself.
+2. One that was given up because its first token was late is asked once more, after all others that are well and before
+   any that is not: most late answers are one call's bad luck.
+3. Upstreams whose breaker is open are a last resort; ones whose credential must wait are not asked before its time.
+4. A backup (of a hedge or a race) is one that stands well, in a failure domain where nothing is under way: what
+   slows down together must not be hedged with itself. And one with room: the rest of a quota is for first calls.
 """
 
 from collections.abc import Collection, Sequence
@@ -22,11 +24,11 @@ class Selection:
     def __init__(self, candidates: Sequence[Candidate]) -> None:
         self._untried = list(candidates)
         self._failed_domains: set[str] = set()
+        self._late: set[UpstreamId] = set()
 
-    @property
-    def is_empty(self) -> bool:
-        """Everyone was asked."""
-        return not self._untried
+    def is_last_chance(self, candidate: Candidate) -> bool:
+        """Return whether nobody is left to be quicker than it, or it was late before."""
+        return not self._untried or candidate.upstream.id in self._late
 
     def take(self, candidate: Candidate) -> None:
         """Note that it is being asked."""
@@ -36,6 +38,12 @@ class Selection:
     def failed(self, upstream: Upstream) -> None:
         """Note that one of its domain has failed."""
         self._failed_domains.add(upstream.failure_domain)
+
+    def late(self, candidate: Candidate) -> None:
+        """Note that it was given up for others' sake; the first time it may be asked again."""
+        if candidate.upstream.id not in self._late:
+            self._late.add(candidate.upstream.id)
+            self._untried.append(candidate)
 
     def give_back(self, candidate: Candidate) -> None:
         """Undo `take`: it was not asked after all. It comes last, for it was not the best."""
@@ -59,18 +67,20 @@ class Selection:
         """Return whom to ask, and whether it is a last resort; None where nobody is left that can be asked."""
         ready = [candidate for candidate in self._untried if candidate.is_ready_at(now)]
         elsewhere = [each for each in ready if each.upstream.failure_domain not in self._failed_domains]
+        well = [each for each in ready if each.standing.breaker in {"closed", "ramping"}]
+        well_elsewhere = [each for each in well if each in elsewhere]
         askable = [each for each in self._untried if each in ready or each.standing.kind != "rate_limited"]
-        for pool in (elsewhere, ready, askable):
+        for pool in (well_elsewhere, well, elsewhere, ready, askable):
             if pool:
                 return pool[0], pool[0] not in ready
         return None
 
     def backup(self, now: float, busy_domains: Collection[str]) -> Candidate | None:
-        """Return the best upstream to ask beside the ones under way, None where there is none that stands well."""
+        """Return the best upstream to ask beside the ones under way, None where there is none that is fit for it."""
         for each in self._untried:
             domain = each.upstream.failure_domain
             standing = each.standing
-            is_well = standing.kind == "healthy" and not standing.is_probe and each.is_ready_at(now)
+            is_well = standing.kind == "healthy" and not standing.is_probe and each.is_ready_at(now) and each.has_room
             if is_well and domain not in busy_domains and domain not in self._failed_domains:
                 return each
         return None

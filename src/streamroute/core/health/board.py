@@ -210,12 +210,12 @@ class HealthBoard:
         return self._headrooms.get(credential)
 
     def _standing(self, upstream: Upstream, health: UpstreamHealth, now: float) -> Standing:
-        if upstream.id in self._drained:
-            return Standing(breaker=health.breaker.state, can_ask=False, reason=DRAINED)
         until = self._must_wait_until(upstream.credential, now)
         verdict = self._look(upstream, health, now)
         breaker = health.breaker
         can_ask = breaker.is_ready(now)
+        if upstream.id in self._drained:
+            return Standing(breaker=breaker.state, can_ask=False, reason=DRAINED)
         if until is not None:
             return Standing(
                 kind="rate_limited", breaker=breaker.state, until=until, can_ask=False, risk=1.0,

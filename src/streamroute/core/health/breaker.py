@@ -284,7 +284,8 @@ class Breaker:
         """Return the time until the next probe."""
         shortest_s = OPEN_S * 2.0 ** min(MAX_DOUBLINGS, max(0, self.openings - 1))
         pause_s = min(MAX_OPEN_S, max(shortest_s, (now - self._down_since) / DOWN_PER_PAUSE))
-        return max(OPEN_S, pause_s * (1 - JITTER + 2 * JITTER * self._uniform()))
+        pause_s *= 1 - JITTER + 2 * JITTER * self._uniform()
+        return OPEN_S + abs(pause_s - OPEN_S)  # mirrored at the least, not cut off there: half would come at once
 
     def _tick(self, now: float) -> None:
         if self.state == "open" and self.reopens_at is not None and now >= self.reopens_at:

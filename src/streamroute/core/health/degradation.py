@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import exp, log
 
 from streamroute.core.health.clamp import clamp
-from streamroute.core.health.estimators import EXONERATION, MAX_RATIO, ErrorTest, Rate, SlownessTest, Trend
+from streamroute.core.health.estimators import EXONERATION, ErrorTest, Rate, SlownessTest, Trend
 from streamroute.core.health.in_flight import NOTHING, Waiting
 
 STEER_NATS = 2.303
@@ -186,6 +186,7 @@ class Evidence:
         self.trend = Trend()
         self.errors.nats = 0.0
         self.in_a_row = 0
+        self.is_alarmed = False
         self.speed_ln = 0.0
 
     def error_threshold(self) -> float:

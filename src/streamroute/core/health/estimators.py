@@ -129,10 +129,12 @@ class SlownessTest:
             self.jump = min(self.jump + llr, MAX_RATIO * jump_limit)
         self.drift = min(self.drift + drift_waiting_llr(ratio_ln, spread), MAX_RATIO * drift_limit)
 
-    def ratio(self, jump_limit: float, drift_limit: float, jump_waiting: float = 0.0, drift_waiting: float = 0.0) -> float:
+    def ratio(
+        self, jump_limit: float, drift_limit: float, jump_waiting: float = 0.0, drift_waiting: float = 0.0
+    ) -> float:
         """Return the stronger evidence over its threshold, with what calls under way add; 0..`MAX_RATIO`."""
         jump, drift = (self.jump + jump_waiting) / jump_limit, (self.drift + drift_waiting) / drift_limit
-        return clamp(drift if drift > jump else jump, 0.0, MAX_RATIO)
+        return clamp(max(jump, drift), 0.0, MAX_RATIO)
 
     def scale(self, factor: float) -> None:
         """Let the evidence fade."""

@@ -34,6 +34,7 @@ class HealthFigures:
     error_ratio: float | None
     """Of the last `RECENT_ATTEMPTS` that say something about the upstream; None without any."""
     ttft_p50_s: float | None
+    """Percentiles of the recent times to first token; where none came, of how long was waited for it."""
     ttft_p95_s: float | None
     ttft_p99_s: float | None = None
     tpot_p50_s: float | None = None

@@ -39,8 +39,6 @@ class Flight:
     tells_from: float
     """Before this time its age says next to nothing, for it was expected to take longer."""
     has_token: bool = False
-    is_tainted: bool = False
-    """We were in trouble ourselves during it: its times say nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ SLOPE_PRIOR = 0.3
 SLOPE_PRIOR_SD = 0.25
 MIN_SLOPE, MAX_SLOPE = 0.0, 1.2
 """Prefill grows at most about linearly with the prompt."""
+SEEN_SDS = 2.0
+"""Sizes within so many standard deviations of the mean are ones that were seen."""
 COLD_BELOW = 10
 """Samples that a judgement needs."""
 REFRESH_EVERY = 8
@@ -144,9 +146,18 @@ class Baseline(Norm):
 
     def spread_at(self, size: float) -> float:
         """Return the spread of a prediction for `size`, with what is not known of level and slope."""
-        away = size - (self._sx / self._sw if self._sw > 0.0 else size)
-        slope_var = SLOPE_PRIOR_SD * SLOPE_PRIOR_SD / (1.0 + self._slope_mass)
-        return sqrt(self.spread * self.spread * (1.0 + 1.6 / (self._n + 0.5)) + slope_var * away * away)
+        away, beyond = self._reach(size)
+        slope_var = SLOPE_PRIOR_SD * SLOPE_PRIOR_SD * (away * away / (1.0 + self._slope_mass) + beyond * beyond)
+        return sqrt(self.spread * self.spread * (1.0 + 1.6 / (self._n + 0.5)) + slope_var)
+
+    def _reach(self, size: float) -> tuple[float, float]:
+        """Return how far `size` is from the mean of the sizes seen, and how far outside of them: what was learned of
+        short prompts says nothing of how the times of far longer ones grow."""
+        if self._sw <= 0.0:
+            return 0.0, 0.0
+        mean = self._sx / self._sw
+        away = abs(size - mean)
+        return away, max(0.0, away - SEEN_SDS * sqrt(max(0.0, self._sxx / self._sw - mean * mean)))
 
     def learn(self, ln_s: float, size: float, now: float) -> None:
         """Take a healthy sample."""

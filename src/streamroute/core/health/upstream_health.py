@@ -201,6 +201,7 @@ class UpstreamHealth:
         late_ln = ln_of(observation.duration_s) - flight.expected_ln
         if late_ln > 0.0:
             self.evidence.fresh(observation.ended_at)
+            self._ttfts_s.append(observation.duration_s)  # at least; without these, percentiles are the survivors'
         self.evidence.waited(late_ln, flight.spread)
         return late_ln
 

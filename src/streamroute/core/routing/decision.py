@@ -23,6 +23,12 @@ class Candidate:
     reasons: tuple[str, ...] = ()
     """What made the weight, in words, for `explain`."""
 
+    @property
+    def has_room(self) -> bool:
+        """It bears calls beside the first ones: no ramp, rate limit or learned limit holds it back."""
+        estimate = self.estimate
+        return estimate.capacity >= 1.0 and estimate.in_flight < estimate.in_flight_limit
+
     def is_ready_at(self, now: float) -> bool:
         """Nothing that was known then speaks against asking it now; who gives the permit knows better."""
         return self.standing.can_ask or (self.standing.until is not None and self.standing.until <= now)

@@ -13,7 +13,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from streamroute.core.health.standing import Outlook
+from streamroute.core.health.standing import Outlook, Standing
 from streamroute.core.request import ChatRequest
 from streamroute.core.routing.decision import Candidate, Decision, Rejected
 from streamroute.core.routing.eligibility import why_not
@@ -131,12 +131,22 @@ def _explored(
 
 
 def _last_resorts(field: Field, *, is_panic: bool) -> list[int]:
-    """Return those that cannot be asked, in the order in which to try them when nobody else is left."""
+    """Return those that cannot be asked, in the order in which to try them when nobody else is left.
+
+    One that is only being checked, or back and full, may well answer; an open breaker knows that its upstream is down,
+    and a rate limit must be waited for.
+    """
     blocked = [i for i, each in enumerate(field.standings) if not each.can_ask]
     if is_panic:
         blocked.sort(key=lambda i: -field.healths[i])
-    blocked.sort(key=lambda i: field.standings[i].kind == "auth_failed")
+    blocked.sort(key=lambda i: _hopelessness(field.standings[i]))
     return blocked
+
+
+def _hopelessness(standing: Standing) -> int:
+    if standing.kind == "auth_failed":
+        return 2
+    return int(standing.breaker == "open" or standing.kind == "rate_limited")
 
 
 def _plan(route: Route, latency_class: LatencyClass, field: Field, ranking: Ranking, *, is_panic: bool) -> PlanName:
