@@ -18,13 +18,13 @@ DOUBT_NATS = 0.5
 preferred upstream keeps its place (`core.routing.ranking` yields below a quarter, its slowness included)."""
 SUSPECT_RATIO = 0.7
 SLOW_RATIO = 1.2
-MIN_THRESHOLD, MAX_THRESHOLD = 6.0, 15.0
+MIN_THRESHOLD, MAX_THRESHOLD = 6.5, 15.0
 """Of slowness, in nats: never less than two of the strongest samples, never more than four."""
 THRESHOLD_MARGIN = 0.2
 """CUSUMs alarm far more rarely than Lorden's bound; several of them and the calls under way take more than that.
 Chosen by `bench/failover.py --scenario none`: 0.5 gave 3.6 false alarms an hour where 1 is accepted."""
 DRIFT_MARGIN = 2.5
-MIN_DRIFT_THRESHOLD, MAX_DRIFT_THRESHOLD = 5.0, 13.0
+MIN_DRIFT_THRESHOLD, MAX_DRIFT_THRESHOLD = 6.0, 13.0
 QUIET_S = 2.0
 HALF_LIFE_S = 10.0
 """Evidence fades with this half-life once nothing fresh came for `QUIET_S`: an upstream that gets no traffic cannot

@@ -32,6 +32,8 @@ SETTLED_SAMPLES = 150
 """From so many on the median is known within a tenth of the spread."""
 REBASE_AFTER_S = 600.0
 """Ten minutes of stable slowness are the new normal."""
+YOUNG_REBASE_AFTER_S = 30.0
+"""Of a baseline that stands on little itself."""
 REBASE_SAMPLES = 20
 _CLIP = 2.5
 _FORGET = 0.999
@@ -80,13 +82,18 @@ class Norm:
         return sqrt(self.spread * self.spread * (1.0 + 1.6 / (self._n + 0.5)))
 
     @property
+    def is_young(self) -> bool:
+        """Its median may still be off by much: slow samples may be as right as it is."""
+        return self._n < SETTLED_SAMPLES
+
+    @property
     def doubt(self) -> float:
         """What is to be taken off a residual, ln(seconds), because the median of a young baseline may be off by that:
-        one standard error of a median, beyond what `SETTLED_SAMPLES` leave. It is no noise that the next sample would
+        two standard errors of a median, beyond what `SETTLED_SAMPLES` leave. It is no noise that the next sample would
         undo, so a sequential test would add it up."""
         if self._n >= SETTLED_SAMPLES:
             return 0.0
-        return 1.25 * self.spread * (1.0 / sqrt(self._n + 0.5) - 1.0 / sqrt(SETTLED_SAMPLES))
+        return 2.5 * self.spread * (1.0 / sqrt(self._n + 0.5) - 1.0 / sqrt(SETTLED_SAMPLES))
 
     def take(self, ln_s: float, now: float) -> None:
         """Take a healthy sample."""
@@ -103,7 +110,7 @@ class Norm:
             self._shadow, self._shadow_since = LogSketch(), now
         shadow = self._shadow
         shadow.add(ln_s, now)
-        if now - self._shadow_since < REBASE_AFTER_S or shadow.count < REBASE_SAMPLES:
+        if now - self._shadow_since < (YOUNG_REBASE_AFTER_S if self.is_young else REBASE_AFTER_S) or shadow.count < REBASE_SAMPLES:
             return False
         low, high = shadow.quantiles(0.25, 0.75)
         if (high - low) / 1.349 > _STABLE * self.spread:

@@ -364,7 +364,7 @@ class UpstreamHealth:
         evidence.timed(ratio_ln - base.doubt, base.spread_at(size), now, len(self._waiting))
         if ratio_ln > evidence.slo_ln:
             self.scorecard.breached(now)
-        if not evidence.is_frozen:
+        if not (evidence.is_alarmed if base.is_young else evidence.is_frozen):
             base.learn(value, size, now)
         elif base.endure(value, size, now):
             evidence.clear()
