@@ -231,8 +231,7 @@ def test_a_slope_is_found(slope: float, from_s: float) -> None:
     trend = grown(slope, from_s=from_s)
     assert trend.slope == pytest.approx(slope, rel=0.15)
     assert trend.level == pytest.approx(slope * 39, abs=0.1)
-    assert math.copysign(1.0, trend.t_stat) == math.copysign(1.0, slope)
-    assert abs(trend.t_stat) > 5.0
+    assert trend.t_stat > 5.0 if slope > 0.0 else trend.t_stat == 0.0, "who gets faster is no trouble"
 
 
 def test_noise_has_no_trend() -> None:

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamroute.core.health.degradation import (
-    MAX_RATIO,
     MAX_THRESHOLD,
     MIN_THRESHOLD,
     OPEN_FAILURES,
@@ -19,6 +18,7 @@ from streamroute.core.health.degradation import (
     penalty_of,
     risk_of,
 )
+from streamroute.core.health.estimators import MAX_RATIO
 from streamroute.core.health.in_flight import (
     COLD_EXPECTED_S,
     HUNG_CALLS,
@@ -52,16 +52,16 @@ def evidence(now: float = 0.0, *, per_s: float = 1.0, for_s: int = 100) -> Evide
 
 
 def flight(started_at: float, expected_s: float = 0.5) -> Flight:
-    return Flight(started_at, math.log(expected_s), SPREAD, 0.0, is_stream=True)
+    return Flight(started_at, math.log(expected_s), SPREAD, 0.0, is_stream=True, tells_from=started_at)
 
 
 def judged(*started_at: float, now: float, not_before: float = NEVER, heard_at: float = NEVER) -> Waiting:
-    return judge({i: flight(at) for i, at in enumerate(started_at)}, now, not_before, heard_at)
+    return judge([flight(at) for at in started_at], now, not_before, heard_at)
 
 
 def test_nobody_waits() -> None:
     """Nothing under way, or nothing that has begun, says nothing."""
-    assert judge({}, 1.0, NEVER, NEVER) is NOTHING
+    assert judge([], 1.0, NEVER, NEVER) is NOTHING
     assert judged(5.0, now=5.0) == NOTHING
 
 

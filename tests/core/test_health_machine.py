@@ -223,7 +223,8 @@ class Machine(RuleBasedStateMachine):
             assert 0.0 <= estimate.capacity <= 1.0
             assert 0.0 <= estimate.penalty < 100.0
             assert 0.0 < estimate.normal_ttft_s <= estimate.ttft_s < float("inf")
-        self.board.is_panic(WHO, self.now)
+        together = self.board.outlook(WHO, self.now, prompt_tokens=0)
+        assert list(together.standings) == [self.board.standing(each, self.now) for each in WHO]
 
     @SOMEBODY_WAITS
     @rule()

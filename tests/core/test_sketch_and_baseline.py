@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamroute.core.health.sketch import BIN_LN, BINS, LogSketch, RelativeTtft, ln_of
+from streamroute.core.health.sketch import BIN_LN, BINS, HALF_LIFE_S, LogSketch, RelativeTtft, ln_of
 from streamroute.core.health.ttft import (
     COLD_BELOW,
     MAX_SLOPE,
@@ -18,7 +18,7 @@ from streamroute.core.health.ttft import (
     REBASE_AFTER_S,
     REBASE_SAMPLES,
     Baseline,
-    ratio_ln,
+    Norm,
     size_of,
 )
 
@@ -59,7 +59,7 @@ def test_an_empty_one() -> None:
     sketch.shift(3.0)
     assert sketch.quantiles(0.1, 0.9) == [0.0, 0.0]
     assert sketch.bins() == []
-    assert (sketch.count, sketch.mass, sketch.version) == (0, 0.0, 0)
+    assert (sketch.count, sketch.version) == (0, 0)
 
 
 def test_what_lies_outside_stays_at_the_edge() -> None:
@@ -75,24 +75,23 @@ def test_what_lies_outside_stays_at_the_edge() -> None:
 @pytest.mark.parametrize("steps", [1, 2000])
 def test_old_samples_weigh_half_after_the_half_life(steps: int) -> None:
     """In one leap or in many; and after very many the weights are scaled down and nothing else changes."""
-    sketch = LogSketch(half_life_s=100.0)
+    sketch = LogSketch()
     for _ in range(8):
         sketch.add(0.0, 0.0)
     for i in range(1, steps + 1):
-        sketch.add(1.0, 100.0 * i)
-    if steps == 1:
-        assert sketch.mass == pytest.approx(4.0 + 1.0)
-    assert sketch.mass == pytest.approx(2.0, abs=3.1)
+        sketch.add(1.0, HALF_LIFE_S * i)
+    shares = [share for _, share in sketch.bins()]
+    assert shares[-1] == pytest.approx(1.0 / 5.0 if steps == 1 else 1.0)
+    assert sum(shares) == pytest.approx(1.0)
     assert sketch.quantiles(0.99)[0] == pytest.approx(1.0, abs=BIN_LN)
     assert math.isfinite(sketch.total)
-    assert sum(share for _, share in sketch.bins()) == pytest.approx(1.0)
 
 
 def test_time_that_runs_backwards_is_no_time() -> None:
     """An older sample counts like one of now."""
     sketch = sketch_of([0.0, 0.0], at=100.0)
-    sketch.add(0.0, 50.0)
-    assert sketch.mass == pytest.approx(3.0)
+    sketch.add(1.0, 50.0)
+    assert [share for _, share in sketch.bins()] == pytest.approx([2.0 / 3.0, 1.0 / 3.0])
 
 
 def test_a_shift_moves_every_sample() -> None:
@@ -140,9 +139,6 @@ def test_median_and_spread_are_found() -> None:
     assert baseline.expected_ln(0.0) == pytest.approx(math.log(0.5), abs=0.05)
     assert baseline.spread == pytest.approx(0.35, abs=0.05)
     assert not baseline.is_cold
-    assert ratio_ln(1.0, baseline, 0.0) == pytest.approx(math.log(2.0), abs=0.05)
-    [median] = baseline.quantiles_s(0.5)
-    assert median == pytest.approx(math.log(0.5), abs=0.05)
 
 
 def test_a_fault_of_less_than_a_quarter_moves_it_little() -> None:
@@ -169,12 +165,21 @@ def test_what_is_learned_stays_within_its_ranges(samples: list[tuple[float, floa
 
 def test_a_new_one_knows_nothing() -> None:
     """A prediction without samples has the usual spread at any size."""
-    baseline = Baseline(min_spread=0.5)
+    baseline, norm = Baseline(), Norm(min_spread=0.5)
     assert (baseline.count, baseline.is_cold) == (0, True)
-    assert baseline.spread == 0.5
-    assert baseline.spread_at(0.0) > baseline.spread
-    assert baseline.spread_at(3.0) == baseline.spread_at(0.0)
-    assert baseline.quantiles_s(0.5) == [0.0]
+    assert norm.spread == 0.5
+    assert norm.predicted_spread > norm.spread
+    assert baseline.spread_at(3.0) == baseline.spread_at(0.0) == baseline.predicted_spread > baseline.spread
+
+
+def test_without_a_prompt_a_baseline_is_its_norm() -> None:
+    """For prompts of no size the regression adds nothing, to the last bit."""
+    baseline, norm, draw = Baseline(), Norm(), Random(8)
+    for i in range(300):
+        value = draw.gauss(-0.7, 0.4)
+        baseline.learn(value, 0.0, float(i))
+        norm.take(value, float(i))
+        assert (baseline.expected_ln(0.0), baseline.spread_at(0.0)) == (norm.level, norm.predicted_spread)
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.5, 1.0])

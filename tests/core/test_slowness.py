@@ -16,10 +16,10 @@ def test_usual_times_speak_for_an_upstream(spread: float) -> None:
 def test_usual_times_take_back_what_was_held_against_it() -> None:
     """Where there is evidence, or a call under way is owed some, a usual time counts in full."""
     slow = SlownessTest()
-    slow.add(1.5, 0.3, 10.0)
+    slow.add(1.5, 0.3, 10.0, 10.0)
     before = slow.jump
-    slow.add(-0.1, 0.3, 10.0)
+    slow.add(-0.1, 0.3, 10.0, 10.0)
     assert slow.jump == before + slow_llr(-0.1, 0.3)
     owed = SlownessTest()
-    owed.add(-0.1, 0.3, 10.0, waiting=2)
+    owed.add(-0.1, 0.3, 10.0, 10.0, waiting=2)
     assert owed.jump == slow_llr(-0.1, 0.3)

@@ -22,8 +22,8 @@ LEAST_LLR = -2.0
 MOST_LLR = 4.0
 """One sample never decides alone."""
 DRIFT_SHIFT = 1.1
-"""The lasting shift, in spreads, that the second test looks for: about 1.5 times as slow. From 0.8 to 1.6 all see a ramp
-equally soon, for the evidence is in the samples."""
+"""The lasting shift, in spreads, that the second test looks for: about 1.5 times as slow. From 0.8 to 1.6 all see a
+ramp equally soon, for the evidence is in the samples."""
 DRIFT_REFERENCE = 0.5 * DRIFT_SHIFT
 CLIP = 2.0
 """Residuals count up to two spreads in that test, which is what a heavy tail leaves of larger ones."""
@@ -107,7 +107,7 @@ class SlownessTest:
 
         `waiting` calls are judged by their age besides: those that came soonest must weigh against them.
         """
-        z, owed = ratio_ln / spread, float(min(waiting, MOST_CREDITS))
+        z, owed = ratio_ln / spread, float(min(waiting, MOST_CREDITS)) if waiting else 0.0
         self.drift = clamp(
             self.drift + DRIFT_SHIFT * (clamp(z, -CLIP, CLIP) - DRIFT_REFERENCE),
             -DRIFT_CREDIT * owed,
@@ -133,8 +133,10 @@ class SlownessTest:
         self, jump_limit: float, drift_limit: float, jump_waiting: float = 0.0, drift_waiting: float = 0.0
     ) -> float:
         """Return the stronger evidence over its threshold, with what calls under way add; 0..`MAX_RATIO`."""
-        jump, drift = (self.jump + jump_waiting) / jump_limit, (self.drift + drift_waiting) / drift_limit
-        return clamp(max(jump, drift), 0.0, MAX_RATIO)
+        jump, drift = self.jump + jump_waiting, self.drift + drift_waiting
+        if jump <= 0.0 and drift <= 0.0:
+            return 0.0  # four times in five, and an end of a call asks five times
+        return clamp(max(jump / jump_limit, drift / drift_limit), 0.0, MAX_RATIO)
 
     def scale(self, factor: float) -> None:
         """Let the evidence fade."""
