@@ -88,7 +88,6 @@ TARGETS: Sequence[Target] = (
             _most(scenario, "wasted_spend_ratio", 0.02),
         )
     ),
-    _against("heavy_tail", "ttft_p99_s", "round_robin_retry", 1 / 20),
     _most("heavy_tail", "calls_per_request", 1.08),
     _against("replay_heavy_tail", "ttft_p99_s", "unhedged", 1 / 20),
     _most("replay_heavy_tail", "calls_per_request", 1.08),

@@ -174,7 +174,8 @@ class HealthBoard:
         elif observation.http_status is not None or observation.outcome == "succeeded":
             self._ourselves.reached(upstream)
         health.ended(permit, observation, self._ourselves.until)
-        self._look_at(upstream, health, now)
+        if observation.outcome != "succeeded":  # what a success says against an upstream, the next decision sees
+            self._look_at(upstream, health, now)
         if observation.rate_limit is not None:
             self._headroom(observation.credential, now).reported(
                 observation.rate_limit, now - observation.duration_s + (observation.headers_s or 0.0)

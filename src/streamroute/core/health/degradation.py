@@ -25,6 +25,8 @@ THRESHOLD_MARGIN = 0.2
 Chosen by `bench/failover.py --scenario none`: 0.5 gave 3.6 false alarms an hour where 1 is accepted."""
 DRIFT_MARGIN = 2.5
 MIN_DRIFT_THRESHOLD, MAX_DRIFT_THRESHOLD = 6.0, 13.0
+THRESHOLDS_EVERY = 8
+"""Samples between two looks at their rate: it is one of minutes, and logarithms take their time."""
 QUIET_S = 2.0
 HALF_LIFE_S = 10.0
 """Evidence fades with this half-life once nothing fresh came for `QUIET_S`: an upstream that gets no traffic cannot
@@ -75,7 +77,7 @@ class Evidence:
     """Everything that is known against one upstream. Times are monotonic seconds."""
 
     __slots__ = (
-        "_fresh_at", "_still_until", "connect", "decode", "drift_threshold", "errors", "false_per_hour", "in_a_row",
+        "_fresh_at", "_fresh_count", "_quiet_s", "_still_until", "connect", "decode", "drift_threshold", "errors", "false_per_hour", "in_a_row",
         "is_alarmed", "last_failure_at", "rate", "slo_ln", "slow", "speed_ln", "threshold", "trend",
     )  # fmt: skip
 
@@ -84,6 +86,7 @@ class Evidence:
         self.errors = ErrorTest()
         self.trend = Trend()
         self.rate = Rate(now)
+        self._fresh_count = 0
         self.judge_by(slo_factor, false_per_hour)
         self.in_a_row = 0
         self.is_alarmed = False
@@ -106,17 +109,19 @@ class Evidence:
         self.fade(now)
         self._fresh_at = now
         self.rate.add(now)
-        per_s = self._set_thresholds()
-        self._still_until = now + clamp(2.0 / per_s, QUIET_S, MAX_QUIET_S)
+        self._fresh_count += 1
+        if self._fresh_count % THRESHOLDS_EVERY == 1:
+            self._set_thresholds()
+        self._still_until = now + self._quiet_s
 
-    def _set_thresholds(self) -> float:
-        """Take the rate of samples into account, and return it, in samples a second."""
+    def _set_thresholds(self) -> None:
+        """Take the rate of samples into account."""
         per_s = self.rate.per_s()
         samples = 3600.0 * per_s / self.false_per_hour
         bound = log(samples) if samples > 1.0 else 0.0
         self.threshold = clamp(bound - THRESHOLD_MARGIN, MIN_THRESHOLD, MAX_THRESHOLD)
         self.drift_threshold = clamp(bound - DRIFT_MARGIN, MIN_DRIFT_THRESHOLD, MAX_DRIFT_THRESHOLD)
-        return per_s
+        self._quiet_s = clamp(2.0 / per_s, QUIET_S, MAX_QUIET_S)
 
     def fade(self, now: float) -> bool:
         """Let old evidence fade; False where a verdict does not change by it: it is not old, or there is none."""

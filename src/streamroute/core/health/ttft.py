@@ -110,7 +110,10 @@ class Norm:
             self._shadow, self._shadow_since = LogSketch(), now
         shadow = self._shadow
         shadow.add(ln_s, now)
-        if now - self._shadow_since < (YOUNG_REBASE_AFTER_S if self.is_young else REBASE_AFTER_S) or shadow.count < REBASE_SAMPLES:
+        if (
+            now - self._shadow_since < (YOUNG_REBASE_AFTER_S if self.is_young else REBASE_AFTER_S)
+            or shadow.count < REBASE_SAMPLES
+        ):
             return False
         low, high = shadow.quantiles(0.25, 0.75)
         if (high - low) / 1.349 > _STABLE * self.spread:
