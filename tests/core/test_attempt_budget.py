@@ -8,6 +8,7 @@ import pytest
 from streamroute.core.health.attempt_budget import (
     MAX_TRACKED,
     MIN_HEDGES,
+    TOKENS,
     AttemptBudget,
     HedgeBudget,
     RetryTokens,
@@ -21,18 +22,18 @@ A, B = UpstreamId("a"), UpstreamId("b")
 
 
 def test_tokens_of_a6() -> None:
-    """Ten, five failures stop, one success more than half lets through again; never below 0 nor above 10."""
+    """As many failures as half of them stop, one success more than half lets through again; never below 0 nor above."""
     tokens, allowed = RetryTokens(), []
-    for is_success in (False, False, False, False, False, True):
+    for is_success in (*[False] * int(TOKENS / 2), True):
         tokens.ended(is_success=is_success)
         allowed.append(tokens.allows)
-    assert allowed == [True, True, True, True, False, True]
-    for _ in range(20):
+    assert allowed == [*[True] * (int(TOKENS / 2) - 1), False, True]
+    for _ in range(40):
         tokens.ended(is_success=False)
     assert tokens.tokens == 0.0
     for _ in range(200):
         tokens.ended(is_success=True)
-    assert tokens.tokens == 10.0
+    assert tokens.tokens == TOKENS
 
 
 def test_cost_of_an_attempt() -> None:
@@ -105,15 +106,15 @@ def test_what_a_hedge_is_charged(cost_usd: float | None, is_failure: bool, charg
 def test_a_bad_upstream_stops_its_own_retries() -> None:
     """Its tokens are its own, until all together have none left."""
     budget = AttemptBudget()
-    for _ in range(5):
+    for _ in range(int(TOKENS / 2)):
         budget.ended(A, is_success=False)
         for _ in range(5):
             budget.ended(B, is_success=True)
     assert (budget.may_retry(A), budget.may_retry(B)) == (False, True)
-    assert (budget.tokens_of(A), budget.tokens_of(B)) == (5.0, 10.0)
+    assert (budget.tokens_of(A), budget.tokens_of(B)) == (TOKENS / 2, TOKENS)
     assert not budget.may_hedge("interactive", 1.0, 1.0, 10, A)
     assert budget.may_hedge("interactive", 1.0, 1.0, 10, B)
-    for _ in range(10):
+    for _ in range(int(TOKENS)):
         budget.ended(B, is_success=False)
     assert budget.may_retry(UpstreamId("c")), "nothing is held against it"
     assert not budget.may_hedge("interactive", 1.0, 1.0, 10, UpstreamId("c"))
@@ -142,7 +143,7 @@ def test_figures() -> None:
 def test_memory_is_bounded() -> None:
     """Upstreams that clients make up push out those with the least against them."""
     budget = AttemptBudget()
-    for _ in range(9):
+    for _ in range(int(TOKENS) - 1):
         budget.ended(A, is_success=False)
     for number in range(MAX_TRACKED + 10):
         budget.ended(UpstreamId(f"made-up/{number}"), is_success=False)

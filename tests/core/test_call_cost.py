@@ -8,7 +8,7 @@ import pytest
 from streamroute.core.execution.admission import EXPECTED_OUTPUT_TOKENS, Admission, Leave, call_cost_usd
 from streamroute.core.execution.commands import Start
 from streamroute.core.execution.events import AttemptId
-from streamroute.core.health.attempt_budget import AttemptBudget
+from streamroute.core.health.attempt_budget import TOKENS, AttemptBudget
 from streamroute.core.health.board import HealthBoard
 from streamroute.core.observation import AttemptObservation
 from streamroute.core.outcome import AttemptCause
@@ -83,8 +83,8 @@ def test_trouble_of_our_own_uses_up_no_tokens() -> None:
     for i in range(20):
         for of in apart:
             refused(of, 1.0 + 0.1 * i)
-    assert budget.figures(4.0).global_tokens == 9.0, "the first one could not be told from an outage"
+    assert budget.figures(4.0).global_tokens == TOKENS - 1, "the first one could not be told from an outage"
     assert budget.may_retry(apart[1].id)
-    for i in range(6):
+    for i in range(12):
         refused(apart[0], 40.0 + i)
     assert not budget.may_retry(apart[0].id)

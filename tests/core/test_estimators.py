@@ -11,6 +11,7 @@ from streamroute.core.health.estimators import (
     LEAST_LLR,
     MAX_ERROR_RATE,
     MAX_RATE,
+    MAX_RATIO,
     MIN_ERROR_RATE,
     MIN_RATE,
     MOST_LLR,
@@ -19,11 +20,13 @@ from streamroute.core.health.estimators import (
     Rate,
     SlownessTest,
     Trend,
+    drift_waiting_llr,
     slow_llr,
     waiting_llr,
 )
 
-CEILING = 12.0
+JUMP, DRIFT = 8.0, 7.0
+"""Thresholds of the two tests."""
 RATIOS = st.floats(-8.0, 8.0)
 SPREADS = st.floats(0.15, 1.5)
 
@@ -69,73 +72,88 @@ def test_waiting_says_more_with_age_up_to_a_hang() -> None:
 # -- slowness
 
 
+def slow(*ratios: float, waiting: int = 0, into: SlownessTest | None = None) -> SlownessTest:
+    """Return a test that has seen answers so many times as late as usual."""
+    test = into or SlownessTest()
+    for ratio in ratios:
+        test.add(math.log(ratio), 0.35, JUMP, DRIFT, waiting)
+    return test
+
+
 @given(st.lists(st.tuples(RATIOS, SPREADS, st.integers(0, 50), st.booleans()), max_size=40))
-def test_evidence_stays_within_its_ceiling(samples: list[tuple[float, float, int, bool]]) -> None:
+def test_evidence_stays_within_its_bounds(samples: list[tuple[float, float, int, bool]]) -> None:
     """However long it goes on: or the way back would be as long."""
     test = SlownessTest()
     for ratio_ln, spread, waiting, is_cut_off in samples:
         if is_cut_off:
-            test.add_waited(ratio_ln, spread, CEILING)
+            test.add_waited(ratio_ln, spread, JUMP, DRIFT)
         else:
-            test.add(ratio_ln, spread, CEILING, waiting)
-        assert test.nats <= CEILING
-        assert test.drift >= 0.0
-        assert test.nats >= 0.0
+            test.add(ratio_ln, spread, JUMP, DRIFT, waiting)
+        assert test.jump <= MAX_RATIO * JUMP
+        assert test.drift <= MAX_RATIO * DRIFT
+        assert 0.0 <= test.ratio(JUMP, DRIFT) <= MAX_RATIO
 
 
-@pytest.mark.parametrize(("factor", "within"), [(1.5, 40), (2.0, 12), (4.0, 4)])
+@pytest.mark.parametrize(("factor", "within"), [(1.5, 25), (2.0, 10), (4.0, 4)])
 def test_the_slower_the_sooner(factor: float, within: int) -> None:
-    """Six nats, the least threshold, are reached within so many samples."""
+    """An alarm comes within so many samples."""
     test, samples = SlownessTest(), 0
-    while test.nats < 6.0:
-        test.add(math.log(factor), 0.35, CEILING)
+    while test.ratio(JUMP, DRIFT) < 1.0:
+        slow(factor, into=test)
         samples += 1
     assert samples <= within
 
 
 def test_as_usual_gathers_nothing() -> None:
-    """Ten thousand samples as usual, a hundredth of them late by nature: six nats are rare."""
+    """Ten thousand samples as usual, a hundredth of them late by nature: alarms are rare."""
     test, draw, alarms = SlownessTest(), Random(2), 0
     for _ in range(10_000):
         late = math.log(draw.uniform(3.0, 15.0)) if draw.random() < 0.01 else 0.0
-        test.add(draw.gauss(0.0, 0.35) + late, 0.35, CEILING)
-        if test.nats > 9.0:
+        test.add(draw.gauss(0.0, 0.35) + late, 0.35, JUMP, DRIFT)
+        if test.ratio(JUMP, DRIFT) >= 1.0:
             alarms += 1
             test = SlownessTest()
     assert alarms <= 4
 
 
-def test_a_few_good_samples_exonerate() -> None:
-    """What is well again has its share back after a handful of answers, not after as many as it was slow."""
-    test = SlownessTest()
-    for _ in range(100):
-        test.add(math.log(3.0), 0.35, CEILING)
-    for _ in range(8):
-        test.add(0.0, 0.35, CEILING)
-    assert test.nats < 1.0
+def test_good_samples_exonerate() -> None:
+    """What is well again has its share back after a dozen answers, not after as many as it was slow."""
+    test = slow(*[3.0] * 100)
+    assert test.ratio(JUMP, DRIFT) == MAX_RATIO
+    slow(*[1.0] * 14, into=test)
+    assert test.ratio(JUMP, DRIFT) < 0.7
+    assert test.good == 14
+    assert slow(2.0, into=test).good == 0
 
 
 def test_quick_answers_weigh_against_calls_that_still_wait() -> None:
     """Of many calls under way the ones that come first are the quick ones: they give credit, as many as wait."""
-    alone, beside = SlownessTest(), SlownessTest()
-    for _ in range(5):
-        alone.add(-0.2, 0.35, CEILING)
-        beside.add(-0.2, 0.35, CEILING, waiting=5)
-    assert alone.jump == 0.0
+    alone, beside = slow(*[0.8] * 5), slow(*[0.8] * 5, waiting=5)
+    assert (alone.jump, alone.drift) == (0.0, 0.0)
     assert beside.jump < 0.0
-    assert beside.nats == 0.0, "credit is no evidence"
+    assert beside.drift < 0.0
+    assert beside.ratio(JUMP, DRIFT) == 0.0, "credit is no evidence"
+    assert beside.ratio(JUMP, DRIFT, jump_waiting=3.0) < alone.ratio(JUMP, DRIFT, jump_waiting=3.0)
 
 
-def test_a_cut_off_time_counts_only_where_it_was_late() -> None:
+def test_a_drift_is_seen_from_calls_under_way() -> None:
+    """One that is older than usual says something, long before it is late; one alone never decides."""
+    ages = [drift_waiting_llr(math.log(ratio), 0.35) for ratio in (0.1, 0.7, 1.0, 1.3, 2.0, 50.0)]
+    assert ages == sorted(ages)
+    assert ages[0] == 0.0
+    assert 0.0 < ages[1] < ages[3] <= ages[5] < 1.0
+
+
+def test_a_cut_off_time_counts_for_as_long_as_it_was() -> None:
     """A hedge that won at once says nothing of the loser; one that waited for long does."""
     test = SlownessTest()
-    test.add_waited(-1.0, 0.35, CEILING)
-    assert test.nats == 0.0
-    test.add_waited(math.log(5.0), 0.35, CEILING)
-    assert test.nats > 1.0
-    before = test.nats
+    test.add_waited(-1.0, 0.35, JUMP, DRIFT)
+    assert test.ratio(JUMP, DRIFT) < 0.01
+    test.add_waited(math.log(5.0), 0.35, JUMP, DRIFT)
+    before = test.jump
+    assert before > 1.0
     test.scale(0.5)
-    assert test.nats == pytest.approx(before / 2)
+    assert test.jump == pytest.approx(before / 2)
 
 
 # -- errors

@@ -13,6 +13,7 @@ from streamroute.core.execution.hedge_delay import (
     COLD_P95,
     EARLIEST,
     LATEST_SUSPECT,
+    LEAST_UNLIKE,
     MIN_SAMPLES,
     HedgeDelays,
     stall_limits,
@@ -52,15 +53,15 @@ def delay_s(primary: Estimate, backup_s: float = 0.5, *, is_suspect: bool = Fals
 @pytest.mark.parametrize(
     ("bins", "backup_s", "is_suspect", "expected_s"),
     [
-        (LIGHT, 0.5, False, 1.25),
+        (LIGHT, 0.5, False, 0.5 * LEAST_UNLIKE),
         (HEAVY, 0.5, False, 0.5 * EARLIEST),
         (HEAVY, 1000.0, False, None),
-        (LIGHT, 0.5, True, 0.5 * LATEST_SUSPECT),
+        (LIGHT, 0.5, True, 0.5 * LEAST_UNLIKE),
         (HEAVY, 0.5, True, 0.5 * EARLIEST),
     ],
 )
 def test_what_the_tail_decides(bins: Bins, backup_s: float, is_suspect: bool, expected_s: float | None) -> None:
-    """A light tail is never hedged, a heavy one as soon as the rest are in; one under suspicion in any case."""
+    """A light tail is hedged beyond all that it has ever shown, a heavy one as soon as the rest are in."""
     assert delay_s(expecting(0.5, Known(bins)), backup_s, is_suspect=is_suspect) == pytest.approx(expected_s)
 
 
@@ -70,7 +71,24 @@ def test_few_samples() -> None:
     assert delay_s(expecting(0.5)) == pytest.approx(0.5 * COLD_P95)
     assert delay_s(expecting(0.5, Known(HEAVY, count=few))) == pytest.approx(0.6)
     assert delay_s(expecting(0.5, Known(((1.0, 0.9), (9.0, 0.1)), count=few))) == pytest.approx(1.0)
-    assert delay_s(expecting(0.5, Known(LIGHT, count=MIN_SAMPLES))) == 1.25
+    assert delay_s(expecting(0.5, Known(LIGHT, count=MIN_SAMPLES))) == pytest.approx(0.5 * LEAST_UNLIKE)
+
+
+def test_a_few_outliers_move_nothing() -> None:
+    """Of a young upstream p99.5 is its latest sample: what is unlike it is told by the bulk of its times."""
+    usual = ((0.7, 0.2), (1.0, 0.6), (1.4, 0.19))
+    short, long = (delay_s(expecting(1.0, Known((*usual, (far, 0.01)), count=60)), 1.0) for far in (9.0, 30.0))
+    assert short == long
+    assert short is not None
+    assert short <= LATEST_SUSPECT
+
+
+def test_who_is_suspect_is_hedged_sooner() -> None:
+    """At 2.5 medians at the latest, however much its times vary when it is well."""
+    wide = Known(((0.3, 0.25), (1.0, 0.25), (3.0, 0.25), (6.0, 0.25)))
+    calm, suspect = (delay_s(expecting(1.0, wide), 3.5, is_suspect=each) for each in (False, True))
+    assert suspect == pytest.approx(LATEST_SUSPECT)
+    assert calm is None or calm > suspect
 
 
 def test_a_backup_that_is_seldom_first() -> None:
@@ -94,7 +112,7 @@ def test_results_are_remembered_until_something_changes() -> None:
         assert delays.delay_s(primary, backup, is_suspect=False) is not None
     assert known.read == 1
     known.of, known.version = LIGHT, 2
-    assert delays.delay_s(primary, backup, is_suspect=False) == 1.25
+    assert delays.delay_s(primary, backup, is_suspect=False) == pytest.approx(0.5 * LEAST_UNLIKE)
     assert known.read == 2
 
 

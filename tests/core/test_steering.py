@@ -16,7 +16,7 @@ from streamroute.core.request import ChatRequest
 from streamroute.core.routing.affinity import rendezvous
 from streamroute.core.routing.decision import Decision, Rejected
 from streamroute.core.routing.explain import explain, summary
-from streamroute.core.routing.explorer import Explorer
+from streamroute.core.routing.explorer import CONFIRMED_BY, Explorer
 from streamroute.core.routing.steering import decide
 from streamroute.core.upstream import (
     Capabilities,
@@ -289,26 +289,64 @@ def test_a_conversation_moves(known: Standing | Estimate | Known) -> None:
 # -- exploration
 
 
-def test_exploring_in_time() -> None:
-    """One that is steered away from is asked first every five seconds, if enough requests went elsewhere meanwhile."""
+def probed(decision: Decision) -> str | None:
+    """Return who is asked beside the first."""
+    return None if decision.probe is None else str(decision.probe.upstream.id)
+
+
+def confirmed(known: Board, explorer: Explorer) -> None:
+    """Let the moment pass in which an alarm is confirmed."""
+    for i in range(CONFIRMED_BY):
+        decided(known, 0.5, now=0.1 * i, explorer=explorer)
+
+
+def test_an_alarm_is_confirmed_at_once() -> None:
+    """Right after traffic has moved away a handful of requests ask who was left beside whoever serves them."""
     explorer, known = Explorer(), board(a=(SLOW, ILL))
+    found = [decided(known, 0.5, now=0.1 * i, explorer=explorer) for i in range(CONFIRMED_BY + 2)]
+    assert [probed(each) for each in found] == ["a"] * CONFIRMED_BY + [None] * 2
+    assert {order(each)[0] for each in found} == {"b"}, "nobody pays for it with time"
+
+
+def test_who_was_well_and_is_ill_again_is_confirmed_again() -> None:
+    """An alarm that ended and another one are two."""
+    explorer, ill = Explorer(), board(a=(SLOW, ILL))
+    confirmed(ill, explorer)
+    assert probed(decided(ill, 0.5, now=1.0, explorer=explorer)) is None
+    assert probed(decided(board(), 0.5, now=1.1, explorer=explorer)) is None
+    assert probed(decided(ill, 0.5, now=1.2, explorer=explorer)) == "a"
+
+
+def test_exploring_in_time() -> None:
+    """One that is steered away from is asked beside the first every five seconds, if enough requests went elsewhere."""
+    explorer, known = Explorer(), board(a=(SLOW, ILL))
+    confirmed(known, explorer)
     found = [
-        decided(known, 0.5, now=at, explorer=explorer)
-        for at in (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 5.1, 6.0, 7.0, 8.0, 11.0)
+        decided(known, 0.5, now=at, explorer=explorer) for at in (3.0, 4.0, 5.0, 5.3, 5.6, 6.0, 7.0, 8.0, 9.0, 11.0)
     ]
-    assert [order(each) for each in found] == ["bca"] * 5 + ["abc"] + ["bca"] * 4 + ["abc"]
-    assert [each.is_exploring for each in found] == [order(each) == "abc" for each in found]
+    assert [probed(each) for each in found] == [None] * 4 + ["a"] + [None] * 4 + ["a"]
+    assert [each.is_exploring for each in found] == [probed(each) == "a" for each in found]
+    assert {order(each) for each in found} == {"bca"}, "and it is a last choice for the request itself"
+
+
+def test_exploring_who_gives_hope() -> None:
+    """Where the last answer came as soon as usual it is asked again about every second."""
+    explorer, known = Explorer(), board(a=(replace(SLOW, is_hopeful=True), ILL))
+    confirmed(known, explorer)
+    found = [decided(known, 0.5, now=1.0 + 0.2 * i, explorer=explorer) for i in range(11)]
+    assert [probed(each) for each in found].count("a") == 2
 
 
 def test_exploring_at_random() -> None:
     """And by chance, two in a hundred; but of rare requests most go to who is well."""
     explorer, known = Explorer(), board(a=(SLOW, ILL))
-    for at in (0.0, 0.1, 0.2, 0.3, 0.4):
-        assert order(decided(known, 0.019, now=at, explorer=explorer)) == "bca"
-    assert order(decided(known, 0.021, now=0.5, explorer=explorer)) == "bca"
-    assert order(decided(known, 0.019, now=0.6, explorer=explorer)) == "abc"
-    rare = [order(decided(known, now=60.0 * i, explorer=explorer)) for i in range(1, 6)]
-    assert rare == ["bca"] * 4 + ["abc"]
+    confirmed(known, explorer)
+    for at in (1.0, 1.1, 1.2, 1.3):
+        assert probed(decided(known, 0.019, now=at, explorer=explorer)) is None
+    assert probed(decided(known, 0.021, now=1.5, explorer=explorer)) is None
+    assert probed(decided(known, 0.019, now=1.6, explorer=explorer)) == "a"
+    rare = [probed(decided(known, now=60.0 * i, explorer=explorer)) for i in range(1, 6)]
+    assert rare == [None] * 4 + ["a"]
 
 
 @pytest.mark.parametrize(
@@ -330,29 +368,12 @@ def test_what_is_not_explored(known: dict[str, Standing | Known], of: LatencyCla
         assert not decision.is_exploring
 
 
-def test_whoever_explores_can_be_hedged() -> None:
-    """Nobody pays for it: not where the route asks one at a time, nor where the one that would be asked beside is in
-    doubt itself, or fails together with it."""
-    together = [upstream("a", provider="x"), upstream("b", provider="x")]
-    for known, more in (
-        (board(a=(SLOW, ILL)), {"plan": "failover"}),
-        (board(a=(SLOW, ILL), b=(SUSPECT, NORMAL), c=OPEN), {}),
-        (board(a=(SLOW, ILL)), {"upstreams": together}),
-    ):
-        explorer = Explorer()
-        for i in range(20):
-            decision = decided(known, 0.0, now=10.0 * i, explorer=explorer, **more)
-            assert not decision.is_exploring
-
-
 def test_exploring_a_balanced_route() -> None:
     """There any that is ill is explored, where its share is too small to learn from."""
     explorer, known = Explorer(), board(c=(SLOW, replace(ILL, penalty=6.0)))
-    found = [
-        decided(known, 0.0, 0.0, 0.5, now=float(at), steering="balanced", explorer=explorer)
-        for at in (0, 1, 2, 3, 4, 5)
-    ]
-    assert [order(each)[0] for each in found] == ["a"] * 5 + ["c"]
+    found = decided(known, 0.0, 0.0, 0.5, now=0.0, steering="balanced", explorer=explorer)
+    assert probed(found) == "c"
+    assert order(found)[0] == "a"
 
 
 @pytest.mark.parametrize("panic", [True, False])
@@ -442,7 +463,8 @@ def test_whatever_is_known(  # the arguments are what hypothesis draws
     key: str | None,
     draw: random.Random,
 ) -> None:
-    """Everyone is a candidate, the probe or rejected, once; who can be asked goes before who cannot; it is JSON."""
+    """Everyone is a candidate, the probe or rejected, once, who is explored both of the first; who can be asked goes
+    before who cannot; it is JSON."""
     listed = [upstream(str(i), capabilities=Capabilities(tools=each[2])) for i, each in enumerate(known)]
     facts = Board(known={UpstreamId(str(i)): each[:2] for i, each in enumerate(known)}, panic=panic)
     route = Route(name="chat", upstreams=tuple(each.id for each in listed), steering=steering)
@@ -461,7 +483,7 @@ def test_whatever_is_known(  # the arguments are what hypothesis draws
         )
         ids = [each.upstream.id for each in decision.candidates]
         rejected = [each.upstream for each in decision.rejected]
-        probe = [] if decision.probe is None else [decision.probe.upstream.id]
+        probe = [] if decision.probe is None or decision.is_exploring else [decision.probe.upstream.id]
         assert sorted(ids + rejected + probe) == sorted(each.id for each in listed)
         assert rejected == [each.id for each in listed if each.capabilities.tools is False]
         groups = [(not each.standing.can_ask, each.standing.is_probe) for each in decision.candidates]

@@ -129,8 +129,9 @@ def call_cost_usd(upstream: Upstream, observation: AttemptObservation) -> float:
     if usage is not None:
         return attempt_cost_usd(upstream, usage.input_tokens, usage.output_tokens)
     was_ended_by_us = observation.outcome == "cancelled" or (failure is not None and failure.kind in _TOO_LATE)
-    if was_ended_by_us and observation.connect_s is not None and upstream.capabilities.bills_cancelled_streams:
+    was_reached = observation.connect_s is not None or produced > 0
+    if was_ended_by_us and was_reached and upstream.capabilities.bills_cancelled_streams:
         produced = max(produced, EXPECTED_OUTPUT_TOKENS)
-    if not produced and (observation.connect_s is None or not was_ended_by_us):
+    if not produced and not (was_reached and was_ended_by_us):
         return 0.0
     return attempt_cost_usd(upstream, observation.prompt_tokens, produced)

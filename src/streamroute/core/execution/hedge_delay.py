@@ -27,11 +27,11 @@ LATEST_COLD = 2.0
 """Times the median: Cassandra's `MIN(99p, 50ms)` bounds a percentile likewise."""
 SLOWEST_BACKUP = 4.0
 """Times the first upstream's median. Where the tail is light no delay pays, and yet any upstream can hang, which no
-past shows: beyond 2.5 medians and p99.5 a hang is likelier than luck, and a backup that is not much slower is asked. It
-is 0.5 % of the calls, and what brings those that a hang catches at its onset home in time."""
-UNLIKE_SPREADS = 2.9
-"""Of ln(time), by quartiles, which no tail moves; a few outliers of a young upstream would drag a percentile along. 0.2 %
-of the usual times are beyond, and what a heavy tail has. 2.4 made hangs 0.03 s shorter at p99 for 0.5 % more calls."""
+past shows: beyond what is unlike this upstream a hang is likelier than luck, and a backup that is not much slower is
+asked. It is what brings those that a hang catches at its onset home in time."""
+UNLIKE_SPREADS = 2.6
+"""Of ln(time), by quartiles, which no tail moves; a few outliers of a young upstream would drag a percentile along.
+0.5 % of the usual times are beyond, and what a heavy tail has. 2.4 made hangs 0.03 s shorter at p99 for 0.5 % more calls."""
 LEAST_UNLIKE, MOST_UNLIKE = 1.6, 6.0
 """Times the median: of a very steady upstream, and of one whose times say little."""
 RHO = 0.25
@@ -119,7 +119,8 @@ class Tail:
         self._mass, self._weighted = mass[::-1], weighted[::-1]  # of the bins from each on
         self.p50, self.p95, self.p995 = (self._quantile(q) for q in (0.5, 0.95, 0.995))
         spread = log(self._quantile(0.75) / self._quantile(0.25)) / 1.349
-        self.unlike = self.p50 * min(max(exp(UNLIKE_SPREADS * spread), LEAST_UNLIKE), MOST_UNLIKE)
+        of_bulk = self.p50 * min(max(exp(UNLIKE_SPREADS * spread), LEAST_UNLIKE), MOST_UNLIKE)
+        self.unlike = max(of_bulk, min(self.p995, LATEST_SUSPECT * self.p50))
         """Beyond it a time is unlike the usual ones, whatever the tail is."""
         self.mean = self._weighted[0] if bins else 1.0
 

@@ -23,7 +23,7 @@ MIN_THRESHOLD, MAX_THRESHOLD = 6.5, 15.0
 THRESHOLD_MARGIN = 0.2
 """CUSUMs alarm far more rarely than Lorden's bound; several of them and the calls under way take more than that.
 Chosen by `bench/failover.py --scenario none`: 0.5 gave 3.6 false alarms an hour where 1 is accepted."""
-DRIFT_MARGIN = 2.5
+DRIFT_MARGIN = 1.5
 MIN_DRIFT_THRESHOLD, MAX_DRIFT_THRESHOLD = 6.0, 13.0
 THRESHOLDS_EVERY = 8
 """Samples between two looks at their rate: it is one of minutes, and logarithms take their time."""
@@ -77,8 +77,9 @@ class Evidence:
     """Everything that is known against one upstream. Times are monotonic seconds."""
 
     __slots__ = (
-        "_fresh_at", "_fresh_count", "_quiet_s", "_still_until", "connect", "decode", "drift_threshold", "errors", "false_per_hour", "in_a_row",
-        "is_alarmed", "last_failure_at", "rate", "slo_ln", "slow", "speed_ln", "threshold", "trend",
+        "_fresh_at", "_fresh_count", "_quiet_s", "_still_until", "connect", "decode", "drift_threshold", "errors",
+        "false_per_hour", "in_a_row", "is_alarmed", "last_failure_at", "rate", "slo_ln", "slow", "speed_ln",
+        "threshold", "trend",
     )  # fmt: skip
 
     def __init__(self, now: float, *, slo_factor: float, false_per_hour: float) -> None:

@@ -65,7 +65,7 @@ def prepare(baseline: Baseline, size: float, now: float, *, is_stream: bool) -> 
     expected_ln = baseline.expected_ln(size)
     spread = baseline.spread
     if not baseline.is_cold:
-        expected_ln += baseline.doubt
+        expected_ln += baseline.doubt_at(size)
         spread = baseline.spread_at(size)
     elif not baseline.count or expected_ln < _COLD_LN:
         expected_ln = _COLD_LN

@@ -22,6 +22,8 @@ SLOPE_PRIOR = 0.3
 SLOPE_PRIOR_SD = 0.25
 MIN_SLOPE, MAX_SLOPE = 0.0, 1.2
 """Prefill grows at most about linearly with the prompt."""
+_NEAR = 0.3
+"""Sizes this close together need no doubt: a third more tokens, of long prompts."""
 SEEN_SDS = 2.0
 """Sizes within so many standard deviations of the mean are ones that were seen."""
 COLD_BELOW = 10
@@ -159,6 +161,14 @@ class Baseline(Norm):
         away, beyond = self._reach(size)
         slope_var = SLOPE_PRIOR_SD * SLOPE_PRIOR_SD * (away * away / (1.0 + self._slope_mass) + beyond * beyond)
         return sqrt(self.spread * self.spread * (1.0 + 1.6 / (self._n + 0.5)) + slope_var)
+
+    def doubt_at(self, size: float) -> float:
+        """Return the same for a prompt of `size`: what is not known of how times grow with prompts is one error, made
+        again with every sample, until some of that size have been learned from."""
+        away, beyond = self._reach(size)
+        if away < _NEAR and not self.is_young:
+            return 0.0
+        return self.doubt + SLOPE_PRIOR_SD * (away / sqrt(1.0 + self._slope_mass) + beyond)
 
     def _reach(self, size: float) -> tuple[float, float]:
         """Return how far `size` is from the mean of the sizes seen, and how far outside of them: what was learned of

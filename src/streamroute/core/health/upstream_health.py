@@ -32,6 +32,9 @@ DEFAULTS = HealthOptions()
 MIN_CONNECT_S = 0.001
 """Shorter ones were taken from the pool: nothing was connected."""
 CONNECT_SPREAD = 0.5
+EXPECTED_LATE_LN = log(2.0)
+"""A first token that was given up sooner, because the route's limit is shorter than so long a prompt takes, is no
+failure of the upstream's."""
 PROBE_LATE_LN = log(3.0)
 """A cancelled probe that was this many times later than expected has failed."""
 
@@ -194,7 +197,9 @@ class UpstreamHealth:
             self._cancelled += 1
             self.breaker.settle(permit, now, "failure" if permit.is_probe and late_ln > PROBE_LATE_LN else None)
         else:
-            self._failed_with(permit, observation, now, is_ours=is_ours)
+            is_timeout = observation.failure.kind == "first_token_timeout" and not self.baseline.is_cold
+            is_in_time = is_timeout and late_ln < EXPECTED_LATE_LN
+            self._failed_with(permit, observation, now, is_excused=is_ours or is_in_time)
 
     def _late_ln(self, flight: Flight, observation: AttemptObservation) -> float:
         """Learn from a stream that ended before its first token; returns ln(age / expected)."""
@@ -219,7 +224,7 @@ class UpstreamHealth:
             self.evidence.fresh(now)
         self.breaker.settle(permit, now, "success")
 
-    def _failed_with(self, permit: Permit, observation: AttemptObservation, now: float, *, is_ours: bool) -> None:
+    def _failed_with(self, permit: Permit, observation: AttemptObservation, now: float, *, is_excused: bool) -> None:
         failure = observation.failure
         assert failure is not None  # noqa: S101 - the caller has looked
         self._failed += 1
@@ -229,7 +234,7 @@ class UpstreamHealth:
         )
         if failure.kind == "rate_limited" or failure.http_status == _OVERLOADED:  # a 503 may be an outage
             self.limit.refused(now, self._in_flight + 1)
-        counts = meaning.counts and not failure.is_clients_limit and not is_ours
+        counts = meaning.counts and not failure.is_clients_limit and not is_excused
         must_open = False
         if counts:
             self._outcomes.append(False)
@@ -361,7 +366,7 @@ class UpstreamHealth:
         if is_cold:
             base.learn(value, size, now)
             return
-        evidence.timed(ratio_ln - base.doubt, base.spread_at(size), now, len(self._waiting))
+        evidence.timed(ratio_ln - base.doubt_at(size), base.spread_at(size), now, len(self._waiting))
         if ratio_ln > evidence.slo_ln:
             self.scorecard.breached(now)
         if not (evidence.is_alarmed if base.is_young else evidence.is_frozen):

@@ -5,7 +5,7 @@
    half open; then, as last resorts, those that cannot be asked, the ones with a rejected key at the very end.
 3. A half-open upstream is never asked instead of one that is well, but beside it: it becomes the decision's `probe`
    where it would be among the first two if it were well.
-4. Now and then one that is steered away from goes first, to learn how it is (`core.routing.explorer`).
+4. Now and then one that is steered away from is asked beside the first, to learn how it is (`core.routing.explorer`).
 5. Where so much is ill that health must not decide, `is_panic`, nobody is steered away from: the least ill goes first,
    and nothing is asked twice.
 """
@@ -88,11 +88,11 @@ def decide(  # noqa: PLR0913 - the core keeps nothing: all that a decision depen
     if explored is not None:
         probe = explored
         order.remove(explored)
+        order.append(explored)
         reasons = (*reasons, f"{fit[explored].id} is asked beside the first, to learn how it is")
     elif probe is not None:
         reasons = (*reasons, f"{fit[probe].id} is half open and is tried beside the first")
     order += [i for i in half_open if i != probe]
-    order += [] if explored is None else [explored]
     order += _last_resorts(field, is_panic=is_panic)
 
     candidates = [
