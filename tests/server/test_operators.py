@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from streamroute.core.health.attempt_budget import TOKENS
 from streamroute.core.health.options import HealthOptions
 from streamroute.server.options import ServerOptions
 from streamroute.simulation.faults import Cut, ErrorStatus, NoResponse
@@ -54,7 +55,7 @@ async def test_status_tells_of_every_upstream() -> None:
     assert {error["kind"] for error in a["last_errors"]} == {"server_error"}
     assert a["last_errors"][0]["at"] >= a["breaker"]["since"]
     assert a["score"]["steers"] == 1
-    assert a["retry_tokens"] < b["retry_tokens"] == 10.0
+    assert a["retry_tokens"] < b["retry_tokens"] == TOKENS
     assert a["recent"]["error_ratio"] == 1.0
     assert b["attempts"] == {"total": 3, "succeeded": 3, "failed": 0, "cancelled": 0}
     assert 0 < b["recent"]["ttft_p50_s"] <= b["recent"]["ttft_p95_s"]
@@ -78,7 +79,7 @@ async def test_status_says_what_to_expect_and_what_is_probed() -> None:
     assert (a["breaker"]["is_forced"], a["breaker"]["share"]) == (False, 1.0)
     assert a["score"] == {"steers": 0, "confirmed": 0, "predicted": 0, "false_steers": 0, "last_lead_s": None}
     assert (a["evidence"]["error_nats"], a["evidence"]["breach_in_s"]) == (0, None)
-    assert (status["budget"]["global_tokens"], status["budget"]["hedges_denied"]) == (10.0, {})
+    assert (status["budget"]["global_tokens"], status["budget"]["hedges_denied"]) == (TOKENS, {})
     assert status["prober"]["is_probing"] is True
     assert status["local_trouble_until"] is None
     assert status["prober"]["budget_usd_per_day"] == HealthOptions().probe_budget_usd_per_day

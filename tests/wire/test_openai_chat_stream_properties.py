@@ -106,6 +106,17 @@ def test_blocks_do_not_matter(
     assert run(ChatStreamDecoder(choices=choices, wants_usage=wants_usage), single_bytes(data)) == whole
 
 
+def assert_forwarded(out: bytes, reference: Reference) -> None:
+    """Hold what left to the same bytes, or to the same payload where there was more around it than data."""
+    found = raw_events(out)
+    assert len(found) == len(reference.forwarded)
+    for raw, (original, payload) in zip(found, reference.forwarded, strict=True):
+        if original:
+            assert raw == original
+        else:
+            assert loads(raw.removeprefix(b"data: ")) == payload
+
+
 @settings(deadline=None, max_examples=400)
 @given(events=streams, wounds=damages, choices=st.integers(1, 2), wants_usage=st.booleans())
 def test_as_good_as_decoding_every_event(
@@ -115,13 +126,7 @@ def test_as_good_as_decoding_every_event(
     data = damaged(events, wounds)
     out, facts = run(ChatStreamDecoder(choices=choices, wants_usage=wants_usage, hold_tool_calls=False), [data])
     reference = Reference(choices=choices, wants_usage=wants_usage).take(raw_events(data))
-    found = raw_events(out)
-    assert len(found) == len(reference.forwarded)
-    for raw, (original, payload) in zip(found, reference.forwarded, strict=True):
-        if original:
-            assert raw == original
-        else:
-            assert loads(raw.removeprefix(b"data: ")) == payload
+    assert_forwarded(out, reference)
     assert facts["malformed_events"] == reference.malformed_events
     assert facts["content_events"] == reference.content_events
     assert facts["is_done"] == reference.is_done
@@ -146,7 +151,7 @@ def test_damage_after_the_envelope_is_known(
     data = damaged(events, [(which, where, width, scar)])
     out, facts = run(ChatStreamDecoder(), [data])
     reference = Reference().take(raw_events(data))
-    assert raw_events(out) == [raw for raw, _ in reference.forwarded]
+    assert_forwarded(out, reference)
     assert facts["malformed_events"] == reference.malformed_events
     assert facts["content_events"] == reference.content_events
 
