@@ -1,7 +1,8 @@
 """What clients see while providers fail: the product's own decisions against other policies, on the same luck.
 
     python bench/failover.py [--scenario NAME]... [--policy NAME]... [--seeds 20] [--mode des|virtual|sockets]
-                             [--rps N] [--fast] [--check] [--json] [--output FILE] [--pictures DIR]
+                             [--rps N] [--steering preferred|balanced] [--fast] [--check] [--json] [--output FILE]
+                             [--pictures DIR]
 
 `des` drives the core itself in a discrete-event simulation; `virtual` the whole application with aiohttp, in virtual
 time; `sockets` the same on loopback. Figures are medians over the seeds. What each means, and how to read them:
@@ -90,7 +91,15 @@ def _jobs(arguments: argparse.Namespace) -> list[Job]:
         policies = [each for each in policies if each == "streamroute"]
     seeds = arguments.seeds or (FAST_SEEDS if arguments.fast else SEEDS)
     return [
-        Job(scenario=scenario, policy=policy, seed=seed, mode=arguments.mode, rps=arguments.rps, is_fast=arguments.fast)
+        Job(
+            scenario=scenario,
+            policy=policy,
+            seed=seed,
+            mode=arguments.mode,
+            rps=arguments.rps,
+            is_fast=arguments.fast,
+            steering=arguments.steering,
+        )
         for scenario in scenarios
         for policy in policies
         for seed in range(seeds)
@@ -114,6 +123,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--policy", action="append", choices=policies, metavar="NAME", help=f"of {', '.join(policies)}")
     parser.add_argument("--mode", choices=("des", "virtual", "sockets"), default="des")
     parser.add_argument("--seeds", type=int, help=f"how many; {SEEDS}, or {FAST_SEEDS} with --fast, by default")
+    parser.add_argument("--steering", choices=("preferred", "balanced"), help="of streamroute, not the scenario's own")
     parser.add_argument("--rps", type=float, help="requests a second instead of the scenario's own")
     parser.add_argument("--workers", type=int, default=WORKERS, help=f"processes; {WORKERS} by default")
     parser.add_argument("--fast", action="store_true", help="fewer seeds, shorter aftermath")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
+from streamroute.core.upstream import Steering
 from streamroute.simulation.scenario import Pause, Scenario, Timing
 from streamroute.simulation.script import Script
 from streamroute.simulation.traffic import Load
@@ -25,12 +26,22 @@ _FAST_CALM = 0.25
 """Of the requests in which nothing goes wrong, for a quick look."""
 
 
-def staged(scenario: Scenario, mode: Mode = "des", *, is_fast: bool = False, rps: float | None = None) -> "Staged":
-    """Return the scenario with the times of a mode; `is_fast`: with half of the aftermath; `rps`: at another rate."""
+def staged(
+    scenario: Scenario,
+    mode: Mode = "des",
+    *,
+    is_fast: bool = False,
+    rps: float | None = None,
+    steering: Steering | None = None,
+) -> "Staged":
+    """Return the scenario with the times of a mode; `is_fast`: with half of the aftermath; `rps` and `steering`: other
+    than its own."""
     timing = TIMINGS[mode]
     load = scenario.load_for(timing)
     if rps is not None:
         load = replace(load, rps=rps)
+    if steering is not None:
+        load = replace(load, steering=steering)
     end_s = timing.end_s
     if scenario.requests is not None and mode == "des":
         end_s = scenario.requests * (_FAST_CALM if is_fast else 1.0) / load.rps

@@ -13,6 +13,7 @@ from failover_lab.metrics import RunFigures, figures
 from failover_lab.records import RunRecord
 from failover_lab.run import run
 from failover_lab.staged import Mode, Staged, staged
+from streamroute.core.upstream import Steering
 
 WORKERS = 2
 _RESAMPLES = 400
@@ -29,11 +30,13 @@ class Job:
     mode: Mode = "des"
     rps: float | None = None
     is_fast: bool = False
+    steering: Steering | None = None
 
 
 def stage_of(job: Job) -> Staged:
     """Return what it plays."""
-    return staged(scenario_named(job.scenario), job.mode, is_fast=job.is_fast, rps=job.rps)
+    scenario = scenario_named(job.scenario)
+    return staged(scenario, job.mode, is_fast=job.is_fast, rps=job.rps, steering=job.steering)
 
 
 def perform(job: Job) -> tuple[Job, RunFigures]:
