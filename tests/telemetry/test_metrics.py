@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from streamroute import __version__
-from streamroute.core.execution.admission import EXPECTED_OUTPUT_TOKENS
+from streamroute.core.cost.charge import EXPECTED_OUTPUT_TOKENS
 from streamroute.core.health.attempt_budget import BudgetFigures
 from streamroute.core.health.scorecard import Score
 from streamroute.core.health.standing import Standing
