@@ -13,6 +13,7 @@ Money = NewType("Money", int)
 PER_USD = 10**12
 PER_TOKEN = 10**6
 """Picodollars a token, for each dollar per million tokens."""
+NOTHING = Money(0)
 MAX_MONEY = Money(10**6 * PER_USD)
 """A million dollars: whatever is said to cost more in one call is a mistake, and sums of it would leave 64 bits."""
 
