@@ -14,4 +14,13 @@ class Attribution:
     """The name of the key that the client called with, never the key."""
 
 
+MAX_NAME_CHARS = 128
+"""Names are kept for years; the longest ids in use (two UUIDs and a prefix) have some 80."""
+
+
+def name_of(value: object) -> str | None:
+    """Return a name as it is attributed to: without blanks around it and not too long; None where it is none."""
+    return value.strip()[:MAX_NAME_CHARS] or None if isinstance(value, str) else None
+
+
 NOBODY = Attribution()

@@ -16,5 +16,7 @@ class LedgerFigures:
     """That the database or the spool could not take, each for itself."""
     dropped: int = 0
     """That nothing had room for: their cost is in no report."""
+    unpriced: int = 0
+    """Charged attempts whose price nobody knew."""
     trouble: str | None = None
     """Why the database is not to be had; None: it is."""
