@@ -13,13 +13,13 @@ Rules of the file:
 """
 
 import threading
-import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
 import structlog
 
+from streamroute.clock import thread_now
 from streamroute.core.cost.entry import Entry
 from streamroute.core.cost.ledger_figures import LedgerFigures
 from streamroute.errors import StoreError
@@ -107,6 +107,7 @@ class LedgerWriter:
     # -- in the thread
 
     def _run(self) -> None:
+        self._written_now([])  # opens the database: whoever looks at `/readyz` learns of trouble before the first call
         pause_s = min(self._flush_interval_s or MAX_PAUSE_S, MAX_PAUSE_S) / 2  # the other half is for the writing
         while True:
             is_last = self._is_closing
@@ -125,7 +126,7 @@ class LedgerWriter:
 
     def flush(self, *, is_last: bool = False) -> None:
         """Write what is there; in trouble, put it on disk. `is_last`: try the database even so."""
-        may_try = self._drain(may_try=is_last or self._trouble is None or time.monotonic() >= self._retry_at)
+        may_try = self._drain(may_try=is_last or self._trouble is None or thread_now() >= self._retry_at)
         while may_try and (is_last or not self._is_closing) and (entries := self._spool.oldest()):
             if not self._written_now(entries):
                 return
@@ -150,7 +151,7 @@ class LedgerWriter:
             refused = self._store.write(entries)
         except StoreError as error:
             self._in_trouble(str(error))
-            self._retry_at = time.monotonic() + self._retry_s
+            self._retry_at = thread_now() + self._retry_s
             self._retry_s = min(2 * self._retry_s, MAX_RETRY_S)
             return False
         self._written += len(entries) - refused
