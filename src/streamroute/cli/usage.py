@@ -127,8 +127,10 @@ def _print_table(groupings: Sequence[Grouping], rows: Sequence[UsageRow]) -> Non
     table = Table(box=None, pad_edge=False)
     for grouping in groupings:
         table.add_column(grouping, overflow="fold")
-    for name in _SUMS:
-        table.add_column(name.replace("_", " "), justify="right")
+    sums = [_sums(row) for row in rows]
+    for i, name in enumerate(_SUMS):  # a figure is never cut, however narrow the terminal
+        width = max((len(each[i]) for each in sums), default=1)
+        table.add_column(name.replace("_", " "), justify="right", min_width=width)
     for row in rows:
         table.add_row(*(value or "-" for value in _shown(groupings, row)), *_sums(row))
     Console().print(table if rows else "nothing was written down in that time")
