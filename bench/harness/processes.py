@@ -161,7 +161,11 @@ def sidecar(provider: Provider, *, core: int | None, module: str = "streamroute"
         config, log = Path(name) / "config.toml", Path(name) / "log"
         config.write_text(_CONFIG.format(port=provider.port))
         arguments = ["-m", module, "serve", "--config", str(config), "--listen", "127.0.0.1:0"]
-        with log.open("w") as stderr, running(arguments, core=core, stdout=subprocess.PIPE, stderr=stderr) as process:
+        environ = {**os.environ, "XDG_STATE_HOME": name}  # the ledger is measured too, and goes with the folder
+        with (
+            log.open("w") as stderr,
+            running(arguments, core=core, stdout=subprocess.PIPE, stderr=stderr, env=environ) as process,
+        ):
             yield Sidecar(process, _await_port(process, log))
 
 

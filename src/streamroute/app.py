@@ -16,8 +16,10 @@ from typing import Self
 import anyio
 import structlog
 
+from streamroute.bookkeeping import Bookkeeping
 from streamroute.clock import now, wall_iso
 from streamroute.config.model import Config
+from streamroute.core.cost.ledger_figures import LedgerFigures
 from streamroute.core.health.board import HealthBoard
 from streamroute.core.routing.route import Catalog, ProviderFacts
 from streamroute.core.upstream import Capabilities, ProviderName, Upstream, UpstreamId
@@ -56,6 +58,9 @@ class App:
         self._rng = rng or random.Random()  # noqa: S311 - jitter, not secrets
         self._simulations: dict[ProviderName, tuple[SimulationOptions, SimulationServer]] = {}
         self._server: asyncio.Server | None = None
+        self.bookkeeping: Bookkeeping | None = None
+        """None: there is no ledger."""
+        self._ledger = config.ledger
         self._listens_on = (config.server.host, config.server.port)
 
     async def __aenter__(self) -> Self:
@@ -68,8 +73,13 @@ class App:
             metrics = Metrics(upstream_of=self._upstream_of, snapshot=self._snapshot)
             bus.subscribe(metrics)
             board = HealthBoard(self._rng.random, config.health)
+            directory = await self._directory(config)
+            if config.ledger.url is not None:
+                self.bookkeeping = Bookkeeping(config.ledger, config, directory.catalog)
+                stack.push_async_callback(self.bookkeeping.aclose)
+                bus.subscribe(self.bookkeeping.accounting)
             self.dispatcher = Dispatcher(
-                await self._directory(config),
+                directory,
                 transport=transport,
                 board=board,
                 bus=bus,
@@ -83,7 +93,14 @@ class App:
                 uniform=self._rng.random,
                 lagged=board.local_trouble,
             )
-            self.site = Site(self.dispatcher, config.server, metrics=metrics, bus=bus, prober=self.prober)
+            self.site = Site(
+                self.dispatcher,
+                config.server,
+                metrics=metrics,
+                bus=bus,
+                prober=self.prober,
+                ledger=self._ledger_figures,
+            )
             self.site.config_facts = _config_facts(config)
             self._protocols = self.site.server()
             self._server = await asyncio.get_running_loop().create_server(
@@ -126,7 +143,12 @@ class App:
         """Take over a new configuration at once; what was learned of upstreams stays, running requests go on."""
         if (config.server.host, config.server.port) != self._listens_on:
             _log.warning("config.listen_needs_restart", listen=f"{config.server.host}:{config.server.port}")
-        self.dispatcher.apply(await self._directory(config), config.health)
+        directory = await self._directory(config)
+        self.dispatcher.apply(directory, config.health)
+        if self.bookkeeping is not None:
+            self.bookkeeping.apply(config, directory.catalog)
+        if config.ledger != self._ledger:
+            _log.warning("config.ledger_needs_restart")
         self.prober.policy.options = config.health
         self.site.apply(config.server)
         self.site.config_facts = _config_facts(config)
@@ -160,6 +182,9 @@ class App:
     def _upstream_of(self, upstream: UpstreamId) -> Upstream | None:
         return self.config.upstreams.get(upstream)
 
+    def _ledger_figures(self) -> LedgerFigures | None:
+        return None if self.bookkeeping is None else self.bookkeeping.figures()
+
     def _snapshot(self) -> Snapshot:
         board, at = self.dispatcher.board, now()
         return Snapshot(
@@ -169,6 +194,7 @@ class App:
             ],
             budget=self.dispatcher.budget.figures(at),
             event_loop_lag_s=self.prober.lag_s,
+            ledger=self._ledger_figures(),
         )
 
     async def _directory(self, config: Config) -> Directory:

@@ -20,6 +20,11 @@ def now() -> float:
     return time.monotonic() if type(loop).__module__.startswith("uvloop") else loop.time()
 
 
+def thread_now() -> float:
+    """Return monotonic seconds of the system, for threads that have no event loop."""
+    return time.monotonic()
+
+
 def wall() -> float:
     """Return seconds since the Unix epoch."""
     return time.time()

@@ -3,6 +3,7 @@
 StreamrouteError            kind: stable, low-cardinality; metric label, log field and API error code
 ├── RequestError            the client's fault; carries the HTTP status (4xx) to answer with
 ├── ConfigError             the operator's fault; carries one `Problem` for each mistake, exit code 78
+├── StoreError              the database's or the disk's fault; never stops an answer
 └── TransportError          the network's or the provider's fault; raised by providers.transport only
 """
 
@@ -67,6 +68,17 @@ class ConfigError(StreamrouteError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = tuple(problems)
+
+
+class StoreError(StreamrouteError):
+    """The ledger cannot be written or read."""
+
+    kind = "store"
+
+    def __init__(self, message: str, *, is_refused: bool = False) -> None:
+        super().__init__(message)
+        self.is_refused = is_refused
+        """The database took exception to what it was given: trying again cannot help."""
 
 
 TransportKind = Literal["connect_error", "local_limit", "reset", "stale_connection", "malformed"]

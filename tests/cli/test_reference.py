@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
-COMMANDS = ("", "demo", "serve", "check", "simulate")
+COMMANDS = ("", "demo", "serve", "check", "simulate", "usage")
 """In the order of the document; the empty one is `streamroute` itself."""
 _HEAD = """\
 # Command line
@@ -22,7 +22,7 @@ Data goes to standard output, talk to standard error. `python -m streamroute` is
 | 0 | well; `serve`: stopped after draining |
 | 1 | ran, but what it watches failed (`demo`: an invariant broke) |
 | 2 | wrong usage |
-| 69 | unavailable: the address to listen on is not to be had |
+| 69 | unavailable: the address to listen on, or the ledger, is not to be had |
 | 78 | the configuration is wrong; every problem is listed with file and line |
 | 130 | interrupted (Ctrl-C) |
 
@@ -34,7 +34,7 @@ Data goes to standard output, talk to standard error. `python -m streamroute` is
 | the same again | live streams end in an error event now |
 | SIGHUP | the configuration is read anew: new requests follow it, running ones finish with the old one; where the file is wrong the old one stays, and the log says why |
 
-`server.listen` is read at start only.
+`server.listen` and `[ledger]` are read at start only.
 
 The rest of this page is what `--help` prints. `python tests/cli/test_reference.py --write` renews it.
 """  # noqa: E501 - rows of a Markdown table

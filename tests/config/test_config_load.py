@@ -413,5 +413,7 @@ def test_default_path_prefers_the_working_directory(tmp_path: Path, monkeypatch:
 def test_json_schema_knows_every_table() -> None:
     """Editors can check the file too."""
     schema = config_json_schema()
-    assert set(schema["properties"]) == {"version", "server", "log", "health", "providers", "upstreams", "routes"}
+    assert set(schema["properties"]) == {
+        "version", "server", "log", "health", "ledger", "prices", "providers", "upstreams", "routes",
+    }  # fmt: skip
     assert schema["additionalProperties"] is False

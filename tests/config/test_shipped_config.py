@@ -14,7 +14,9 @@ from streamroute.config.schema import (
     FileTable,
     HealthTable,
     HedgeSpendTable,
+    LedgerTable,
     LogTable,
+    PriceLineTable,
     PriceTable,
     ProviderTable,
     QuirksTable,
@@ -30,6 +32,7 @@ from streamroute.core.upstream import Capabilities, Deadlines, RetryOptions, Rou
 from streamroute.providers.options import Quirks, SimulationOptions
 from streamroute.providers.presets import PRESETS
 from streamroute.server.options import ServerOptions
+from streamroute.stores.options import LedgerOptions
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "config.toml"
@@ -74,6 +77,7 @@ TABLES: dict[type[Table], tuple[type, set[str], set[str]]] = {
     QuirksTable: (Quirks, set(), set()),
     SimulationTable: (SimulationOptions, set(), set()),
     PriceTable: (TokenPrice, set(), set()),
+    LedgerTable: (LedgerOptions, set(), set()),
     CapabilitiesTable: (Capabilities, set(), set()),
     RetryTable: (RetryOptions, set(), set()),
     DeadlinesTable: (Deadlines, set(), set()),
@@ -91,11 +95,19 @@ def test_every_option_can_be_set(table: type[Table]) -> None:
 def test_the_reference_names_every_setting_and_default() -> None:
     """docs/reference/config.md has a row for each key of each table, with its default."""
     page = (ROOT / "docs/reference/config.md").read_text()
-    tables: list[type[Table]] = [FileTable, ProviderTable, UpstreamTable, HedgeSpendTable, *TABLES]
+    tables: list[type[Table]] = [FileTable, ProviderTable, UpstreamTable, HedgeSpendTable, PriceLineTable, *TABLES]
     missing = [f"{table.__name__}.{name}" for table in tables for name in table.model_fields if f"`{name}`" not in page]
     assert missing == []
     route = Route(name="", upstreams=(UpstreamId(""),))
-    for options in (ServerOptions(), HealthOptions(), route, Deadlines(), RetryOptions(), SimulationOptions()):
+    for options in (
+        ServerOptions(),
+        HealthOptions(),
+        LedgerOptions(),
+        route,
+        Deadlines(),
+        RetryOptions(),
+        SimulationOptions(),
+    ):
         for field in dataclasses.fields(options):
             value = getattr(options, field.name)
             if isinstance(value, float | int) and field.name != "port":

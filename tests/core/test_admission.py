@@ -4,7 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from streamroute.core.execution.admission import EXPECTED_OUTPUT_TOKENS, Admission, Leave, call_cost_usd
+from streamroute.core.cost.charge import EXPECTED_OUTPUT_TOKENS
+from streamroute.core.execution.admission import Admission, Leave, call_cost_usd
 from streamroute.core.execution.commands import Start
 from streamroute.core.execution.events import AttemptId
 from streamroute.core.health.attempt_budget import AttemptBudget

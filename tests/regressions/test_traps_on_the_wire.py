@@ -18,6 +18,8 @@ from tests.support.rig import QUICK, Rig
 
 SRC = Path(streamroute.__file__).parent
 WALL_CLOCK_READERS = {
+    "cli/usage.py",  # `--since 24h`
+    "engine/accounting.py",  # entries of the ledger have a date, and prices too
     "engine/attempt.py",  # Retry-After and x-ratelimit-reset may be HTTP dates
     "engine/prober.py",  # the same
     "server/decisions.py",  # shown to people

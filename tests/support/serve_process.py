@@ -34,8 +34,8 @@ class ServeProcess:
         self, config_text: str, *, env: Mapping[str, str] | None = None, args: Sequence[str] = ("--listen=127.0.0.1:0",)
     ) -> None:
         self._args = tuple(args)
-        self._env = {**os.environ, "NO_COLOR": "1", **(env or {})}
         self._folder = tempfile.TemporaryDirectory(prefix="serve-")
+        self._env = {**os.environ, "NO_COLOR": "1", "XDG_STATE_HOME": self._folder.name, **(env or {})}
         self.config_file = Path(self._folder.name) / "config.toml"
         self.config_file.write_text(config_text)
         self.url = ""

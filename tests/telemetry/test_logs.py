@@ -97,6 +97,7 @@ def test_observations_have_no_room_for_secrets() -> None:
         *("paused_s", "usage", "is_committed", "malformed_events", "received_bytes", "attempts", "failovers"),
         *("route_s", "code"),
         *("cause", "rung", "prompt_tokens", "content_events", "max_gap_s", "rate_limit"),
+        *("ledger_id", "attribution", "tier"),
         *("latency_class", "rescued", "continuations", "step", "ok", "cost_usd"),
     }
 

@@ -9,7 +9,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from streamroute import __version__
-from streamroute.core.execution.admission import EXPECTED_OUTPUT_TOKENS
+from streamroute.core.cost.charge import EXPECTED_OUTPUT_TOKENS
+from streamroute.core.cost.ledger_figures import LedgerFigures
 from streamroute.core.health.attempt_budget import BudgetFigures
 from streamroute.core.health.scorecard import Score
 from streamroute.core.health.standing import Standing
@@ -89,7 +90,12 @@ def fed(*observations: Observation) -> Metrics:
     standing = Standing(kind="slow", breaker="half_open", risk=0.25)
     metrics = Metrics(
         upstream_of={each.id: each for each in (PRICED, BILLED_ON)}.get,
-        snapshot=lambda: Snapshot(upstreams=[(upstream(), standing, SCORE)], budget=BUDGET, event_loop_lag_s=0.002),
+        snapshot=lambda: Snapshot(
+            upstreams=[(upstream(), standing, SCORE)],
+            budget=BUDGET,
+            event_loop_lag_s=0.002,
+            ledger=LedgerFigures(waiting=1, spooled=2, written=3, refused=4, dropped=5, unpriced=6, trouble="locked"),
+        ),
     )
     for observation in observations:
         metrics(observation)
@@ -252,3 +258,16 @@ async def test_the_version() -> None:
     """Dashboards can tell releases apart."""
     _, values = await exposed(fed())
     assert values[of("streamroute_build_info", version=__version__)] == 1
+
+
+async def test_the_ledger() -> None:
+    """Every entry is somewhere: written, on its way, or lost and counted."""
+    _, values = await exposed(fed(*EVERYTHING))
+    fates = {
+        fate: values[of("streamroute_ledger_entries_total", fate=fate)] for fate in ("written", "refused", "dropped")
+    }
+    assert fates == {"written": 3, "refused": 4, "dropped": 5}
+    assert values[of("streamroute_ledger_waiting_entries", place="memory")] == 1
+    assert values[of("streamroute_ledger_waiting_entries", place="disk")] == 2
+    assert values[of("streamroute_ledger_trouble")] == 1
+    assert values[of("streamroute_unpriced_attempts_total")] == 6

@@ -13,6 +13,7 @@ from streamroute.cli.check import check
 from streamroute.cli.demo import demo
 from streamroute.cli.serve import serve
 from streamroute.cli.simulate import simulate
+from streamroute.cli.usage import usage
 
 app = typer.Typer(
     name="streamroute",
@@ -21,7 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,  # locals can hold keys
 )
-for command in (demo, serve, check, simulate):
+for command in (demo, serve, check, simulate, usage):
     app.command()(command)
 
 

@@ -1,15 +1,21 @@
 """Every effective value with where it came from, for `streamroute check`; secrets only by their source."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 
+from streamroute.clock import wall_iso
 from streamroute.config.draft import dotted
 from streamroute.config.locate import Path
 from streamroute.config.model import Config, Source
-from streamroute.config.schema import is_secret
+from streamroute.config.schema import PriceTable, is_secret
+from streamroute.core.cost.price_book import DatedPrice
 
 _DERIVED = frozenset({"name", "id", "is_simulated", "credential"})
 """Fields that repeat a table's name or follow from others."""
+_ROUGH = frozenset({"rough_input", "rough_output"})
+"""The same for a price, at any depth."""
+_PASSWORD = re.compile(r"(://[^/@]*:).*@")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,17 +38,34 @@ def effective(config: Config) -> tuple[Setting, ...]:
     found += [_setting(config, p, v) for p, v in _leaves(("server",), server) if p[-1] not in skip]
     found += [_setting(config, p, v) for p, v in _leaves(("log",), config.log)]
     found += [_setting(config, p, v) for p, v in _leaves(("health",), config.health)]
+    found += [_setting(config, p, v) for p, v in _leaves(("ledger",), config.ledger)]
     for kind in ("providers", "upstreams", "routes"):
         for name, item in getattr(config, kind).items():
             found += [_setting(config, p, v) for p, v in _leaves((kind, name), item)]
+    for index, line in enumerate(config.prices):
+        found.append(_setting(config, ("prices", index), _price_line(line)))
     return tuple(found)
+
+
+def _price_line(line: DatedPrice) -> str:
+    """Write one of `[[prices]]` for people."""
+    subject = line.subject if isinstance(line.subject, str) else "/".join(line.subject)
+    since = f" since {wall_iso(line.since_ms / 1000)}" if line.since_ms else ""
+    hours = (
+        ""
+        if line.hours is None
+        else " {:02}:{:02}-{:02}:{:02}".format(*divmod(line.hours[0], 60), *divmod(line.hours[1], 60))
+    )
+    given = {name.removesuffix("_per_mtok"): getattr(line.price, name) for name in PriceTable.model_fields}
+    amounts = ", ".join(f"{name} {amount}" for name, amount in given.items() if amount)
+    return f"{subject} {line.tier}{since}{hours}: {amounts or 'free'}"
 
 
 def _leaves(path: Path, value: object) -> Iterator[tuple[Path, object]]:
     if is_dataclass(value):
         for field in fields(value):
             item = getattr(value, field.name)
-            is_unused = item is None and field.name in ("simulation", "price")
+            is_unused = field.name in _ROUGH or (item is None and field.name in ("simulation", "price"))
             if not is_unused and not (len(path) == 2 and field.name in _DERIVED):
                 yield from _leaves((*path, field.name), item)
     elif isinstance(value, Mapping):
@@ -54,6 +77,8 @@ def _leaves(path: Path, value: object) -> Iterator[tuple[Path, object]]:
 
 def _setting(config: Config, path: Path, value: object) -> Setting:
     text = dotted(path)
+    if path == ("ledger", "url"):
+        value = None if value is None else _PASSWORD.sub(r"\1***@", str(value))
     source = config.sources.get(text, Source(where="default"))
     if (is_secret(path) or source.is_sensitive) and value:
         origin = _secret_origin(config, text, source)

@@ -14,15 +14,18 @@ from pathlib import Path as FilePath
 from streamroute.config.draft import BROKEN, Draft, Tree, suggestion
 from streamroute.config.health import build_health
 from streamroute.config.interpolate import Mark, interpolate
+from streamroute.config.ledger import build_ledger
 from streamroute.config.listen import build_server
 from streamroute.config.locate import Path, locate
 from streamroute.config.model import Config, Disabled, LogOptions
 from streamroute.config.overrides import apply_overrides
+from streamroute.config.prices import build_prices
 from streamroute.config.providers import build_provider
 from streamroute.config.routes import build_route, build_upstream, is_any_simulated, settle_routes
 from streamroute.config.schema import (
     FileTable,
     HealthTable,
+    LedgerTable,
     LogTable,
     ProviderTable,
     RouteTable,
@@ -134,6 +137,7 @@ def _build(draft: Draft, environ: Mapping[str, str]) -> Config:
     server = validate(draft, ServerTable, ("server",), draft.tree.get("server", {}))
     log = validate(draft, LogTable, ("log",), draft.tree.get("log", {})) or LogTable()
     health = validate(draft, HealthTable, ("health",), draft.tree.get("health", {})) or HealthTable()
+    ledger = validate(draft, LedgerTable, ("ledger",), draft.tree.get("ledger", {})) or LedgerTable()
     server_options = build_server(draft, server) if server is not None else ServerOptions()
     _check_references(draft)
     providers, disabled = _providers(draft, environ)
@@ -149,6 +153,8 @@ def _build(draft: Draft, environ: Mapping[str, str]) -> Config:
         server=server_options,
         log=LogOptions(level=log.level, format=log.format),
         health=build_health(health),
+        ledger=build_ledger(draft, ledger, environ),
+        prices=build_prices(draft),
         providers=providers,
         upstreams=left,
         routes=kept,

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from streamroute.core.cost.price_book import DatedPrice
 from streamroute.core.health.options import HealthOptions
 from streamroute.core.upstream import ProviderName, Route, Upstream, UpstreamId
 from streamroute.providers.options import ProviderOptions
 from streamroute.server.options import ServerOptions
+from streamroute.stores.options import LedgerOptions
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "json", "console"]
@@ -59,6 +61,9 @@ class Config:
     server: ServerOptions
     log: LogOptions
     health: HealthOptions = field(default_factory=HealthOptions)
+    ledger: LedgerOptions = field(default_factory=LedgerOptions)
+    prices: tuple[DatedPrice, ...] = ()
+    """Beside those of the upstreams themselves."""
     providers: Mapping[ProviderName, ProviderOptions]
     """Enabled ones, in the order of the file."""
     upstreams: Mapping[UpstreamId, Upstream]

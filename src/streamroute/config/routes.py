@@ -9,14 +9,14 @@ from dataclasses import replace
 
 from streamroute.config.draft import Draft
 from streamroute.config.model import Disabled, Source
-from streamroute.config.schema import DeadlinesTable, PriceTable, RouteTable, UpstreamTable
+from streamroute.config.prices import build_price
+from streamroute.config.schema import DeadlinesTable, RouteTable, UpstreamTable
 from streamroute.core.upstream import (
     Capabilities,
     CredentialId,
     Deadlines,
     RetryOptions,
     Route,
-    TokenPrice,
     Upstream,
     UpstreamId,
 )
@@ -51,15 +51,9 @@ def build_upstream(draft: Draft, name: str, table: UpstreamTable, provider: Prov
             context_tokens=given.context_tokens,
             bills_cancelled_streams=bills,
         ),
-        price=_price(table.price),
+        price=None if table.price is None else build_price(table.price),
         is_simulated=provider.is_simulated,
     )
-
-
-def _price(table: PriceTable | None) -> TokenPrice | None:
-    if table is None:
-        return None
-    return TokenPrice(input_per_mtok=table.input_per_mtok, output_per_mtok=table.output_per_mtok)
 
 
 def build_route(draft: Draft, name: str, table: RouteTable) -> Route:

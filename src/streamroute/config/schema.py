@@ -5,15 +5,18 @@ several tables (references, keys, deadlines against each other) is checked by th
 Options, because pydantic stops at a table's first level of trouble and we report everything at once.
 """
 
+import re
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from streamroute.config.locate import Path
 from streamroute.config.model import LogFormat, LogLevel, LogOptions
+from streamroute.core.cost.price_book import Tier
 from streamroute.core.health.options import HEDGE_SPEND, HealthOptions
 from streamroute.core.request import WireFormatName
 from streamroute.core.upstream import (
@@ -34,6 +37,7 @@ from streamroute.providers.options import (
     UsageOnStream,
 )
 from streamroute.server.options import ServerOptions
+from streamroute.stores.options import LedgerOptions
 
 _SERVER = ServerOptions()
 _LOG = LogOptions()
@@ -42,6 +46,8 @@ _RETRY = RetryOptions()
 _HEALTH = HealthOptions()
 _ROUTE = Route(name="", upstreams=(UpstreamId(""),))
 _SIMULATION = SimulationOptions()
+_LEDGER = LedgerOptions()
+_HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
 
 def _refuse_bool(value: object) -> object:
@@ -50,9 +56,34 @@ def _refuse_bool(value: object) -> object:
     return value
 
 
+def _since_ms(value: object) -> object:
+    """Take a TOML date, which begins at midnight UTC, or a time with an offset."""
+    if isinstance(value, datetime):
+        if value.tzinfo is not None:
+            return round(value.timestamp() * 1000)
+    elif isinstance(value, date):
+        return round(datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp() * 1000)
+    raise PydanticCustomError("not_a_date", "expected a date")
+
+
+def _minutes(value: object) -> object:
+    """Take `16:30-00:30` as minutes of the day."""
+    match = _HOURS.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise PydanticCustomError("not_hours", "expected hours")
+    hour, minute, until_hour, until_minute = map(int, match.groups())
+    return 60 * hour + minute, 60 * until_hour + until_minute
+
+
 Number = Annotated[float, BeforeValidator(_refuse_bool)]
 Count = Annotated[int, BeforeValidator(_refuse_bool)]
 Dollars = Annotated[Decimal, BeforeValidator(_refuse_bool)]
+TokenDollars = Annotated[Dollars, Field(ge=0, le=100_000, decimal_places=6)]
+CallDollars = Annotated[Dollars, Field(ge=0, le=1000, decimal_places=12)]
+SinceMs = Annotated[int, BeforeValidator(_since_ms), WithJsonSchema({"type": "string", "format": "date"})]
+Minutes = Annotated[
+    tuple[int, int], BeforeValidator(_minutes), WithJsonSchema({"type": "string", "pattern": f"^{_HOURS.pattern}$"})
+]
 Text = Annotated[str, Field(min_length=1)]
 
 
@@ -141,8 +172,31 @@ class ProviderTable(Table):
 class PriceTable(Table):
     """`price` of an upstream in US dollars, see `core.upstream.TokenPrice`."""
 
-    input_per_mtok: Dollars = Field(ge=0, le=100_000)
-    output_per_mtok: Dollars = Field(ge=0, le=100_000)
+    input_per_mtok: TokenDollars
+    output_per_mtok: TokenDollars
+    cached_input_per_mtok: TokenDollars | None = None
+    cache_write_per_mtok: TokenDollars | None = None
+    reasoning_per_mtok: TokenDollars | None = None
+    per_request: CallDollars = Decimal(0)
+
+
+class PriceLineTable(PriceTable):
+    """One of `[[prices]]`, see `core.cost.price_book.DatedPrice`."""
+
+    upstream: Text | None = None
+    provider: Text | None = None
+    model: Text | None = None
+    tier: Tier = "standard"
+    since: SinceMs = 0
+    hours_utc: Minutes | None = None
+
+
+class LedgerTable(Table):
+    """`[ledger]`, see `stores.options.LedgerOptions`."""
+
+    url: Text | None = None
+    flush_interval_s: Number = Field(default=_LEDGER.flush_interval_s, ge=0, le=1)
+    spool_dir: Text | None = None
 
 
 class CapabilitiesTable(Table):
@@ -205,6 +259,8 @@ class FileTable(Table):
     server: ServerTable = ServerTable()
     log: LogTable = LogTable()
     health: HealthTable = HealthTable()
+    ledger: LedgerTable = LedgerTable()
+    prices: list[PriceLineTable] = Field(default_factory=list)
     providers: dict[str, ProviderTable] = Field(default_factory=dict)
     upstreams: dict[str, UpstreamTable] = Field(default_factory=dict)
     routes: dict[str, RouteTable] = Field(default_factory=dict)

@@ -38,6 +38,7 @@ _OUT_OF_RANGE = {
     "greater_than_equal": ("is too small; the least is {}", "ge"),
     "greater_than": ("is too small; it must be above {}", "gt"),
     "less_than_equal": ("is too large; the most is {}", "le"),
+    "decimal_max_places": ("has too many decimals; the most are {}", "decimal_places"),
 }
 _FIXED = {
     "missing": "is missing; it has no default",
@@ -45,6 +46,8 @@ _FIXED = {
     "string_too_short": "must not be empty",
     "string_pattern_mismatch": 'must begin with "/"',
     "finite_number": "must be a finite number",
+    "not_a_date": "expected a date such as 2026-11-01, or a time with its offset such as 2026-11-01T00:00:00Z",
+    "not_hours": 'expected hours of the day in UTC, such as "16:30-00:30"',
 }
 _EXPECTED = {
     "model": "a table",

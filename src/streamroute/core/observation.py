@@ -7,6 +7,7 @@ Durations are seconds; None where the phase was not reached.
 from dataclasses import dataclass
 from typing import Literal
 
+from streamroute.core.attribution import NOBODY, Attribution
 from streamroute.core.outcome import AttemptCause, CancelReason, Failure, FailureKind, OutcomeKind
 from streamroute.core.rate_limit import RateLimitReport
 from streamroute.core.upstream import CredentialId, LatencyClass, ProviderName, Rung, UpstreamId
@@ -21,6 +22,9 @@ class AttemptObservation:
     """One call to one upstream, ended."""
 
     request_id: str
+    ledger_id: str = ""
+    """Names the request in the ledger; unlike `request_id` it is ours, and unique for all time."""
+    attribution: Attribution = NOBODY
     attempt: int
     """1-based within its request."""
     route: str
@@ -45,6 +49,8 @@ class AttemptObservation:
     paused_s: float = 0.0
     """Time in which a slow client kept us from reading; part of `duration_s`, never of a gap."""
     usage: Usage | None = None
+    tier: str | None = None
+    """The service tier that the provider reported, else the one that was asked for."""
     prompt_tokens: int = 0
     """Estimated from the size of the request."""
     content_events: int = 0
@@ -63,6 +69,9 @@ class RequestObservation:
     """One client request, answered, failed or abandoned."""
 
     request_id: str
+    ledger_id: str = ""
+    """As of its attempts."""
+    attribution: Attribution = NOBODY
     route: str
     stream: bool
     outcome: OutcomeKind
@@ -78,6 +87,8 @@ class RequestObservation:
     upstream: UpstreamId | None
     """Who answered, if anyone."""
     provider: ProviderName | None
+    model: str | None = None
+    """Of `upstream`."""
     route_s: float
     ttft_s: float | None
     """From the arrival of the request until the first content token was sent to the client."""

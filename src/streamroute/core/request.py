@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from streamroute.core.attribution import NOBODY, Attribution
+
 WireFormatName = Literal["openai_chat"]
 
 
@@ -34,6 +36,10 @@ class ChatRequest:
     """Size of the messages; tokens are estimated from it."""
     max_output_tokens: int | None = None
     wants_logprobs: bool = False
+    service_tier: str | None = None
+    """As it was asked for, in the client's word."""
+    attribution: Attribution = NOBODY
+    """By what the body says."""
     affinity_key: str | None = None
     """Names a conversation whose prompts share their beginning, which a provider may have cached."""
 

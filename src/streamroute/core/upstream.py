@@ -46,6 +46,14 @@ class TokenPrice:
 
     input_per_mtok: Decimal
     output_per_mtok: Decimal
+    cached_input_per_mtok: Decimal | None = None
+    """Of prompt tokens that the provider had cached; None: like any others."""
+    cache_write_per_mtok: Decimal | None = None
+    """Of prompt tokens that it cached for later; None: like any others."""
+    reasoning_per_mtok: Decimal | None = None
+    """Of answer tokens that nobody sees; None: like any others."""
+    per_request: Decimal = Decimal(0)
+    """US dollars a call, whatever its tokens."""
     rough_input: float = field(init=False, repr=False, compare=False)
     rough_output: float = field(init=False, repr=False, compare=False)
     """The same as floats, for what ranks and throttles: converting them for ten upstreams was a tenth of a decision."""

@@ -13,6 +13,8 @@ class Usage:
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
     """Part of `output_tokens`."""
+    tier: str | None = None
+    """The service tier that the call was served in, in the provider's word; None where it did not say."""
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
@@ -21,4 +23,5 @@ class Usage:
             cached_input_tokens=self.cached_input_tokens + other.cached_input_tokens,
             cache_write_tokens=self.cache_write_tokens + other.cache_write_tokens,
             reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+            tier=other.tier or self.tier,
         )

@@ -9,13 +9,11 @@ Rules of the file:
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from streamroute.clock import now, wall
 from streamroute.core.execution.events import (
     AttemptEvent,
-    AttemptId,
     Connected,
     Failed,
     HeadReceived,
@@ -24,15 +22,14 @@ from streamroute.core.execution.events import (
     Succeeded,
 )
 from streamroute.core.observation import AttemptObservation
-from streamroute.core.outcome import AttemptCause, CancelReason, Failure, OutcomeKind
+from streamroute.core.outcome import CancelReason, Failure, OutcomeKind
 from streamroute.core.rate_limit import RateLimitReport
-from streamroute.core.request import ChatRequest
 from streamroute.core.upstream import Rung, Upstream
 from streamroute.core.usage import Usage
+from streamroute.engine.attempt_options import AttemptOptions
 from streamroute.engine.decoding import StreamDecoder
 from streamroute.errors import TransportError
-from streamroute.providers.openai_compatible import OpenAICompatible
-from streamroute.providers.transport import ResponseHead, Transport
+from streamroute.providers.transport import ResponseHead
 from streamroute.wire.openai_chat.answer import read_answer
 from streamroute.wire.openai_chat.errors import MAX_ERROR_BYTES, read_error_response
 from streamroute.wire.rate_limit import read_rate_limit
@@ -42,37 +39,6 @@ MAX_HELD_BYTES = 4 << 20
 """4 MiB of a stream without any content: no provider does that and means well."""
 MAX_ANSWER_BYTES = 64 << 20
 """64 MiB: twice the largest request; images in base64 fit."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptOptions:
-    """What an attempt works with."""
-
-    attempt: AttemptId
-    cause: AttemptCause
-    request_id: str
-    route: str
-    chat: ChatRequest
-    """What is asked: the client's request, or the follow-on request of a continuation."""
-    rung: Rung | None = None
-    """Of a continuation."""
-    decoder: Callable[[], StreamDecoder]
-    """Makes what reads the stream."""
-    upstream: Upstream
-    provider: OpenAICompatible
-    transport: Transport
-    forwarded: Mapping[str, str]
-    """Client headers for the provider, allow-listed."""
-    notify: Callable[[AttemptEvent], None]
-    """Told what happens, for the plan."""
-    connected: Callable[[], None]
-    """Told once, when there is a connection."""
-    first_token: Callable[[], None]
-    """Told once, when the upstream shows its first content, whether or not the client gets any."""
-    reported: Callable[[RateLimitReport], None]
-    """Told once, with the response's headers, where they say how much of the rate limit is left."""
-    settled: Callable[[AttemptObservation], None]
-    """Told once, at the end, before the plan is."""
 
 
 class Attempt:
@@ -365,6 +331,8 @@ class Attempt:
         options.settled(
             AttemptObservation(
                 request_id=options.request_id,
+                ledger_id=options.ledger_id,
+                attribution=options.attribution,
                 attempt=options.attempt,
                 route=options.route,
                 upstream=options.upstream.id,
@@ -385,6 +353,7 @@ class Attempt:
                 duration_s=ended_at - self._started_at,
                 paused_s=self._paused_s,
                 usage=self.usage,
+                tier=(self.usage.tier if self.usage is not None else None) or options.chat.service_tier,
                 prompt_tokens=options.chat.prompt_tokens,
                 content_events=self._progress_events,
                 max_gap_s=self._max_gap_s,

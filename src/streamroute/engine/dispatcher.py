@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -9,6 +10,7 @@ from functools import partial
 import anyio
 
 from streamroute.clock import now
+from streamroute.core.attribution import NOBODY, Attribution
 from streamroute.core.execution.admission import Admission
 from streamroute.core.execution.commands import Start
 from streamroute.core.execution.events import AttemptEvent, Doubted
@@ -28,7 +30,8 @@ from streamroute.core.routing.explorer import Explorer
 from streamroute.core.routing.route import Catalog, Unknown, find_route
 from streamroute.core.routing.steering import decide
 from streamroute.core.upstream import Deadlines, LatencyClass, Midstream, ProviderName, UpstreamId
-from streamroute.engine.attempt import Attempt, AttemptOptions
+from streamroute.engine.attempt import Attempt
+from streamroute.engine.attempt_options import AttemptOptions
 from streamroute.engine.continuations import NOT_CONTINUABLE, Continuations, is_continuable, midstream_of
 from streamroute.engine.decoding import StreamDecoder
 from streamroute.engine.runner import Runner
@@ -77,6 +80,9 @@ class Call:
     """Names the conversation, for upstreams that cache its prompts."""
     decision_id: str | None = None
     """Under which the decision is kept, for `/status/decisions`; None: it is not kept."""
+    ledger_id: str = field(default_factory=lambda: f"call_{uuid.uuid4().hex}")
+    """See `AttemptObservation`."""
+    attribution: Attribution = NOBODY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,6 +246,8 @@ class Dispatcher:
         self._bus.publish(
             RequestObservation(
                 request_id=call.request_id,
+                ledger_id=call.ledger_id,
+                attribution=call.attribution,
                 route=decision.route.name,
                 stream=call.chat.stream,
                 outcome=outcome,
@@ -251,6 +259,7 @@ class Dispatcher:
                 continuations=tuple(summary.continuations),
                 upstream=None if head is None else head.upstream,
                 provider=None if head is None else head.provider,
+                model=None if head is None else head.model,
                 route_s=runner.route_s,
                 ttft_s=None if head is None else head.ttft_s,
                 duration_s=now() - call.arrived_at,
@@ -316,6 +325,8 @@ class Dispatcher:
                     attempt=start.attempt,
                     cause=start.cause,
                     request_id=call.request_id,
+                    ledger_id=call.ledger_id,
+                    attribution=call.attribution,
                     route=decision.route.name,
                     chat=chat,
                     rung=rung,

@@ -6,6 +6,7 @@ other. While a breaker is open, nothing is told: it has opened for what users' r
 """
 
 import asyncio
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
@@ -21,7 +22,8 @@ from streamroute.core.health.options import HealthOptions
 from streamroute.core.health.probing import Probe, ProbePolicy, Subject, price_usd
 from streamroute.core.observation import AttemptObservation, Observation, ProbeObservation
 from streamroute.core.outcome import Failure
-from streamroute.engine.attempt import Attempt, AttemptOptions
+from streamroute.engine.attempt import Attempt
+from streamroute.engine.attempt_options import AttemptOptions
 from streamroute.engine.dispatcher import Directory
 from streamroute.engine.lookout import Lookout
 from streamroute.errors import TransportError
@@ -77,7 +79,6 @@ class Prober:
         self._transport = transport
         self._bus = bus
         self._lagged = lagged
-        self._count = 0
         self._lookout = Lookout()
         bus.subscribe(self._hear)
 
@@ -172,7 +173,7 @@ class Prober:
     def _failed(self, probe: Probe, check: "_Check", failure: Failure, began_at: float) -> AttemptObservation:
         upstream, ended_at = probe.upstream, now()
         return AttemptObservation(
-            request_id=self._id(),
+            request_id=_id(),
             attempt=1,
             route="",
             upstream=upstream.id,
@@ -191,7 +192,7 @@ class Prober:
 
     async def _completion(self, probe: Probe, provider: OpenAICompatible, permit: Permit) -> ProbeObservation:
         """Ask for one token, as an attempt like any other."""
-        upstream, board = probe.upstream, self._at.board
+        upstream, board, id_ = probe.upstream, self._at.board, _id()
         seen: list[AttemptObservation] = []
 
         def settled(observation: AttemptObservation) -> None:
@@ -207,7 +208,8 @@ class Prober:
                 AttemptOptions(
                     attempt=AttemptId(1),
                     cause="probe",
-                    request_id=self._id(),
+                    request_id=id_,
+                    ledger_id=id_,
                     route="",
                     chat=_QUESTION,
                     decoder=lambda: provider.decoder(_QUESTION),
@@ -243,9 +245,9 @@ class Prober:
             cost_usd=price_usd(upstream, usage) if usage is not None and is_billed else probe.cost_usd,
         )
 
-    def _id(self) -> str:
-        self._count += 1
-        return f"probe_{self._count}"
+
+def _id() -> str:
+    return f"probe_{uuid.uuid4().hex}"
 
 
 async def _run_until(attempt: Attempt, limit_s: float) -> None:

@@ -199,6 +199,7 @@ class Runner:
         head = AnswerHead(
             upstream=attempt.upstream.id,
             provider=attempt.upstream.provider,
+            model=attempt.upstream.model,
             is_simulated=attempt.upstream.is_simulated,
             attempts=len(self._attempts),
             route_s=self._route_s,

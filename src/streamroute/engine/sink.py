@@ -14,6 +14,8 @@ class AnswerHead:
 
     upstream: UpstreamId
     provider: ProviderName
+    model: str
+    """The name the provider knows."""
     is_simulated: bool
     """The answer is made up."""
     attempts: int

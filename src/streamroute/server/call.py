@@ -5,15 +5,19 @@ Header names of peers are accepted beside ours; all of them stay here, only `FOR
 
 import re
 import uuid
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TypeVar, get_args
 
 import anyio
 from aiohttp import web
 
+from streamroute.core.attribution import Attribution, name_of
 from streamroute.core.upstream import LatencyClass, Midstream
 from streamroute.engine.dispatcher import Call
 from streamroute.errors import RequestError
 from streamroute.providers.openai_compatible import ATTEMPT_HEADER, FORWARDED_HEADERS
+from streamroute.server.decisions import decision_id
 from streamroute.server.options import ServerOptions
 from streamroute.wire.openai_chat.request import decode_request
 
@@ -21,6 +25,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
 _TIMEOUT = ("x-streamroute-timeout", "x-litellm-timeout")
 _TTFT_TIMEOUT = ("x-streamroute-ttft-timeout", "x-litellm-stream-timeout")
 _MAX_ATTEMPTS = "x-streamroute-max-attempts"
+_ATTRIBUTION = tuple((field, f"x-streamroute-{field}") for field in ("task", "user", "team"))
 _SESSIONS = ("x-session-id", "x-claude-code-session-id")
 """Headers that name a conversation, as they are seen in the wild."""
 _Choice = TypeVar("_Choice", bound=str)
@@ -59,6 +64,7 @@ def decode_call(request: web.BaseRequest, body: bytes, *, id_: str, arrived_at: 
     headers, chat = request.headers, decode_request(body)
     return Call(
         request_id=id_,
+        ledger_id=decision_id(),
         chat=chat,
         arrived_at=arrived_at,
         forwarded={name: _forwardable(name, headers[name]) for name in FORWARDED_HEADERS if name in headers},
@@ -68,8 +74,15 @@ def decode_call(request: web.BaseRequest, body: bytes, *, id_: str, arrived_at: 
         attempt=_small_integer(request, ATTEMPT_HEADER) or 1,
         latency_class=_choice(request, "x-streamroute-class", get_args(LatencyClass)),
         midstream=_choice(request, "x-streamroute-midstream", get_args(Midstream)),
+        attribution=_attribution(headers, chat.attribution),
         affinity_key=next((headers[name][:256] for name in _SESSIONS if name in headers), chat.affinity_key),
     )
+
+
+def _attribution(headers: Mapping[str, str], said: Attribution) -> Attribution:
+    """Return whom a request is attributed to: what a header says wins over the body."""
+    given = {field: name for field, header in _ATTRIBUTION if (name := name_of(headers.get(header))) is not None}
+    return replace(said, **given) if given else said
 
 
 def _choice(request: web.BaseRequest, name: str, known: tuple[_Choice, ...]) -> _Choice | None:

@@ -9,7 +9,7 @@ from streamroute.clock import now
 from streamroute.engine.dispatcher import Call, Dispatcher
 from streamroute.server.answers import StreamAnswer, WholeAnswer, answer_headers
 from streamroute.server.call import decode_call, read_body
-from streamroute.server.decisions import DECISION_ID, decision_id, dry_run, wants_explanation
+from streamroute.server.decisions import DECISION_ID, dry_run, wants_explanation
 from streamroute.server.failure import FailureReply
 from streamroute.server.options import ServerOptions
 from streamroute.server.replies import json_reply
@@ -32,7 +32,7 @@ class ChatHandler:
         call = decode_call(request, body, id_=request_id, arrived_at=arrived_at)
         if wants_explanation(request):
             return json_reply(dry_run(self._dispatcher.foresee(call)), headers=headers)
-        call = replace(call, decision_id=decision_id())
+        call = replace(call, decision_id=call.ledger_id)
         headers = {**headers, DECISION_ID: call.decision_id or ""}
         return await (self._stream(request, call, headers) if call.chat.stream else self._whole(call, headers))
 

@@ -14,6 +14,7 @@ import structlog
 from aiohttp import HttpVersion10, HttpVersion11, web
 
 from streamroute.clock import wall
+from streamroute.core.cost.ledger_figures import LedgerFigures
 from streamroute.core.observation import RefusalObservation
 from streamroute.engine.dispatcher import Dispatcher
 from streamroute.engine.prober import Prober
@@ -47,10 +48,19 @@ class Site:
     """Serves HTTP requests."""
 
     def __init__(
-        self, dispatcher: Dispatcher, options: ServerOptions, *, metrics: Metrics, bus: Bus, prober: Prober
+        self,
+        dispatcher: Dispatcher,
+        options: ServerOptions,
+        *,
+        metrics: Metrics,
+        bus: Bus,
+        prober: Prober,
+        ledger: Callable[[], LedgerFigures | None],
     ) -> None:
+        """`ledger` says how the ledger fares, None where there is none."""
         self.dispatcher = dispatcher
         self.prober = prober
+        self.ledger = ledger
         self.started_at = wall()
         self.config_facts: Mapping[str, object] = {}
         """Where the configuration came from and when it was last loaded, for `/status`."""
@@ -170,6 +180,8 @@ class Site:
                 "routes": None if routes else "no route has an enabled upstream",
                 # Not a failure, but an operator who looks closely should see it.
                 **({"routes (SIMULATED answers)": None} if self._is_simulated() else {}),
+                # Nor is this: answers do not need it.
+                **dict.fromkeys(_ledger_check(self.ledger())),
                 "draining": "the sidecar is shutting down" if self.is_draining else None,
             },
         )
@@ -186,6 +198,16 @@ class Site:
     async def _show_metrics(self, request: web.BaseRequest, id_: str, headers: dict[str, str]) -> web.Response:
         body, content_type = await self._metrics.render()
         return web.Response(body=body, headers={**headers, "Content-Type": content_type})
+
+
+def _ledger_check(figures: LedgerFigures | None) -> list[str]:
+    """Name the check so that it says how the ledger stands; nothing where there is none."""
+    if figures is None:
+        return []
+    if figures.trouble is None:
+        return [f"ledger ({figures.dropped} entries DROPPED)" if figures.dropped else "ledger"]
+    where = f"{figures.spooled} entries on disk, {figures.waiting} in memory, {figures.dropped} DROPPED"
+    return [f"ledger (TROUBLE: {figures.trouble}; {where})"]
 
 
 def _wrong_version(request: web.BaseRequest) -> RequestError:

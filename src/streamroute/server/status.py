@@ -48,6 +48,7 @@ def status_document(site: "Site") -> dict[str, object]:
         "config": site.config_facts,
         "budget": shown(site.dispatcher.budget.figures(at), at),
         "prober": _prober(site),
+        "ledger": None if (ledger := site.ledger()) is None else asdict(ledger),
         "local_trouble_until": moment(board.local_trouble_until, at),
         "health": asdict(board.options),
         "routes": {name: _route(site, route, catalog, at) for name, route in catalog.routes.items()},

@@ -10,22 +10,17 @@ Whoever performs a plan, the engine or a simulation, comes here for every `Start
 
 from dataclasses import dataclass, replace
 
+from streamroute.core.cost.charge import EXPECTED_OUTPUT_TOKENS, charge
 from streamroute.core.execution.commands import Start
 from streamroute.core.health.attempt_budget import AttemptBudget, HedgeSpend, attempt_cost_usd
 from streamroute.core.health.board import HealthBoard
 from streamroute.core.health.breaker import Permit
 from streamroute.core.health.classify import disposition
 from streamroute.core.observation import AttemptObservation
-from streamroute.core.outcome import Failure, FailureKind
+from streamroute.core.outcome import Failure
 from streamroute.core.rate_limit import RateLimitReport
 from streamroute.core.upstream import LatencyClass, Upstream
 
-EXPECTED_OUTPUT_TOKENS = 200
-"""Of an answer whose length nobody knows: the middle of what public traces show (129 to 350)."""
-
-_TOO_LATE: frozenset[FailureKind] = frozenset(
-    {"headers_timeout", "first_token_timeout", "answer_timeout", "stall", "total_timeout"}
-)
 _NO_PERMIT = Failure(kind="blocked", message="not asked: it has failed too often, or must wait for its limit")
 _NO_TOKENS = Failure(kind="blocked", message="not asked: so much fails that further calls would only be load")
 _NO_MONEY = Failure(kind="blocked", message="not asked: the budget for calls beside the first one is spent")
@@ -119,19 +114,8 @@ class Admission:
 
 
 def call_cost_usd(upstream: Upstream, observation: AttemptObservation) -> float:
-    """Return about what one call has cost, by what the provider counted or else by what was seen of it.
-
-    A call that never got through, or failed by itself before it produced anything, costs nothing; one that we have
-    ended, unwanted or too late, costs its prompt and what it had produced, or a whole answer where that does not stop
-    the bill.
-    """
-    usage, produced, failure = observation.usage, observation.content_events, observation.failure
-    if usage is not None:
-        return attempt_cost_usd(upstream, usage.input_tokens, usage.output_tokens)
-    was_ended_by_us = observation.outcome == "cancelled" or (failure is not None and failure.kind in _TOO_LATE)
-    was_reached = observation.connect_s is not None or produced > 0
-    if was_ended_by_us and was_reached and upstream.capabilities.bills_cancelled_streams:
-        produced = max(produced, EXPECTED_OUTPUT_TOKENS)
-    if not produced and not (was_reached and was_ended_by_us):
+    """Return about what one call has cost; see `core.cost.charge` for what of it is paid for."""
+    charged = charge(observation, upstream.capabilities)
+    if charged is None:
         return 0.0
-    return attempt_cost_usd(upstream, observation.prompt_tokens, produced)
+    return attempt_cost_usd(upstream, charged.usage.input_tokens, charged.usage.output_tokens)

@@ -10,10 +10,12 @@ from typing import get_args
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from streamroute.core.cost.ledger_figures import LedgerFigures
 from streamroute.core.health.attempt_budget import BudgetFigures
 from streamroute.core.health.scorecard import Score
 from streamroute.core.health.standing import BreakerState, Standing, StandingKind
 from streamroute.core.upstream import Upstream
+from streamroute.telemetry.metrics.ledger import ledger_families
 
 _WHO = ("provider", "upstream")
 _STATES: tuple[BreakerState, ...] = get_args(BreakerState)
@@ -28,6 +30,7 @@ class Snapshot:
     """Configured ones: their number bounds the labels."""
     budget: BudgetFigures | None = None
     event_loop_lag_s: float = 0.0
+    ledger: LedgerFigures | None = None
 
 
 class UpstreamGauges(Collector):
@@ -91,6 +94,8 @@ class UpstreamGauges(Collector):
         yield from (state, kind, risk, steers, confirmed, predicted, false_steers, lead)
         if self._snapshot.budget is not None:
             yield from _budget(self._snapshot.budget)
+        if self._snapshot.ledger is not None:
+            yield from ledger_families(self._snapshot.ledger)
         yield GaugeMetricFamily(
             "streamroute_event_loop_lag_seconds",
             "How late this process's event loop was at the last look.",

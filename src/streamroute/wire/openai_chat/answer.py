@@ -42,7 +42,10 @@ def read_answer(body: bytes) -> Answer | Failure:
     if not choices or all(_is_empty(choice) for choice in choices):
         return Failure(kind="empty", message="the answer has no content", http_status=200)
     model = payload.get("model")
-    return Answer(model=model if isinstance(model, str) else None, usage=read_usage(payload.get("usage")))
+    return Answer(
+        model=model if isinstance(model, str) else None,
+        usage=read_usage(payload.get("usage"), payload.get("service_tier")),
+    )
 
 
 def _is_empty(choice: Mapping[str, object]) -> bool:

@@ -8,8 +8,10 @@ from typing import NoReturn
 
 import orjson
 
+from streamroute.core.attribution import NOBODY, Attribution, name_of
 from streamroute.core.request import ChatRequest
 from streamroute.errors import RequestError
+from streamroute.wire.openai_chat.usage import read_tier
 
 MAX_MODEL_CHARS = 256
 """Names are remembered and repeated in errors; the longest in use have some 80."""
@@ -55,6 +57,8 @@ def decode_request(body: bytes) -> ChatRequest:
         uses_json_schema=_wants_json_schema(payload.get("response_format")),
         wants_json=_wants_json(payload),
         wants_logprobs=bool(payload.get("logprobs")),
+        service_tier=read_tier(payload.get("service_tier")),
+        attribution=_attribution(payload),
         affinity_key=_affinity_key(payload),
         prompt_bytes=len(body),
         max_output_tokens=_integer(payload, "max_completion_tokens", minimum=0)
@@ -123,6 +127,18 @@ def _wants_json(payload: Mapping[str, object]) -> bool:
     response_format = payload.get("response_format")
     is_text = not isinstance(response_format, Mapping) or response_format.get("type") in {None, "text"}
     return not is_text or any(payload.get(key) for key in _GRAMMARS)
+
+
+def _attribution(payload: Mapping[str, object]) -> Attribution:
+    """Return whom the body says that it is for: `metadata` first, then OpenAI's own `user`."""
+    metadata, user = payload.get("metadata"), payload.get("user")
+    if not isinstance(metadata, dict):
+        return NOBODY if user is None else Attribution(user=name_of(user))
+    return Attribution(
+        task=name_of(metadata.get("task")),
+        user=name_of(metadata.get("user")) or name_of(user),
+        team=name_of(metadata.get("team")),
+    )
 
 
 def _affinity_key(payload: Mapping[str, object]) -> str | None:

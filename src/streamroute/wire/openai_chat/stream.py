@@ -219,7 +219,7 @@ class ChatStreamDecoder:
             self.error = None if self.is_whole else read_error_event(chunk)
             return None
         choices = chunk.get("choices")
-        if choices is None and (usage := read_usage(chunk.get("usage"))) is not None:
+        if choices is None and (usage := read_usage(chunk.get("usage"), chunk.get("service_tier"))) is not None:
             self.usage = usage  # worth knowing, but clients iterate over `choices`
             return None
         if not isinstance(choices, list) or not all(_is_choice(choice) for choice in choices):
@@ -254,7 +254,7 @@ class ChatStreamDecoder:
             self._learn(chunk, choices, event)
 
     def _without_usage(self, chunk: dict[str, object], choices: list[dict[str, object]], event: bytes) -> bytes | None:
-        usage = read_usage(chunk.get("usage"))
+        usage = read_usage(chunk.get("usage"), chunk.get("service_tier"))
         if usage is None:
             return event if self._wants_usage else self._without_null_usage(event)
         self.usage = usage

@@ -4,9 +4,13 @@ from collections.abc import Mapping
 
 from streamroute.core.usage import Usage
 
+MAX_TOKENS = 10**9
+"""Of one call; a larger count is a mistake."""
+_MAX_TIER_CHARS = 64
 
-def read_usage(value: object) -> Usage | None:
-    """Return the token counts, or None where `value` is not a usage object."""
+
+def read_usage(value: object, tier: object = None) -> Usage | None:
+    """Return the token counts, or None where `value` is not a usage object. `tier`: `service_tier` beside it."""
     if not isinstance(value, Mapping) or not value:
         return None
     prompt = value.get("prompt_tokens_details")
@@ -19,8 +23,14 @@ def read_usage(value: object) -> Usage | None:
         cached_input_tokens=_count(prompt.get("cached_tokens", value.get("prompt_cache_hit_tokens"))),
         cache_write_tokens=_count(prompt.get("cache_write_tokens")),
         reasoning_tokens=_count(completion.get("reasoning_tokens")),
+        tier=read_tier(tier) or read_tier(value.get("service_tier")),
     )
 
 
+def read_tier(value: object) -> str | None:
+    """Return the name of a service tier."""
+    return value[:_MAX_TIER_CHARS] if isinstance(value, str) and value else None
+
+
 def _count(value: object) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
+    return value if isinstance(value, int) and 0 < value <= MAX_TOKENS else 0

@@ -1,0 +1,65 @@
+"""`price` of upstreams and `[[prices]]` -> the lines of the price book."""
+
+from collections.abc import Mapping, Sequence
+
+from streamroute.config.draft import Draft, dotted, suggestion
+from streamroute.config.locate import Path
+from streamroute.config.schema import PriceLineTable, PriceTable
+from streamroute.config.validate import validate
+from streamroute.core.cost.price_book import DatedPrice, Subject
+from streamroute.core.upstream import ProviderName, TokenPrice, Upstream, UpstreamId
+
+
+def build_price(table: PriceTable) -> TokenPrice:
+    """Return a price."""
+    return TokenPrice(**{name: getattr(table, name) for name in PriceTable.model_fields})
+
+
+def build_prices(draft: Draft) -> tuple[DatedPrice, ...]:
+    """Return the lines of `[[prices]]`, also those of what is disabled: a key can come later."""
+    given = draft.tree.get("prices", [])
+    if not isinstance(given, list):
+        draft.report(("prices",), "expected tables such as [[prices]]")
+        return ()
+    lines = []
+    for index, value in enumerate(given):
+        path: Path = ("prices", index)
+        table = validate(draft, PriceLineTable, path, value)
+        subject = None if table is None else _subject(draft, path, table)
+        if table is not None and subject is not None:
+            lines.append(
+                DatedPrice(
+                    subject=subject,
+                    price=build_price(table),
+                    tier=table.tier,
+                    since_ms=table.since,
+                    hours=table.hours_utc,
+                    source=dotted(path),
+                )
+            )
+    return tuple(lines)
+
+
+def price_lines(upstreams: Mapping[UpstreamId, Upstream], prices: Sequence[DatedPrice]) -> list[DatedPrice]:
+    """Return everything that the price book is made of."""
+    own = [
+        DatedPrice(subject=upstream.id, price=upstream.price, source=dotted(("upstreams", upstream.id, "price")))
+        for upstream in upstreams.values()
+        if upstream.price is not None
+    ]
+    return [*own, *prices]
+
+
+def _subject(draft: Draft, path: Path, table: PriceLineTable) -> Subject | None:
+    """Return whose price it is, or None where a problem was reported."""
+    upstream, provider, model = table.upstream, table.provider, table.model
+    if (upstream is None) == (provider is None) or (provider is None) != (model is None):
+        draft.report(path, "needs either upstream, or provider and model")
+        return None
+    kind, name = ("upstreams", upstream) if upstream is not None else ("providers", provider or "")
+    known = draft.table(kind)
+    if name not in known:
+        at = (*path, kind[:-1])
+        draft.report(at, f"there is no {kind[:-1]} {draft.shown(at, name)}{suggestion(name, known)}")
+        return None
+    return UpstreamId(name) if upstream is not None else (ProviderName(name), model or "")

@@ -1,0 +1,1 @@
+"""What calls cost: prices, charges, and the entries of the ledger."""

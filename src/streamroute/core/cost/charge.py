@@ -1,0 +1,46 @@
+"""What of an attempt is paid for: the one rule, for the ledger, for budgets and for metrics.
+
+the provider has counted                        what it counted
+it was never reached, or failed by itself
+    before it produced anything                 nothing
+we ended it: unwanted, or too late              its prompt and what it had produced; where cancelling does not
+                                                stop the bill, at least a whole expected answer
+it broke off by itself                          its prompt and what it had produced
+"""
+
+from dataclasses import dataclass
+
+from streamroute.core.observation import AttemptObservation
+from streamroute.core.outcome import FailureKind
+from streamroute.core.upstream import Capabilities
+from streamroute.core.usage import Usage
+
+EXPECTED_OUTPUT_TOKENS = 200
+"""Of an answer whose length nobody knows: the middle of what public traces show (129 to 350)."""
+
+_TOO_LATE: frozenset[FailureKind] = frozenset(
+    {"headers_timeout", "first_token_timeout", "answer_timeout", "stall", "total_timeout"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """Tokens that are paid for."""
+
+    usage: Usage
+    is_counted: bool
+    """By the provider; else it is our own count: the prompt by its size, the answer by its chunks."""
+
+
+def charge(observation: AttemptObservation, capabilities: Capabilities) -> Charge | None:
+    """Return what is paid for, or None where it is nothing."""
+    if observation.usage is not None:
+        return Charge(observation.usage, is_counted=True)
+    produced, failure = observation.content_events, observation.failure
+    was_ended_by_us = observation.outcome == "cancelled" or (failure is not None and failure.kind in _TOO_LATE)
+    was_reached = observation.connect_s is not None or produced > 0
+    if was_ended_by_us and was_reached and capabilities.bills_cancelled_streams:
+        produced = max(produced, EXPECTED_OUTPUT_TOKENS)
+    if not produced and not (was_reached and was_ended_by_us):
+        return None
+    return Charge(Usage(input_tokens=observation.prompt_tokens, output_tokens=produced), is_counted=False)

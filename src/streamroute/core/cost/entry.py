@@ -1,0 +1,80 @@
+"""The entries of the ledger: one for each attempt, one for each request. Facts, never changed once written.
+
+They carry no prompt, no answer and no key. `ledger_id` and `attempt` name an entry for all time: writing it again
+changes nothing.
+"""
+
+from dataclasses import dataclass
+
+from streamroute.core.money import Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptEntry:
+    """One call to one upstream."""
+
+    ledger_id: str
+    """Of its request, or of a probe. Unique for all time."""
+    attempt: int
+    """1-based within its request."""
+    request_id: str
+    """What logs and the client call it; perhaps the client's own, and then not unique."""
+    ended_at_ms: int
+    """Milliseconds since the Unix epoch."""
+    cause: str
+    rung: str | None
+    outcome: str
+    failure: str | None
+    """The kind."""
+    cancel_reason: str | None
+    route: str | None
+    """None: of an active probe, which no client has asked for."""
+    upstream: str
+    provider: str
+    model: str
+    tier: str | None
+    """The service tier, as the provider reported it, else as it was asked for."""
+    task: str | None
+    user: str | None
+    team: str | None
+    key: str | None
+    input_tokens: int
+    """Charged ones; includes those of the cache."""
+    output_tokens: int
+    """Charged ones; includes reasoning."""
+    cached_input_tokens: int
+    cache_write_tokens: int
+    reasoning_tokens: int
+    is_counted: bool
+    """By the provider; else it is our own count, or nothing was charged."""
+    cost: Money | None
+    """None: nobody knows the price."""
+    price_source: str | None
+    ttft_s: float | None
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestEntry:
+    """One request of a client. What it cost is the sum of its attempts, and is written nowhere else."""
+
+    ledger_id: str
+    request_id: str
+    ended_at_ms: int
+    outcome: str
+    failure: str | None
+    route: str
+    upstream: str | None
+    """Who answered, if anyone."""
+    provider: str | None
+    model: str | None
+    task: str | None
+    user: str | None
+    team: str | None
+    key: str | None
+    attempts: int
+    ttft_s: float | None
+    duration_s: float
+
+
+Entry = AttemptEntry | RequestEntry

@@ -1,0 +1,1 @@
+"""The schema's history, for alembic. Migrations are packaged, and run when the ledger is opened."""

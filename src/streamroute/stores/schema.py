@@ -1,0 +1,63 @@
+"""The tables of the ledger. What changes here changes in `migrations/versions` too; a test compares the two.
+
+Times are milliseconds since the Unix epoch, money is picodollars: integers, which every database adds up exactly.
+"""
+
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, Table, Text
+
+METADATA = MetaData()
+
+
+def _attribution() -> list[Column[str]]:
+    return [Column(name, Text) for name in ("task", "user", "team", "key")]
+
+
+ATTEMPTS = Table(
+    "attempts",
+    METADATA,
+    Column("ledger_id", Text, primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("request_id", Text, nullable=False),
+    Column("ended_at_ms", BigInteger, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("rung", Text),
+    Column("outcome", Text, nullable=False),
+    Column("failure", Text),
+    Column("cancel_reason", Text),
+    Column("route", Text),
+    Column("upstream", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("tier", Text),
+    *_attribution(),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("cached_input_tokens", BigInteger, nullable=False),
+    Column("cache_write_tokens", BigInteger, nullable=False),
+    Column("reasoning_tokens", BigInteger, nullable=False),
+    Column("is_counted", Boolean, nullable=False),
+    Column("cost", BigInteger),
+    Column("price_source", Text),
+    Column("ttft_s", Float),
+    Column("duration_s", Float, nullable=False),
+    Index("attempts_by_end", "ended_at_ms"),
+)
+
+REQUESTS = Table(
+    "requests",
+    METADATA,
+    Column("ledger_id", Text, primary_key=True),
+    Column("request_id", Text, nullable=False),
+    Column("ended_at_ms", BigInteger, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("failure", Text),
+    Column("route", Text, nullable=False),
+    Column("upstream", Text),
+    Column("provider", Text),
+    Column("model", Text),
+    *_attribution(),
+    Column("attempts", Integer, nullable=False),
+    Column("ttft_s", Float),
+    Column("duration_s", Float, nullable=False),
+    Index("requests_by_end", "ended_at_ms"),
+)

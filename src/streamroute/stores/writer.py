@@ -1,0 +1,182 @@
+"""Takes entries from the event loop to the database, in a thread of its own.
+
+    record ── queue, bounded ──▶ thread ──▶ database
+                                   └──▶ spool on disk, while the database is not to be had ──▶ database
+
+Rules of the file:
+
+1. `record` never waits for the database. With `flush_interval_s` 0 it waits for the spool, which then serves as the
+   journal of what is on its way; otherwise for nothing.
+2. A batch that the database does not take goes to the spool at once; as long as there is trouble, so do all others.
+   The spool is emptied oldest first, tried again after a wait that doubles.
+3. Where the spool has no room entries stay in the queue, and where that has none they are counted as dropped.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+import structlog
+
+from streamroute.clock import thread_now
+from streamroute.core.cost.entry import Entry
+from streamroute.core.cost.ledger_figures import LedgerFigures
+from streamroute.errors import StoreError
+from streamroute.stores.spool import CHUNK, Spool
+
+MAX_WAITING = 50_000
+"""Entries in memory, some 50 MB: ten seconds of 5,000 a second."""
+FIRST_RETRY_S = 0.25
+MAX_RETRY_S = 15.0
+"""So long at most is a database that is back not noticed."""
+MAX_PAUSE_S = 0.5
+
+_log = structlog.get_logger(__name__)
+
+
+class EntryStore(Protocol):
+    """Where entries end up: a `Ledger`."""
+
+    def write(self, entries: Sequence[Entry]) -> int:
+        """Write all; return how many were refused. Raises StoreError where none can be written now."""
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
+class LedgerWriter:
+    """Writes what is recorded until it is closed."""
+
+    def __init__(
+        self, store: EntryStore, spool: Spool, *, flush_interval_s: float, max_waiting: int = MAX_WAITING
+    ) -> None:
+        """`flush_interval_s`: how long an entry may wait in memory; 0: it is on disk when `record` returns."""
+        self._store = store
+        self._spool = spool
+        self._flush_interval_s = flush_interval_s
+        self._max_waiting = max_waiting
+        self._queue: deque[Entry] = deque()
+        self._wake = threading.Event()
+        self._is_closing = False
+        self._written = self._refused = self._dropped = 0
+        self._trouble: str | None = None
+        self._spool_trouble: str | None = None
+        self._retry_s = FIRST_RETRY_S
+        self._retry_at = 0.0
+        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)  # it must not keep a process
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def record(self, entry: Entry) -> None:
+        """Take an entry."""
+        if self._flush_interval_s == 0:
+            try:
+                self._spool.append([entry])
+            except StoreError as error:
+                self._spool_trouble = str(error)
+            else:
+                self._wake.set()
+                return
+        if len(self._queue) >= self._max_waiting:
+            self._dropped += 1
+            return
+        self._queue.append(entry)
+
+    def close(self, timeout_s: float) -> None:
+        """Write what there is, to the database or else to the spool; returns after `timeout_s` at the latest."""
+        self._is_closing = True
+        self._wake.set()
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            _log.error("ledger.left_behind", entries=len(self._queue), trouble=self._trouble)
+
+    def figures(self) -> LedgerFigures:
+        """Return the figures as they stand."""
+        return LedgerFigures(
+            waiting=len(self._queue),
+            spooled=self._spool.entries,
+            written=self._written,
+            refused=self._refused + self._spool.unreadable,
+            dropped=self._dropped,
+            trouble="; ".join(each for each in (self._trouble, self._spool_trouble) if each) or None,
+        )
+
+    # -- in the thread
+
+    def _run(self) -> None:
+        self._written_now([])  # opens the database: whoever looks at `/readyz` learns of trouble before the first call
+        pause_s = min(self._flush_interval_s or MAX_PAUSE_S, MAX_PAUSE_S) / 2  # the other half is for the writing
+        while True:
+            is_last = self._is_closing
+            self._wake.clear()
+            try:
+                self.flush(is_last=is_last)
+            except Exception as error:  # noqa: BLE001 - a defect of ours must not end the writing of what comes after
+                self._in_trouble(f"{type(error).__name__}: {error}"[:200])
+                _log.exception("ledger.broke")
+            if is_last:
+                break
+            if not self._is_closing:
+                self._wake.wait(pause_s)
+        self._spool.close()
+        self._store.close()
+
+    def flush(self, *, is_last: bool = False) -> None:
+        """Write what is there; in trouble, put it on disk. `is_last`: try the database even so."""
+        may_try = self._drain(may_try=is_last or self._trouble is None or thread_now() >= self._retry_at)
+        while may_try and (is_last or not self._is_closing) and (entries := self._spool.oldest()):
+            if not self._written_now(entries):
+                return
+            self._spool.forget(len(entries))
+            may_try = self._drain(may_try=True)  # a long spool must not keep new entries in memory
+
+    def _drain(self, *, may_try: bool) -> bool:
+        """Empty the queue, into the database where it `may_try` that; return whether it may be tried further."""
+        while self._queue:
+            batch = [self._queue[i] for i in range(min(CHUNK, len(self._queue)))]
+            if not (may_try and self._written_now(batch)):
+                may_try = False
+                if not self._spooled(batch):
+                    break
+            for _ in batch:
+                self._queue.popleft()
+        return may_try
+
+    def _written_now(self, entries: Sequence[Entry]) -> bool:
+        """Return whether the database has taken them."""
+        try:
+            refused = self._store.write(entries)
+        except StoreError as error:
+            self._in_trouble(str(error))
+            self._retry_at = thread_now() + self._retry_s
+            self._retry_s = min(2 * self._retry_s, MAX_RETRY_S)
+            return False
+        self._written += len(entries) - refused
+        self._refused += refused
+        if refused:
+            _log.error("ledger.entries_refused", entries=refused)
+        if self._trouble is not None:
+            _log.info("ledger.recovered", spooled=self._spool.entries)
+        self._trouble = self._spool_trouble = None
+        self._retry_s = FIRST_RETRY_S
+        return True
+
+    def _spooled(self, entries: Sequence[Entry]) -> bool:
+        """Return whether they are on disk."""
+        try:
+            self._spool.append(entries)
+        except StoreError as error:
+            if self._spool_trouble is None:
+                _log.error("ledger.spool_trouble", reason=str(error))
+            self._spool_trouble = str(error)
+            return False
+        self._spool_trouble = None
+        return True
+
+    def _in_trouble(self, reason: str) -> None:
+        if self._trouble is None:
+            _log.error("ledger.trouble", reason=reason)
+        self._trouble = reason[:400]

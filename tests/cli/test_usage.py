@@ -1,0 +1,118 @@
+"""`streamroute usage`: exact figures, in three forms."""
+
+import json
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from streamroute.cli.main import app
+from streamroute.stores.ledger import Ledger
+from tests.support.entries import attempt_entry, request_entry
+
+CONFIG = """version = 1
+[ledger]
+url = "sqlite:///ledger.db"
+[providers.lab]
+kind = "openai_compatible"
+base_url = "http://127.0.0.1:9001/v1"
+[upstreams.a]
+provider = "lab"
+model = "m-1"
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Make a configuration and its ledger: one request of 2 attempts, and a probe of unknown price."""
+    with closing(Ledger(f"sqlite:///{tmp_path}/ledger.db")) as ledger:
+        ledger.write(
+            [
+                attempt_entry("r1", 1, cost=1, task='say "hi"', ended_at_ms=1_793_534_400_000),
+                attempt_entry("r1", 2, cost=9 * 10**18, task='say "hi"', ended_at_ms=1_793_534_400_000),
+                request_entry("r1", task='say "hi"', ended_at_ms=1_793_534_400_000),
+                attempt_entry("p1", 1, cost=None, route=None),
+            ]
+        )
+    config = tmp_path / "config.toml"
+    config.write_text(CONFIG)
+    return config
+
+
+def run(file: Path, *args: str) -> tuple[int, str, str]:
+    ended = CliRunner().invoke(app, ["usage", "-c", str(file), *args])
+    return ended.exit_code, ended.stdout, ended.stderr
+
+
+def test_json_has_every_digit(file: Path) -> None:
+    """Numbers, not text, and no float on the way."""
+    code, out, _ = run(file, "--by", "task,day", "--json")
+    rows = json.loads(out, parse_float=Decimal)
+    assert code == 0
+    assert rows == [
+        {
+            "task": 'say "hi"',
+            "day": "2026-11-01",
+            "requests": 1,
+            "attempts": 2,
+            "input_tokens": 200,
+            "output_tokens": 40,
+            "cost_usd": Decimal("9000000.000000000001"),
+            "unpriced_attempts": 0,
+        },
+        {
+            "task": None,
+            "day": "2026-11-01",
+            "requests": 0,
+            "attempts": 1,
+            "input_tokens": 100,
+            "output_tokens": 20,
+            "cost_usd": 0,
+            "unpriced_attempts": 1,
+        },
+    ]
+
+
+def test_a_total_a_table_and_csv(file: Path) -> None:
+    """The same figures."""
+    assert json.loads(run(file, "--by", "", "--json")[1])[0]["attempts"] == 3
+    assert run(file, "--by", "task", "--csv")[1].splitlines() == [
+        "task,requests,attempts,input_tokens,output_tokens,cost_usd,unpriced_attempts",
+        '"say ""hi""",1,2,200,40,9000000.000000000001,0',
+        ",0,1,100,20,0,1",
+    ]
+    assert "9000000.000000000001" in run(file, "--by", "task")[1]
+
+
+def test_since_is_a_span_or_a_date(file: Path) -> None:
+    """A date begins at midnight UTC."""
+    assert json.loads(run(file, "--since", "2026-11-01", "--json")[1])[0]["attempts"] == 3
+    assert run(file, "--since", "2026-11-01T12:00:00.001", "--json")[1] == "[]\n"
+    assert "nothing was written down" in run(file, "--since", "2200-01-01")[1]
+    assert run(file, "--since", "90000d", "--json")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (["--by", "colour"], 2, "none of task"),
+        (["--since", "soon"], 2, "neither 24h"),
+        (["--json", "--csv"], 2, "choose one"),
+    ],
+)
+def test_mistakes_are_named(file: Path, args: list[str], code: int, said: str) -> None:
+    """As wrong usage."""
+    found = run(file, *args)
+    assert found[0] == code
+    assert said in found[2]
+
+
+def test_without_a_ledger_it_says_so(file: Path) -> None:
+    """Exit code 69; 78 where the configuration itself is wrong."""
+    (file.parent / "ledger.db").rename(file.parent / "gone.db")
+    assert run(file)[0] == 69
+    assert "there is no ledger at" in run(file)[2]
+    file.write_text("version = 2")
+    assert run(file)[0] == 78

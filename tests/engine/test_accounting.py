@@ -1,0 +1,128 @@
+"""From observations to entries: what is charged, at which price, to whom."""
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from streamroute.core.attribution import Attribution
+from streamroute.core.cost.entry import AttemptEntry, Entry, RequestEntry
+from streamroute.core.cost.price_book import DatedPrice, PriceBook
+from streamroute.core.observation import RefusalObservation
+from streamroute.core.routing.route import Catalog
+from streamroute.core.upstream import Capabilities, TokenPrice, Upstream
+from streamroute.core.usage import Usage
+from streamroute.engine.accounting import Accounting, Terms
+from streamroute.telemetry.logs import configure_logs
+from tests.support.observations import attempt, failed_attempt, request, upstream
+
+PRICE = TokenPrice(input_per_mtok=Decimal(1), output_per_mtok=Decimal(10))
+A = upstream("a", price=PRICE, capabilities=Capabilities(bills_cancelled_streams=True))
+FREE = upstream("free", is_simulated=True)
+WHO = Attribution(task="support", user="ann", team="north")
+USAGE = Usage(input_tokens=100, output_tokens=20, cached_input_tokens=60, reasoning_tokens=5)
+
+
+def terms(*upstreams: Upstream) -> Terms:
+    lines = [
+        DatedPrice(subject=each.id, price=each.price, source=f"upstreams.{each.id}.price")
+        for each in upstreams
+        if each.price is not None
+    ]
+    return Terms(catalog=Catalog(upstreams={each.id: each for each in upstreams}), prices=PriceBook(lines))
+
+
+class Books:
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.accounting = Accounting(self.entries.append, terms(A, FREE))
+
+    def last(self) -> AttemptEntry:
+        entry = self.entries[-1]
+        assert isinstance(entry, AttemptEntry)
+        return entry
+
+
+@pytest.fixture
+def books() -> Books:
+    return Books()
+
+
+def test_an_attempt_is_charged_what_the_provider_counted(books: Books) -> None:
+    """And its entry says for whom, and by which line of the configuration."""
+    books.accounting(attempt(A, usage=USAGE, ledger_id="dec_1", attribution=WHO, tier="default"))
+    entry = books.last()
+    assert (entry.ledger_id, entry.task, entry.user, entry.team, entry.key) == (
+        "dec_1",
+        "support",
+        "ann",
+        "north",
+        None,
+    )
+    assert (entry.input_tokens, entry.output_tokens, entry.cached_input_tokens, entry.reasoning_tokens) == (
+        100,
+        20,
+        60,
+        5,
+    )
+    assert (entry.cost, entry.price_source, entry.is_counted) == (300_000_000, "upstreams.a.price", True)
+    assert entry.tier == "default"
+
+
+def test_a_failure_before_anything_costs_nothing(books: Books) -> None:
+    """Zero is a known cost, also where no price is."""
+    books.accounting(failed_attempt("server_error", upstream("new"), connect_s=0.01, prompt_tokens=100))
+    entry = books.last()
+    assert (entry.cost, entry.input_tokens, entry.failure, entry.price_source) == (0, 0, "server_error", None)
+    assert books.accounting.unpriced_attempts == 0
+
+
+def test_a_loser_is_charged_by_our_count(books: Books) -> None:
+    """A whole expected answer where cancelling does not stop the bill; the entry says that it is an estimate."""
+    books.accounting(attempt(A, outcome="cancelled", cancel_reason="lost", connect_s=0.01, prompt_tokens=50))
+    entry = books.last()
+    assert (entry.input_tokens, entry.output_tokens, entry.is_counted) == (50, 200, False)
+    assert entry.cost == 50 * 1_000_000 + 200 * 10_000_000
+
+
+def test_an_unknown_price_is_null_counted_and_told_once(books: Books, capsys: pytest.CaptureFixture[str]) -> None:
+    """For each upstream and tier; it is never taken for zero."""
+    configure_logs("info", "json")
+    for tier in (None, None, "flex"):
+        books.accounting(attempt(upstream("new"), usage=USAGE, tier=tier))
+    books.accounting(attempt(A, usage=USAGE, tier="flex"))
+    logs = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [entry.cost for entry in books.entries if isinstance(entry, AttemptEntry)] == [None] * 4
+    assert books.accounting.unpriced_attempts == 4
+    assert [(each["event"], each["upstream"], each["tier"]) for each in logs] == [
+        ("price.unknown", "new", None),
+        ("price.unknown", "new", "flex"),
+        ("price.unknown", "a", "flex"),
+    ]
+
+
+def test_made_up_answers_cost_nothing(books: Books) -> None:
+    """Simulated upstreams have no provider to pay, unless they are given a price."""
+    books.accounting(attempt(FREE, usage=USAGE))
+    assert (books.last().cost, books.last().price_source) == (0, "simulated")
+
+
+def test_calls_under_way_keep_the_price_that_a_reload_took_away(books: Books) -> None:
+    """New prices win where there are any."""
+    books.accounting.apply(terms(FREE))
+    books.accounting(attempt(A, usage=USAGE))
+    assert books.last().cost == 300_000_000
+    books.accounting.apply(
+        terms(upstream("a", price=TokenPrice(input_per_mtok=Decimal(0), output_per_mtok=Decimal(1))))
+    )
+    books.accounting(attempt(A, usage=USAGE))
+    assert books.last().cost == 20_000_000
+
+
+def test_requests_have_an_entry_and_refusals_none(books: Books) -> None:
+    """Whoever was refused cost nobody anything."""
+    books.accounting(request(ledger_id="dec_1", attribution=WHO, model="m-1"))
+    books.accounting(RefusalObservation(request_id="r", http_status=400, code=None))
+    [entry] = books.entries
+    assert isinstance(entry, RequestEntry)
+    assert (entry.ledger_id, entry.task, entry.model) == ("dec_1", "support", "m-1")
