@@ -329,6 +329,22 @@ def test_exploring_in_time() -> None:
     assert {order(each) for each in found} == {"bca"}, "and it is a last choice for the request itself"
 
 
+def test_another_route_does_not_make_it_well() -> None:
+    """A route that has nobody else to ask goes on asking it: that is no reason to confirm the alarm again."""
+    explorer, known = Explorer(), board(a=(SLOW, ILL))
+    explored = 0
+    for i in range(200):
+        decided(known, 0.5, now=0.2 * i, names="a", explorer=explorer)
+        explored += decided(known, 0.5, now=0.2 * i, explorer=explorer).is_exploring
+    assert explored <= CONFIRMED_BY + 10
+
+
+def test_who_is_crowded_is_not_explored() -> None:
+    """It was passed over because it has too much to do."""
+    crowded = replace(NORMAL, in_flight=20, in_flight_limit=4.0)
+    assert not decided(board(a=(WELL, crowded)), 0.0, explorer=Explorer()).is_exploring
+
+
 def test_exploring_who_gives_hope() -> None:
     """Where the last answer came as soon as usual it is asked again about every second."""
     explorer, known = Explorer(), board(a=(replace(SLOW, is_hopeful=True), ILL))

@@ -308,3 +308,29 @@ def test_the_same_moment_twice_changes_nothing() -> None:
     refuse(board, at, "server_error")
     first = [(board.standing(A, at + 1.0), board.estimate(A, at + 1.0, prompt_tokens=9)) for _ in range(50)]
     assert all(each == first[0] for each in first)
+
+
+def test_long_prompts_do_not_excuse_a_hang_for_ever() -> None:
+    """A limit shorter than so long a prompt takes is no failure; one after the other without an answer is."""
+    board, at = HealthBoard(lambda: 0.5), 0.0
+    for _ in range(200):
+        serve(board, at, 1.0, prompt_tokens=300)
+        at += 3.0
+    for _ in range(12):
+        permit = board.admit(A, at, prompt_tokens=100_000, is_last_resort=True)
+        assert permit is not None
+        at += 10.0
+        board.observe(permit, failed_attempt("first_token_timeout", A, ended_at=at, duration_s=10.0))
+    assert board.standing(A, at).breaker == "open"
+
+
+def test_what_an_operator_forced_is_not_forgotten() -> None:
+    """However many names clients make up."""
+    board = HealthBoard(lambda: 0.5)
+    board.operate(A, "open", 0.0)
+    for i in range(1100):
+        made_up, at = upstream(f"x/{i}", credential=f"x/{i}"), 1.0 + 0.01 * i
+        permit = board.admit(made_up, at, is_last_resort=True)
+        assert permit is not None
+        board.observe(permit, failed_attempt("auth_failed", made_up, ended_at=at, duration_s=0.0))
+    assert board.standing(A, 20.0).breaker == "open"

@@ -44,7 +44,10 @@ class Continuations:
         if rung != "restart":
             if delivered.why_not is not None:
                 return Failure(kind="not_continuable", message=f"it cannot be carried on: {delivered.why_not}")
-            is_ambiguous = rung != "instructed" and len(delivered.text) < SHORT_CHARS and not self._was_asked_anew
+            is_ambiguous = rung != "instructed" and len(delivered.text) < SHORT_CHARS
+            if is_ambiguous and delivered.text and self._was_asked_anew:
+                # So little text does not tell a continuation from an answer that begins again with the same words.
+                return Failure(kind="seam_mismatch", message="too little was delivered to be carried on natively")
             if not delivered.text or is_ambiguous:
                 self._was_asked_anew = True
                 rung = "anew"

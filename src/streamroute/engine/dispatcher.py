@@ -4,6 +4,7 @@ import asyncio
 import random
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -141,7 +142,8 @@ class Dispatcher:
 
     def _on_doubt(self, upstream: UpstreamId) -> None:
         """Tell every running plan, once the board is done with what it is doing."""
-        asyncio.get_running_loop().call_soon(self._tell_doubt, upstream)
+        with suppress(RuntimeError):  # at the very end of the process there is no loop any more, and nobody to tell
+            asyncio.get_running_loop().call_soon(self._tell_doubt, upstream)
 
     def _tell_doubt(self, upstream: UpstreamId) -> None:
         for runner in list(self._running):

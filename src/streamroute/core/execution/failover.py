@@ -122,6 +122,7 @@ class Failover:
         for _ in range(options.race_width - 1):
             commands += self._back_up(now, "race")
         if options.probe is not None and not self._calls.is_exhausted and not self._is_over:
+            self._selection.take(options.probe)  # never asked twice at once
             commands.append(self._calls.start(options.probe, now, cause="probe"))
         return commands
 

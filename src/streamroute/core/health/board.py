@@ -315,7 +315,9 @@ class HealthBoard:
 
     def _forget_one(self) -> None:
         """Forget the upstream that was used longest ago, rather one that nothing is known against."""
-        idle = [upstream for upstream, health in self._upstreams.items() if health.is_idle]
+        idle = [
+            upstream for upstream, health in self._upstreams.items() if health.is_idle and not health.breaker.is_forced
+        ]
         well = [upstream for upstream in idle if self._upstreams[upstream].breaker.state == "closed"]
         for upstream in (well or idle)[:1]:
             del self._upstreams[upstream]

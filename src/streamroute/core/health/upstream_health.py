@@ -35,6 +35,8 @@ CONNECT_SPREAD = 0.5
 EXPECTED_LATE_LN = log(2.0)
 """A first token that was given up sooner, because the route's limit is shorter than so long a prompt takes, is no
 failure of the upstream's."""
+MOST_EXCUSED = 3
+"""In a row, without a first token in between: more of them hang."""
 PROBE_LATE_LN = log(3.0)
 """A cancelled probe that was this many times later than expected has failed."""
 
@@ -56,6 +58,7 @@ class UpstreamHealth:
         "_check",
         "_connects",
         "_errors",
+        "_excused",
         "_failed",
         "_heard_at",
         "_in_flight",
@@ -90,6 +93,7 @@ class UpstreamHealth:
         self._waiting: dict[Flight, None] = {}
         """Streams without a first token, in the order of their start."""
         self._heard_at = now
+        self._excused = 0
         self._changed_at = now
         self._changes = 0
         self._looked: tuple[float, int, float, float] | None = None
@@ -198,7 +202,8 @@ class UpstreamHealth:
             self.breaker.settle(permit, now, "failure" if permit.is_probe and late_ln > PROBE_LATE_LN else None)
         else:
             is_timeout = observation.failure.kind == "first_token_timeout" and not self.baseline.is_cold
-            is_in_time = is_timeout and late_ln < EXPECTED_LATE_LN
+            is_in_time = is_timeout and late_ln < EXPECTED_LATE_LN and self._excused < MOST_EXCUSED
+            self._excused += is_in_time
             self._failed_with(permit, observation, now, is_excused=is_ours or is_in_time)
 
     def _late_ln(self, flight: Flight, observation: AttemptObservation) -> float:
@@ -377,6 +382,7 @@ class UpstreamHealth:
     def _heard(self, permit: Permit, now: float, *, is_healthy: bool) -> None:
         """Note that an answer began."""
         self._heard_at = now
+        self._excused = 0
         if is_healthy and self.breaker.state != "closed":
             was = self.breaker.state
             self.breaker.proved(permit, now)

@@ -84,7 +84,7 @@ def decide(  # noqa: PLR0913 - the core keeps nothing: all that a decision depen
         if class_ != "batch":
             probe = next((i for i in half_open if ranking.places[i] < _PROBED_PLACES), None)
         if probe is None and explorer is not None:
-            explored = _explored(field, ranking, class_, explorer, now, uniform)
+            explored = _explored(field, ranking, route.name, class_, explorer, now, uniform)
     if explored is not None:
         probe = explored
         order.remove(explored)
@@ -115,17 +115,23 @@ def decide(  # noqa: PLR0913 - the core keeps nothing: all that a decision depen
 def _explored(
     field: Field,
     ranking: Ranking,
+    route: str,
     latency_class: LatencyClass,
     explorer: Explorer,
     now: float,
     uniform: Callable[[], float],
 ) -> int | None:
     """Return who is to be asked beside the first though it is steered away from."""
-    explorer.forget(field.upstreams[ranking.order[0]].id)
     if latency_class not in EXPLORING_CLASSES:
         return None
+    first = ranking.order[0]
+    if field.standings[first].kind == "healthy":
+        explorer.forget((route, field.upstreams[first].id))
     for i in ranking.steered_away:
-        if explorer.is_due(field.upstreams[i].id, now, uniform, is_hopeful=field.standings[i].is_hopeful):
+        standing = field.standings[i]
+        if standing.kind not in ("suspect", "slow"):
+            continue  # it is crowded: a further call would tell nothing
+        if explorer.is_due((route, field.upstreams[i].id), now, uniform, is_hopeful=standing.is_hopeful):
             return i
     return None
 
