@@ -21,7 +21,9 @@ from streamroute.core.outcome import Failure
 from streamroute.core.rate_limit import RateLimitReport
 from streamroute.core.upstream import LatencyClass, Upstream
 
-_NO_PERMIT = Failure(kind="blocked", message="not asked: it has failed too often, or must wait for its limit")
+_NO_PERMIT = Failure(
+    kind="blocked", message="not asked: its breaker is open, its rate limit is used up, or an operator has drained it"
+)
 _NO_TOKENS = Failure(kind="blocked", message="not asked: so much fails that further calls would only be load")
 _NO_MONEY = Failure(kind="blocked", message="not asked: the budget for calls beside the first one is spent")
 

@@ -51,32 +51,9 @@ class UpstreamHealth:
     """What is known of one upstream. Times are monotonic seconds."""
 
     __slots__ = (
-        "_attempts",
-        "_cancelled",
-        "_changed_at",
-        "_changes",
-        "_check",
-        "_connects",
-        "_errors",
-        "_excused",
-        "_failed",
-        "_heard_at",
-        "_in_flight",
-        "_last_success_at",
-        "_looked",
-        "_outcomes",
-        "_succeeded",
-        "_ttfts_s",
-        "_waiting",
-        "_weighed",
-        "auth_until",
-        "baseline",
-        "breaker",
-        "evidence",
-        "limit",
-        "pace",
-        "scorecard",
-        "verdict",
+        "_attempts", "_cancelled", "_changed_at", "_changes", "_check", "_connects", "_errors", "_excused", "_failed",
+        "_heard_at", "_in_flight", "_last_success_at", "_looked", "_outcomes", "_succeeded", "_ttfts_s", "_waiting",
+        "_weighed", "auth_until", "baseline", "breaker", "evidence", "limit", "pace", "scorecard", "verdict",
     )  # fmt: skip
 
     def __init__(self, uniform: Callable[[], float], now: float, options: HealthOptions = DEFAULTS) -> None:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from math import exp, isfinite
 from types import MappingProxyType
 
+from streamroute.core.health.board import DRAINED
 from streamroute.core.routing.decision import Candidate, Decision
 from streamroute.core.routing.decision_log import Made, NotMade
 from streamroute.core.routing.weight import crowd
@@ -130,7 +131,7 @@ def _reasons(candidate: Candidate, at: float) -> list[str]:
         when = "" if standing.until is None else f" for another {max(0.0, standing.until - at):.1f} s"
         words.append(f"it cannot be asked{when}" + _last_resort(candidate))
     elif standing.is_probe:
-        words.append("it is half open: the next call is a probe")
+        words.append("the next call goes beside a request, to learn how it is")
     if estimate.penalty > 0.0:
         words.append(f"what speaks against it leaves {exp(-estimate.penalty):.0%} of its weight")
     if estimate.ttft_s > 1.2 * estimate.normal_ttft_s:
@@ -145,4 +146,5 @@ def _reasons(candidate: Candidate, at: float) -> list[str]:
 
 
 def _last_resort(candidate: Candidate) -> str:
-    return "" if candidate.standing.kind == "rate_limited" else ", except as a last resort"
+    is_out = candidate.standing.kind == "rate_limited" or candidate.standing.reason == DRAINED
+    return "" if is_out else ", except as a last resort"

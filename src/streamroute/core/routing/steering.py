@@ -91,7 +91,7 @@ def decide(  # noqa: PLR0913 - the core keeps nothing: all that a decision depen
         order.append(explored)
         reasons = (*reasons, f"{fit[explored].id} is asked beside the first, to learn how it is")
     elif probe is not None:
-        reasons = (*reasons, f"{fit[probe].id} is half open and is tried beside the first")
+        reasons = (*reasons, f"{fit[probe].id} is on its way back, or has just failed, and is tried beside the first")
     order += [i for i in half_open if i != probe]
     order += _last_resorts(field, is_panic=is_panic)
 

@@ -106,7 +106,7 @@ class UpstreamGauges(Collector):
 def _budget(figures: BudgetFigures) -> Iterable[Metric]:
     yield GaugeMetricFamily(
         "streamroute_retry_tokens",
-        "Left of 10 for all upstreams together: a failure takes 1, a success gives 2, no hedge at 5 or below.",
+        "Left of 20 for all upstreams together: a failure takes 1, a success gives 2, no hedge at 10 or below.",
         value=figures.global_tokens,
     )
     for name, what, denied in (
