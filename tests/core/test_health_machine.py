@@ -186,7 +186,7 @@ class Machine(RuleBasedStateMachine):
             assert health.in_flight == len(mine)
             probes = [each for each in mine if each.leave.permit.is_probe and not each.leave.permit.is_proved]
             assert len(probes) <= 2 * max(PROBES), "of this generation and of late ones"
-        hedges = [each for each in self.live if each.leave.hedge is not None]
+        hedges = [each for each in self.live if each.leave.hedge is not None and each.ttft_s is None]
         assert self.budget.figures(self.now).hedges_in_flight == len(hedges)
 
     @invariant()
