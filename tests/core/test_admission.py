@@ -122,6 +122,28 @@ def test_a_call_beside_is_charged_at_once_and_corrected_at_its_end(cause: Attemp
     assert desk.budget.figures(2.0).hedges_in_flight == 0
 
 
+def test_a_hedge_that_wins_is_charged_as_expected() -> None:
+    """Its answer is what was asked for; extra is the loser's prompt, whatever the answer has cost."""
+    desk = Desk()
+    won = attempt(B, ended_at=1.5, is_committed=True, usage=Usage(input_tokens=500, output_tokens=900))
+    desk.admission.settle(desk.leave(B, cause="hedge"), won)
+    assert desk.hedged_usd == pytest.approx(500 * 2 / 1e6)
+    assert desk.budget.figures(2.0).spent_usd == pytest.approx((500 * 2 + 900 * 10) / 1e6)
+
+
+@pytest.mark.parametrize("cause", ["hedge", "race"])
+def test_a_call_beside_counts_as_such_until_its_first_token(cause: AttemptCause) -> None:
+    """From then on it is the answer, however long that is: others who wait may be hedged."""
+    desk = Desk()
+    leave = desk.leave(cause=cause)
+    desk.admission.connected(leave, 1.1)
+    assert desk.budget.figures(1.1).hedges_in_flight == 1
+    desk.admission.first_token(leave, 1.2)
+    assert desk.budget.figures(1.2).hedges_in_flight == 0
+    desk.admission.settle(leave, attempt(A, ended_at=1.5))
+    assert desk.budget.figures(1.5).hedges_in_flight == 0
+
+
 def test_a_hedge_that_fails_is_charged_twice_and_one_that_wins_once() -> None:
     """It was load where there was trouble; one that brought the answer and broke off later was worth it."""
     used = Usage(input_tokens=500, output_tokens=0)

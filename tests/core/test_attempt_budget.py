@@ -91,6 +91,31 @@ def test_hedges_at_once(in_flight: int, most: int) -> None:
     assert budget.in_flight == most - 1
 
 
+def test_a_hedge_with_a_token_is_no_extra_load() -> None:
+    """It is the answer now: its place is free for the next who waits, once, and its end frees no second one."""
+    budget = HedgeBudget()
+    budget.spent("interactive", 1e6, 100.0)
+    out = [budget.start("interactive", 1.0, 100.0) for _ in range(MIN_HEDGES)]
+    assert budget.denial("interactive", 1.0, 100.0, 0) == "in_flight"
+    for _ in range(2):
+        budget.decided(out[0])
+    assert budget.in_flight == MIN_HEDGES - 1
+    assert budget.denial("interactive", 1.0, 100.0, 0) is None
+    budget.settle(out[0], 101.0)
+    budget.decided(out[0])
+    assert budget.in_flight == MIN_HEDGES - 1
+
+
+def test_a_hedge_with_a_token_still_costs() -> None:
+    """Money counts to its end."""
+    budget = HedgeBudget()
+    spend = budget.start("interactive", 1.0, 100.0)
+    budget.decided(spend)
+    assert budget.sums_usd(100.0)[1] == 1.0
+    budget.settle(spend, 101.0, cost_usd=0.4)
+    assert budget.sums_usd(101.0)[1] == pytest.approx(0.4)
+
+
 @pytest.mark.parametrize(
     ("cost_usd", "is_failure", "charged"), [(None, False, 1.0), (0.4, False, 0.4), (None, True, 2.0), (0.4, True, 0.8)]
 )

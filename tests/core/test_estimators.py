@@ -200,12 +200,53 @@ def test_successes_undo_a_failure_and_its_rate_is_learned() -> None:
     assert test.step < first_step
 
 
-def test_a_series_is_not_learned_from() -> None:
-    """An outage must not become the normal rate."""
+def test_a_fault_is_measured_by_the_rate_before_it() -> None:
+    """While anything is held against it nothing is learned: the last failure weighs as much as the first."""
     test = ErrorTest()
-    for _ in range(1000):
+    for _ in range(500):
+        test.add(is_failure=False, ceiling=20.0)
+    before = test.rate, test.step
+    for i in range(1000):
+        test.add(is_failure=i % 3 == 0, ceiling=20.0)
+        assert (test.rate, test.step) == before
+
+
+@pytest.mark.parametrize("every", [1, 2, 5])
+def test_a_fault_is_not_learned_from_when_it_is_over(every: int) -> None:
+    """Or the next one would be seen later: an outage, and one in two or in five that failed for a minute."""
+    test = ErrorTest()
+    for _ in range(500):
+        test.add(is_failure=False, ceiling=14.0)
+    before = test.rate
+    for i in range(300):
+        test.add(is_failure=i % every == 0, ceiling=14.0)
+    for _ in range(500):
+        test.add(is_failure=False, ceiling=14.0)
+    assert test.nats == 0.0
+    assert test.rate == pytest.approx(before, abs=1e-3)
+
+
+def test_what_was_forgiven_is_not_learned_from() -> None:
+    """Whoever clears the slate says that it was a fault, or our own trouble."""
+    test, other = ErrorTest(), ErrorTest()
+    for _ in range(2):
         test.add(is_failure=True, ceiling=20.0)
-    assert test.rate < 0.02
+    test.clear()
+    for each in (test, other):
+        each.add(is_failure=False, ceiling=20.0)
+    assert (test.nats, test.rate) == (0.0, other.rate)
+
+
+def test_a_failure_is_learned_from_once_it_is_undone() -> None:
+    """Not sooner, and with all the successes that it took."""
+    test, was = ErrorTest(), ErrorTest().rate
+    test.add(is_failure=True, ceiling=20.0)
+    successes = 0
+    while test.rate == was:
+        test.add(is_failure=False, ceiling=20.0)
+        successes += 1
+    assert test.nats < 0.1
+    assert test.rate == pytest.approx((0.4 + 1) / (200 + 1 + successes), rel=0.02)
 
 
 # -- the rate of events

@@ -8,7 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamroute.core.health.degradation import (
+    CALM_RATIO,
+    DOUBT_NATS,
+    MAX_DRIFT_THRESHOLD,
     MAX_THRESHOLD,
+    MIN_DRIFT_THRESHOLD,
     MIN_THRESHOLD,
     OPEN_FAILURES,
     ROW_S,
@@ -18,7 +22,7 @@ from streamroute.core.health.degradation import (
     penalty_of,
     risk_of,
 )
-from streamroute.core.health.estimators import MAX_RATIO
+from streamroute.core.health.estimators import EXONERATION, MAX_RATIO, SlownessTest
 from streamroute.core.health.in_flight import (
     COLD_EXPECTED_S,
     HUNG_CALLS,
@@ -125,7 +129,7 @@ def test_more_evidence_never_weighs_less(one: float, two: float) -> None:
     assert 0.0 <= penalty_of(low) <= penalty_of(high)
     assert 0.0 <= risk_of(penalty_of(low)) <= risk_of(penalty_of(high)) < 1.0
     assert penalty_of(high) > STEER_NATS or high < 1.0
-    assert penalty_of(low) < STEER_NATS or low > 0.99
+    assert penalty_of(low) <= DOUBT_NATS < STEER_NATS or low >= 1.0, "short of an alarm a preferred one keeps its place"
 
 
 def test_noise_weighs_nothing() -> None:
@@ -170,6 +174,57 @@ def test_the_strongest_evidence_names_the_reason(kind: str, reason: str, is_slow
     assert verdict.penalty > STEER_NATS
     found.clear()
     assert found.weigh(NOTHING).penalty == 0.0
+
+
+def held(ratio: float, into: Evidence | None = None) -> Evidence:
+    """Return evidence so many times its threshold."""
+    found = into or evidence()
+    found.slow.jump = ratio * found.threshold
+    return found
+
+
+def test_an_alarm_begins_at_the_threshold_and_ends_well_below_it() -> None:
+    """Evidence that goes up and down around the threshold sends no traffic to and fro."""
+    found, seen = evidence(), []
+    for ratio in (0.99, 1.01, 0.99, 1.2, CALM_RATIO + 0.01, CALM_RATIO - 0.01, 0.99, 1.01):
+        penalty = held(ratio, found).weigh(NOTHING).penalty
+        seen.append(penalty > STEER_NATS)
+        assert found.is_alarmed == seen[-1]
+        assert seen[-1] or penalty <= DOUBT_NATS
+    assert seen == [False, True, True, True, True, False, False, True]
+    assert CALM_RATIO < 1.0
+
+
+def test_an_alarm_shows_the_evidence_as_it_is() -> None:
+    """Only the weight waits: who looks sees it fall, and the reason stays."""
+    found = held(1.1)
+    found.weigh(NOTHING)
+    verdict = held(0.8, found).weigh(NOTHING)
+    assert verdict.ratio == pytest.approx(0.8)
+    assert verdict.reason == "slower than normal"
+    assert verdict.penalty == penalty_of(1.0)
+
+
+def test_who_is_cleared_is_alarmed_no_more() -> None:
+    """The next evidence must reach the threshold again."""
+    found = held(1.1)
+    found.weigh(NOTHING)
+    found.clear()
+    assert not found.is_alarmed
+    assert held(0.9, found).weigh(NOTHING).penalty <= DOUBT_NATS
+
+
+@pytest.mark.parametrize("is_alarmed", [False, True])
+def test_good_samples_exonerate_of_a_drift_only_on_the_way_back(is_alarmed: bool) -> None:
+    """On the way there three good ones in a row are too frequent: a ramp would be seen later for them."""
+    found, by_the_test = evidence(), SlownessTest()
+    found.is_alarmed, found.slow.good = is_alarmed, 0
+    found.slow.drift = by_the_test.drift = found.drift_threshold
+    for at in (0.1, 0.2, 0.3):
+        assert found.slow.drift == by_the_test.drift
+        found.timed(0.0, SPREAD, at)
+        by_the_test.add(0.0, SPREAD, found.threshold, found.drift_threshold)
+    assert found.slow.drift == pytest.approx(by_the_test.drift * (EXONERATION if is_alarmed else 1.0))
 
 
 def test_slow_connections_alone_make_nobody_suspect() -> None:
@@ -225,8 +280,10 @@ def test_the_threshold_follows_the_rate_within_bounds(per_s: float) -> None:
     """The promise is so many false alarms an hour, at any rate."""
     found = evidence(per_s=per_s, for_s=300)
     assert MIN_THRESHOLD <= found.threshold <= MAX_THRESHOLD
+    assert MIN_DRIFT_THRESHOLD <= found.drift_threshold <= MAX_DRIFT_THRESHOLD
     busier = evidence(per_s=2 * per_s, for_s=300)
     assert busier.threshold >= found.threshold
+    assert busier.drift_threshold >= found.drift_threshold
 
 
 # -- failures in a row

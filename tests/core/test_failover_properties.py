@@ -1,4 +1,4 @@
-"""What holds for the `failover` plan whatever happens, in whatever order."""
+"""What holds for plans whatever happens, in whatever order: one call at a time, or with calls beside the first."""
 
 import typing
 
@@ -13,6 +13,7 @@ from streamroute.core.execution.events import (
     ClientPaused,
     ClientResumed,
     Connected,
+    Doubted,
     Failed,
     HeadReceived,
     Produced,
@@ -23,7 +24,7 @@ from streamroute.core.execution.events import (
 from streamroute.core.execution.failover import STALE_RETRIES, Failover, FailoverOptions
 from streamroute.core.health.standing import Standing
 from streamroute.core.outcome import Failure, FailureKind
-from streamroute.core.upstream import Deadlines, RetryOptions
+from streamroute.core.upstream import Deadlines, RetryOptions, UpstreamId
 from tests.support.playbook import candidate
 
 kinds = st.sampled_from(typing.get_args(FailureKind))
@@ -69,6 +70,7 @@ MAKERS: list[typing.Callable[[AttemptId, float, Failure], AttemptEvent]] = [
     lambda attempt, now, failure: Failed(attempt, failure),
     lambda attempt, now, failure: Failed(attempt, failure),
     lambda attempt, now, failure: Failed(attempt, failure),
+    lambda attempt, now, failure: Doubted(UpstreamId("abcd"[attempt % 4])),
     lambda attempt, now, failure: ClientPaused(),
     lambda attempt, now, failure: ClientResumed(),
     lambda attempt, now, failure: ClientGone(),
@@ -174,3 +176,110 @@ def test_it_always_ends(plan: Failover, answers: list[Failure]) -> None:
         auditor.check(plan.on_deadline(now))
     assert auditor.is_over
     assert now <= plan._options.deadlines.total_s
+
+
+# -- with calls beside the first
+
+beside_plans = st.builds(
+    lambda names, is_probing, hedge_after_s, race_width, max_attempts: Failover(
+        FailoverOptions(
+            candidates=tuple(candidate(name) for name in names),
+            stream=True,
+            arrived_at=0.0,
+            deadlines=Deadlines(total_s=30.0),
+            max_attempts=max_attempts,
+            hedge_after_s=hedge_after_s,
+            race_width=race_width,
+            probe=candidate("p", standing=Standing(breaker="half_open", is_probe=True)) if is_probing else None,
+        )
+    ),
+    st.sampled_from(["a", "ab", "abcd"]),
+    st.booleans(),
+    st.sampled_from([None, 0.3, 1.0]),
+    st.integers(1, 3),
+    st.integers(1, 8),
+)
+wheres = st.lists(
+    st.tuples(
+        st.sampled_from(["time", "produce", "succeed", "fail", "fail", "doubt", "doubt", "leave"]),
+        st.sampled_from([0.0, 0.1, 0.3, 2.0]),
+        st.integers(0, 7),
+        failures,
+    ),
+    max_size=25,
+)
+
+
+class Bookkeeper:
+    """Keeps the calls of one plan that are under way."""
+
+    def __init__(self) -> None:
+        self.live: dict[AttemptId, Start] = {}
+        self.committed: AttemptId | None = None
+        self.is_over = False
+        self.hedges = 0
+
+    def check(self, commands: typing.Sequence[object]) -> None:
+        for command in commands:
+            assert not self.is_over, "a command after a terminal one"
+            match command:
+                case Start(attempt=attempt):
+                    busy = [each.upstream.failure_domain for each in self.live.values() if each.cause != "probe"]
+                    if command.cause in {"hedge", "race"}:
+                        assert command.upstream.failure_domain not in busy, "what fails together is no backup"
+                    assert self.committed is None
+                    self.live[attempt] = command
+                    self.hedges += command.cause == "hedge"
+                case Cancel(attempt=attempt):
+                    del self.live[attempt]
+                case Commit(attempt=attempt):
+                    assert attempt in self.live
+                    assert self.committed is None, "two commits"
+                    self.committed = attempt
+                case Finish(attempt=attempt):
+                    assert attempt == self.committed
+                    assert not self.live, "a call is left behind"
+                    self.is_over = True
+                case Fail() | Abandon():
+                    assert not self.live, "a call is left behind"
+                    self.is_over = True
+                case _:
+                    raise AssertionError(command)
+        own = [each for each in self.live.values() if each.cause in {"first", "failover"}]
+        assert len(own) <= 1, "two calls that are not beside another"
+
+
+@settings(deadline=None, max_examples=300)
+@given(plan=beside_plans, script=wheres)
+def test_whatever_happens_beside(plan: Failover, script: list[tuple[str, float, int, Failure]]) -> None:
+    """One commit, one end, nobody is left behind; what is beside the first call is in another failure domain."""
+    books, now = Bookkeeper(), 0.0
+    books.check(plan.start(now))
+    for what, wait_s, which, failure in script:
+        now += wait_s
+        live = sorted(books.live)
+        attempt = live[which % len(live)] if live else AttemptId(99)
+        match what:
+            case "time":
+                due = plan.next_deadline()
+                now = max(now, due) if due is not None else now
+                books.check(plan.on_deadline(now))
+            case "produce":
+                books.check(plan.handle(Produced(attempt), now))
+            case "succeed":
+                commands = plan.handle(Succeeded(attempt), now)
+                if commands and isinstance(commands[0], Commit):
+                    books.check(commands[:1])
+                    commands = commands[1:]
+                books.live.pop(attempt, None)
+                books.check(commands)
+            case "fail":
+                books.live.pop(attempt, None)
+                books.check(plan.handle(Failed(attempt, failure), now))
+            case "doubt":
+                before = books.hedges
+                books.check(plan.handle(Doubted(UpstreamId("abcdp"[which % 5])), now))
+                assert books.hedges <= before + (plan.hedge_after_s is not None)
+            case _:
+                books.check(plan.handle(ClientGone(), now))
+        assert (plan.next_deadline() is None) == books.is_over

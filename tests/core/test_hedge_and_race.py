@@ -6,6 +6,7 @@ from streamroute.core.execution.events import (
     AttemptId,
     ClientGone,
     Connected,
+    Doubted,
     HeadReceived,
     Produced,
     Progressed,
@@ -13,7 +14,7 @@ from streamroute.core.execution.events import (
 )
 from streamroute.core.execution.failover import HEDGE_RETRY_S
 from streamroute.core.health.standing import Standing
-from streamroute.core.upstream import Deadlines
+from streamroute.core.upstream import Deadlines, RetryOptions, UpstreamId
 from tests.support.playbook import (
     ABANDON,
     Playbook,
@@ -29,6 +30,7 @@ from tests.support.playbook import (
 )
 
 ONE, TWO, THREE = AttemptId(1), AttemptId(2), AttemptId(3)
+A_DOUBTED, B_DOUBTED = Doubted(UpstreamId("a")), Doubted(UpstreamId("b"))
 SUSPECT = Standing(kind="suspect", risk=0.5)
 PROBING = Standing(breaker="half_open", is_probe=True)
 
@@ -113,6 +115,109 @@ def test_one_call_is_all_that_a_client_wants() -> None:
     book = failover(candidate("a"), candidate("b"), hedge_after_s=0.8, max_attempts=1, probe=candidate("p"))
     book.start() << start(1, "a")
     book.wake(at=0.8)
+
+
+# -- whoever waits for an upstream that comes under suspicion
+
+
+def test_suspicion_shortcuts_the_delay() -> None:
+    """Others have shown that waiting is of no use: the hedge is asked now, it is the only one, and either may win."""
+    book = hedged()
+    book.tell(A_DOUBTED, at=0.3) << beside(2, "b", "hedge")
+    book.sleep(until=0.9)
+    book.tell(A_DOUBTED, at=0.9).tell(B_DOUBTED, at=1.0)
+    book.tell(Produced(ONE), at=1.1) << commit(1) << cancel(2, "lost")
+
+
+def test_suspicion_of_somebody_else_changes_nothing() -> None:
+    """Only who was asked matters."""
+    book = hedged()
+    book.tell(B_DOUBTED, at=0.3).sleep(until=0.8)
+    book.wake(at=0.8) << beside(2, "b", "hedge")
+
+
+def test_after_a_hedge_suspicion_brings_no_second_one() -> None:
+    """Also where its time had come by itself."""
+    book = hedged()
+    book.wake(at=0.8) << beside(2, "b", "hedge")
+    book.tell(A_DOUBTED, at=0.9).tell(B_DOUBTED, at=0.9)
+
+
+def test_suspicion_follows_the_request_to_whom_it_waits_for_now() -> None:
+    """What is thought of one that has failed already is nothing new; the next one is hedged like the first."""
+    book = hedged()
+    book.tell(failed(1, "server_error"), at=0.1) << start(2, "b")
+    book.tell(A_DOUBTED, at=0.2)
+    book.tell(B_DOUBTED, at=0.3) << beside(3, "c", "hedge")
+
+
+def test_suspicion_of_one_whose_answer_is_under_way_changes_nothing() -> None:
+    """Content has come: to the client, or held back."""
+    for has_come in (Produced(ONE), Progressed(ONE, 0.3)):
+        book = hedged()
+        book.tell(Connected(ONE), at=0.1).tell(HeadReceived(ONE), at=0.2)
+        book.tell(has_come, at=0.3).skip()
+        book.tell(A_DOUBTED, at=0.4)
+
+
+def test_suspicion_hedges_no_other_plan() -> None:
+    """Who does not want hedges gets none: `failover`, a race, an answer that does not stream."""
+    listed = candidate("a"), candidate("b"), candidate("c")
+    book = failover(*listed)
+    book.start() << start(1, "a")
+    book.tell(A_DOUBTED, at=0.3)
+    book = failover(*listed, race_width=2)
+    book.start() << start(1, "a") << beside(2, "b", "race")
+    book.tell(A_DOUBTED, at=0.3)
+    book = failover(*listed, hedge_after_s=0.8, stream=False)
+    book.start() << start(1, "a")
+    book.tell(A_DOUBTED, at=0.3)
+
+
+def test_suspicion_finds_nobody_fit() -> None:
+    """Without a backup that stands well there is nothing to do but wait."""
+    book = failover(candidate("a"), candidate("b", standing=SUSPECT), hedge_after_s=0.8)
+    book.start() << start(1, "a")
+    book.tell(A_DOUBTED, at=0.3)
+    book.tell(Produced(ONE), at=1.0) << commit(1)
+
+
+def test_a_probe_is_no_reason_and_no_hindrance() -> None:
+    """That the upstream on its way back is in doubt is why it is probed; whom the request waits for is what counts."""
+    book = failover(candidate("a"), candidate("b"), hedge_after_s=0.8, probe=candidate("p", standing=PROBING))
+    book.start() << start(1, "a") << beside(2, "p", "probe")
+    book.tell(Doubted(UpstreamId("p")), at=0.2)
+    book.tell(A_DOUBTED, at=0.3) << beside(3, "b", "hedge")
+
+
+def test_a_hedge_by_suspicion_that_may_not_be_made_is_asked_for_again() -> None:
+    """When an upstream hangs all who wait for it want a hedge at once, and the budget lets some through."""
+    book = hedged()
+    book.tell(A_DOUBTED, at=0.3) << beside(2, "b", "hedge")
+    book.tell(failed(2, "blocked"), at=0.3)
+    book.wake(at=0.3 + HEDGE_RETRY_S) << beside(3, "c", "hedge")
+
+
+def test_nobody_is_asked_for_a_request_that_waits() -> None:
+    """Between two attempts at the same upstream suspicion of it is no reason for a call beside nothing."""
+    book = failover(
+        candidate("a"), candidate("b"), hedge_after_s=0.8, retry=RetryOptions(same_upstream=1, backoff_s=0.1)
+    )
+    book.start() << start(1, "a")
+    book.tell(failed(1, "server_error"), at=0.1)
+    book.tell(A_DOUBTED, at=0.15)
+    book.wake(at=0.25) << start(2, "a")
+    book.tell(A_DOUBTED, at=0.3) << beside(3, "b", "hedge")
+
+
+def test_a_request_that_is_over_hears_nothing() -> None:
+    """Suspicion is told to all who run, some of whom have just ended."""
+    book = hedged()
+    book.tell(Succeeded(ONE), at=0.2).skip()
+    book.tell(A_DOUBTED, at=0.2)
+
+
+# -- races and probes
 
 
 def test_a_race_starts_together() -> None:

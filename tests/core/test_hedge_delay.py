@@ -15,7 +15,10 @@ from streamroute.core.execution.hedge_delay import (
     LATEST_SUSPECT,
     LEAST_UNLIKE,
     MIN_SAMPLES,
+    MOST_UNLIKE,
+    UNLIKE_SPREADS,
     HedgeDelays,
+    Tail,
     stall_limits,
     ttft_deadline_s,
 )
@@ -81,6 +84,35 @@ def test_a_few_outliers_move_nothing() -> None:
     assert short == long
     assert short is not None
     assert short <= LATEST_SUSPECT
+
+
+def lognormal(spread: float, *, outliers: float = 0.0, at: float = 1.0) -> Known:
+    """Return times around 1, with that share of them at `at`."""
+    usual = [(math.exp(spread * z / 10), math.exp(-0.5 * (z / 10) ** 2)) for z in range(-40, 41)]
+    total = sum(weight for _, weight in usual)
+    bins = [(ratio, (1.0 - outliers) * weight / total) for ratio, weight in usual]
+    return Known(tuple(sorted([*bins, (at, outliers)]))) if outliers else Known(tuple(bins))
+
+
+@pytest.mark.parametrize("outliers", [0.004, 0.02, 0.06])
+@pytest.mark.parametrize("spread", [0.2, 0.35, 0.6])
+def test_what_is_unlike_an_upstream_is_told_by_the_bulk_of_its_times(spread: float, outliers: float) -> None:
+    """Outliers move it by as much as they move the quartiles, however far they are; or up to 2.5 medians, where they
+    are so many that p99.5 is one of them."""
+    calm = Tail(lognormal(spread))
+    assert calm.unlike == pytest.approx(math.exp(UNLIKE_SPREADS * spread), rel=0.15)
+    found = [Tail(lognormal(spread, outliers=outliers, at=at)) for at in (8.0, 80.0, 800.0)]
+    assert len({tail.unlike for tail in found}) == 1
+    for tail in found:
+        assert calm.unlike <= tail.unlike * 1.001
+        assert tail.unlike <= max(1.15 * calm.unlike, LATEST_SUSPECT * tail.p50)
+
+
+@pytest.mark.parametrize(("spread", "most"), [(0.001, LEAST_UNLIKE), (3.0, MOST_UNLIKE)])
+def test_what_is_unlike_an_upstream_has_bounds(spread: float, most: float) -> None:
+    """A very steady upstream is not hedged at once, and one whose times say little not after minutes."""
+    tail = Tail(lognormal(spread))
+    assert tail.unlike == pytest.approx(most * tail.p50)
 
 
 def test_who_is_suspect_is_hedged_sooner() -> None:

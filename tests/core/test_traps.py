@@ -142,6 +142,26 @@ def test_a_fault_does_not_become_the_baseline() -> None:
     assert after.penalty > STEER_NATS
 
 
+def test_an_outage_does_not_become_the_error_rate() -> None:
+    """A minute of errors, and soon another one: it is seen after as many as the first."""
+    board, at = warmed()
+    seen: list[int] = []
+    for _ in range(2):
+        failures = 0
+        while penalty(board, at) < STEER_NATS:
+            refuse(board, at, "server_error")
+            failures, at = failures + 1, at + QUIET_S
+        seen.append(failures)
+        for _ in range(int(60 / QUIET_S)):
+            refuse(board, at, "server_error")
+            at += QUIET_S
+        for _ in range(int(100 / QUIET_S)):
+            serve(board, at, 0.5)
+            at += QUIET_S
+        assert penalty(board, at) == 0.0
+    assert seen[0] == seen[1]
+
+
 def test_stalls_do_not_drag_the_hedge_along() -> None:
     """One first token in twelve takes four times as long: a percentile would follow it, and hedge after the stall."""
     load, stalls = Load(12, rate=6.0), Random(1)

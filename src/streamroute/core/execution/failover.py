@@ -312,9 +312,10 @@ class Failover:
     def _doubted(self, upstream: UpstreamId, now: float) -> Sequence[Command]:
         """Hedge now where everyone who was asked is under suspicion: whoever came earlier has shown that waiting is
         of no use."""
-        is_hedging = self._options.hedge_after_s is not None and self._hedge_at is not None
+        if self._hedge_at is None:
+            return ()
         asked = [call for call in self._calls if call.cause != "probe"]
-        if not is_hedging or any(call.candidate.upstream.id != upstream or call.watchdog.is_flowing for call in asked):
+        if any(call.candidate.upstream.id != upstream or call.watchdog.is_flowing for call in asked):
             return ()
         self._hedge_at = None
         return self._back_up(now, "hedge")

@@ -190,7 +190,7 @@ class Evidence:
         """Forget what was held against it, not what is normal."""
         self.slow, self.decode, self.connect = SlownessTest(), SlownessTest(), SlownessTest()
         self.trend = Trend()
-        self.errors.nats = 0.0
+        self.errors.clear()
         self.in_a_row = 0
         self.is_alarmed = False
         self.speed_ln = 0.0

@@ -158,8 +158,8 @@ _ERRORS_KEPT = 2000.0
 
 
 class ErrorTest:
-    """Bernoulli CUSUM of failures, with a base rate that is learned (Beta prior) while nothing is wrong: the first
-    failures of a fault must not raise the rate that they are measured by."""
+    """Bernoulli CUSUM of failures, with a base rate that is learned (Beta prior) while nothing is wrong: the failures
+    of a fault must not raise the rate that they, or those of the next one, are measured by."""
 
     __slots__ = ("_all", "_failed", "_new_all", "_new_failed", "nats")
 
@@ -194,10 +194,17 @@ class ErrorTest:
         self._new_all += 1
         if is_failure:
             self.nats = min(self.nats + self.step, ceiling)
+            if self.nats >= ceiling:
+                self._new_failed = self._new_all = 0  # so much is no bad luck
         elif self.nats:
             self.nats = max(0.0, self.nats - self._relief())
         if self.nats < _FORGIVEN:
             self._learn()
+
+    def clear(self) -> None:
+        """Forget what is held against the upstream, and learn nothing from it."""
+        self.nats = 0.0
+        self._new_failed = self._new_all = 0
 
     def _learn(self) -> None:
         """Take into the base rate what came since the last time that nothing was held against the upstream."""

@@ -253,7 +253,7 @@ class UpstreamHealth:
 
     def unblame(self) -> None:
         """Take back what was held against it: the trouble was ours."""
-        self.evidence.errors.nats = 0.0
+        self.evidence.errors.clear()
         self.evidence.in_a_row = 0
         self._changes += 1
 
