@@ -54,7 +54,7 @@ class CoreProber:
     def _make(self, probe: Probe, now: float) -> None:
         upstream, board = probe.upstream, self._core.board
         is_open = board.standing(upstream, now).breaker == "open"
-        permit = None if is_open else board.admit(upstream, now)
+        permit = None if is_open else board.admit(upstream, now, is_active=True)
         if permit is None and not is_open:
             self._core.probing.given_up(probe, now)
             return

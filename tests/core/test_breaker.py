@@ -16,6 +16,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from streamroute.core.health.breaker import (
     FAILURES_TO_OPEN,
     FAILURES_TO_RELAPSE,
+    LEFT_TO_PROBER_S,
     MAX_OPEN_S,
     OPEN_S,
     PROBES,
@@ -132,7 +133,22 @@ def test_a_probe_without_a_verdict_is_given_back() -> None:
     """A cancelled probe makes room for the next after a pause: a hung upstream is not asked by every request."""
     subject = opened()
     subject.settle(admitted(subject, 3.0), 3.4, None)
-    assert (subject.state, subject.is_ready(4.9), subject.is_ready(5.0)) == ("half_open", False, True)
+    assert (subject.state, subject.wants_probe(4.9, is_active=True)) == ("half_open", False)
+    assert subject.wants_probe(5.0, is_active=True)
+
+
+def test_after_a_probe_without_a_verdict_the_prober_comes_first() -> None:
+    """Else, where every request ends before a probe beside it can answer, requests would keep taking its turn."""
+    subject = opened()
+    subject.settle(admitted(subject, 3.0), 3.1, None)
+    assert (subject.is_ready(8.9), subject.is_ready(9.0)) == (False, True), "a prober may be off, or out of money"
+    own = subject.admit(6.0, is_active=True)
+    assert own is not None
+    subject.proved(own, 6.2)
+    assert (subject.is_ready(6.2), subject.wants_probe(6.2, is_active=True)) == (False, True)
+    beside = admitted(subject, 6.2 + LEFT_TO_PROBER_S)
+    subject.proved(beside, 10.3)
+    assert subject.is_ready(10.3), "probes beside requests tell again"
 
 
 def test_a_proof_counts_once() -> None:

@@ -10,7 +10,7 @@ from typing import Literal
 from streamroute.core.health.breaker import PROBES, Breaker, Permit
 
 MAX_OUT = 3
-DEPTH = 8
+DEPTH = 7
 WAITS_S = (2.0, 20.0)
 MAX_RETURN_S = 400.0
 """The longest pause, three probes and a ramp, with room to spare."""
@@ -35,6 +35,7 @@ def key(node: Node) -> tuple[object, ...]:
         breaker._probes,
         min(breaker._proofs, 5),
         min(breaker._step, 2),
+        breaker._untold,
         min(breaker.openings, 4),
         breaker.is_forced,
         None if breaker.reopens_at is None else max(0.0, breaker.reopens_at - now),
@@ -43,7 +44,13 @@ def key(node: Node) -> tuple[object, ...]:
         min(now - breaker._down_since, 60.0),
         tuple(
             sorted(
-                (each.generation == breaker._generation, each.is_probe, each.is_proved, min(now - each.given_at, 20.0))
+                (
+                    each.generation == breaker._generation,
+                    each.is_probe,
+                    each.is_proved,
+                    each.is_active,
+                    min(now - each.given_at, 20.0),
+                )
                 for each in permits
             )
         ),
@@ -53,10 +60,10 @@ def key(node: Node) -> tuple[object, ...]:
 def steps(node: Node) -> Iterator[Node]:
     """Give every state that one step leads to."""
     now = node[2]
-    for is_last_resort in (False, True):
+    for is_last_resort, is_active in ((False, False), (True, False), (False, True)):
         if len(node[1]) < MAX_OUT:
             breaker, permits, _ = clone(node)
-            permit = breaker.admit(now, is_last_resort=is_last_resort)
+            permit = breaker.admit(now, is_last_resort=is_last_resort, is_active=is_active)
             yield breaker, permits if permit is None else (*permits, permit), now
     for index in range(len(node[1])):
         breaker, permits, _ = clone(node)

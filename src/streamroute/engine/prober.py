@@ -116,7 +116,7 @@ class Prober:
         provider = self._at.directory.providers.get(probe.upstream.provider)
         is_open = self._at.board.standing(probe.upstream, now()).breaker == "open"
         permit = (
-            self._at.board.admit(probe.upstream, now(), prompt_tokens=_QUESTION.prompt_tokens)
+            self._at.board.admit(probe.upstream, now(), prompt_tokens=_QUESTION.prompt_tokens, is_active=True)
             if provider is not None and not is_open
             else None
         )

@@ -107,14 +107,18 @@ class HealthBoard:
         is_last_resort: bool = False,
         prompt_tokens: int = 0,
         is_stream: bool = True,
+        is_active: bool = False,
     ) -> Permit | None:
-        """Give leave for one call, or None; a given permit comes back through `observe` or `give_back`."""
+        """Give leave for one call, or None; a given permit comes back through `observe` or `give_back`.
+
+        `is_active`: for the prober, beside no request.
+        """
         if upstream.id in self._drained or self._must_wait_until(upstream.credential, now, prompt_tokens) is not None:
             return None
         health = self._of(upstream.id, now)
         self._look(upstream, health, now)
         self._upstreams[upstream.id] = self._upstreams.pop(upstream.id)  # the latest used stands last
-        permit = health.breaker.admit(now, is_last_resort=is_last_resort)
+        permit = health.breaker.admit(now, is_last_resort=is_last_resort, is_active=is_active)
         if permit is not None:
             health.started(permit, now, prompt_tokens=prompt_tokens, is_stream=is_stream)
             self._ourselves.asked(upstream.id, now)
@@ -239,6 +243,7 @@ class HealthBoard:
             until=breaker.reopens_at,
             can_ask=can_ask,
             is_probe=breaker.state == "half_open",
+            is_left_to_prober=not can_ask and breaker.wants_probe(now, is_active=True),
             is_hopeful=verdict.is_slowness and verdict.penalty >= STEER_NATS and health.evidence.slow.good > 0,
             risk=1.0 if breaker.state == "open" else risk_of(verdict.penalty),
             reason=verdict.reason if breaker.state == "closed" else breaker.reason,

@@ -6,7 +6,8 @@ Rules of the file:
 2. A call carries a permit with the generation it was given in. The generation grows when the breaker opens and when it
    lets calls through again: late results of an older generation are ignored.
 3. Half open, 1, then 2, then 4 probes go beside users' requests. A permit comes back on every path, also when the call
-   is cancelled; a probe that came back without a verdict is followed by the next only after a pause.
+   is cancelled; a probe that came back without a verdict is followed by the next only after a pause, and that one is
+   left to the prober for a while: where others answer sooner than a probe can, no probe beside a request lives to tell.
 4. Streams count by how they end. A first token at healthy speed is proof enough for half_open and ramping, or the
    return would take as long as a stream.
 5. The pause grows with the time the upstream has been down, so that a short outage ends soon and a long one is not
@@ -42,6 +43,8 @@ JITTER = 0.2
 PROBES = (1, 2, 4)
 """Probes that may be under way at once, by the number of proofs so far."""
 PROOFS_TO_RAMP = len(PROBES)
+LEFT_TO_PROBER_S = 4.0
+"""The prober's longest wait between two probes of an upstream on its way back, and two of its looks."""
 RAMP_S = 20.0
 """The longest time in ramping; Envoy's slow start has a window of this kind, without a default."""
 RAMP_SHARES = (0.25, 0.5, 1.0)
@@ -92,6 +95,8 @@ class Permit:
     generation: int
     is_probe: bool
     given_at: float = 0.0
+    is_active: bool = False
+    """The prober's own, beside no request."""
     is_proved: bool = False
     """Its answer has begun at a healthy speed, or has ended well: it counts as a proof once."""
     is_settled: bool = False
@@ -104,7 +109,7 @@ class Breaker:
 
     __slots__ = (
         "_down_since", "_failures", "_generation", "_in_flight", "_is_forced", "_next_probe_at", "_probes", "_proofs",
-        "_step", "_uniform", "changed_at", "openings", "reason", "reopens_at", "state",
+        "_step", "_uniform", "_untold", "changed_at", "openings", "reason", "reopens_at", "state",
     )  # fmt: skip
 
     def __init__(self, uniform: Callable[[], float], now: float) -> None:
@@ -115,6 +120,7 @@ class Breaker:
         self._in_flight = 0  # calls of this generation
         self._probes = 0  # those of them that are probes and have no verdict yet
         self._proofs = 0  # since half open
+        self._untold = False  # the last probe beside a request has ended without a verdict
         self._step = 0  # of RAMP_SHARES
         self._next_probe_at = now
         self._down_since = now
@@ -136,11 +142,15 @@ class Breaker:
             return self._in_flight < self.in_flight_limit
         return self.state == "closed" or self.wants_probe(now)
 
-    def wants_probe(self, now: float) -> bool:
-        """Return whether the next permit would be a probe: half open, with one of its permits free."""
+    def wants_probe(self, now: float, *, is_active: bool = False) -> bool:
+        """Return whether the next permit would be a probe: half open, with one of its permits free.
+
+        `is_active`: asked by the prober, whose turn comes first where probes beside requests have told nothing.
+        """
         if self.state != "closed":
             self._tick(now)
-        return self.state == "half_open" and now >= self._next_probe_at and self._probes < PROBES[self._proofs]
+        due_at = self._next_probe_at + (LEFT_TO_PROBER_S if self._untold and not is_active else 0.0)
+        return self.state == "half_open" and now >= due_at and self._probes < PROBES[self._proofs]
 
     def share(self, now: float) -> float:
         """Return how much of a full share of the traffic it may have, 0..1. Probes are not part of it."""
@@ -160,18 +170,18 @@ class Breaker:
         """An operator has opened it: it stays so until an operator closes it."""
         return self._is_forced
 
-    def admit(self, now: float, *, is_last_resort: bool = False) -> Permit | None:
+    def admit(self, now: float, *, is_last_resort: bool = False, is_active: bool = False) -> Permit | None:
         """Give a permit, or None where the upstream must not be called.
 
         A last resort is admitted in every state: with nobody else left, an upstream that is probably down beats none.
-        Only one that an operator took out is left alone.
+        Only one that an operator took out is left alone. `is_active`: see `wants_probe`.
         """
-        is_probe = self.wants_probe(now)
+        is_probe = self.wants_probe(now, is_active=is_active)
         if not is_probe and not self.is_ready(now) and (not is_last_resort or self._is_forced):
             return None
         self._in_flight += 1
         self._probes += is_probe
-        return Permit(self._generation, is_probe, now)
+        return Permit(self._generation, is_probe, now, is_active)
 
     def proved(self, permit: Permit, now: float) -> None:
         """Learn that the call's first token came at a healthy speed; how it ends is told to `settle`. Idempotent."""
@@ -199,6 +209,7 @@ class Breaker:
             return
         if permit.is_probe and not permit.is_proved:
             self._probes -= 1
+            self._untold = event is None or (self._untold and permit.is_active)
             if event is None:
                 self._next_probe_at = max(self._next_probe_at, permit.given_at + self._pause_s(now))
         if event == "failure":
@@ -245,6 +256,7 @@ class Breaker:
             return
         permit.is_proved = True
         self._probes -= permit.is_probe
+        self._untold &= permit.is_active
         if self._is_forced or self.state == "closed":
             return
         if self.state == "open":

@@ -183,7 +183,8 @@ class ProbePolicy:
         if now < state.due_at or standing.kind in ("rate_limited", "auth_failed"):
             return None
         if standing.breaker == "half_open":
-            return self._completion(subject, now) or self._free(subject, state) if standing.can_ask else None
+            may_ask = standing.can_ask or standing.is_left_to_prober
+            return self._completion(subject, now) or self._free(subject, state) if may_ask else None
         if standing.breaker == "open" and standing.until is None:
             return None  # an operator has opened it
         is_in_doubt = standing.breaker == "open" or standing.kind in ("suspect", "slow") or subject.is_unknown

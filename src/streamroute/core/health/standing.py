@@ -23,6 +23,8 @@ class Standing:
     way, beyond what its ramp lets through, rate-limited or with a rejected key."""
     is_probe: bool = False
     """The next call would be a probe: half open. It goes beside a user's request, never instead of it."""
+    is_left_to_prober: bool = False
+    """Half open, and probes beside requests end without a verdict: for a while only the prober may ask."""
     is_hopeful: bool = False
     """Traffic is kept away because it was slow, and yet its last answer came as soon as usual."""
     risk: float = 0.0
