@@ -7,7 +7,8 @@
    where it would be among the first two if it were well.
 4. Now and then one that is steered away from is asked beside the first, to learn how it is (`core.routing.explorer`).
 5. Where so much is ill that health must not decide, `is_panic`, nobody is steered away from: the least ill goes first,
-   and nothing is asked twice.
+   and nothing is asked twice but an upstream on its way back: where the others bear too little, it is what ends the
+   panic.
 """
 
 from collections.abc import Callable, Sequence
@@ -80,10 +81,10 @@ def decide(  # noqa: PLR0913 - the core keeps nothing: all that a decision depen
 
     order, reasons = list(ranking.order), ranking.reasons
     probe = explored = None
-    if order and not is_panic:
+    if order:
         if class_ != "batch":
-            probe = next((i for i in half_open if ranking.places[i] < _PROBED_PLACES), None)
-        if probe is None and explorer is not None:
+            probe = next((i for i in half_open if is_panic or ranking.places[i] < _PROBED_PLACES), None)
+        if probe is None and explorer is not None and not is_panic:
             explored = _explored(field, ranking, route.name, class_, explorer, now, uniform)
     if explored is not None:
         probe = explored
