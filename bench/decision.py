@@ -190,10 +190,9 @@ def _explanations_us(world: World) -> float:
 
 
 def _events_us(world: World) -> dict[str, float]:
-    """Return what each step in the life of an attempt costs."""
-    spent_ns = dict.fromkeys(EVENTS, 0)
+    """Return what each step in the life of an attempt costs: the median of single calls."""
+    samples: dict[str, list[int]] = {name: [] for name in EVENTS}
     clock, board, overhead_ns = time.perf_counter_ns, world.board, _overhead_ns()
-    made = 0
     for i in range(CALLS):
         upstream = world.upstreams[i % UPSTREAMS]
         world.now += 0.02
@@ -210,10 +209,9 @@ def _events_us(world: World) -> dict[str, float]:
         t3 = clock()
         board.observe(permit, ended)
         t4 = clock()
-        made += 1
-        for name, took_ns in zip(spent_ns, (t1 - t0, t2 - t1, t3 - t2, t4 - t3), strict=True):
-            spent_ns[name] += took_ns - overhead_ns
-    return {name: spent / 1e3 / max(1, made) for name, spent in spent_ns.items()}
+        for name, took_ns in zip(EVENTS, (t1 - t0, t2 - t1, t3 - t2, t4 - t3), strict=True):
+            samples[name].append(took_ns - overhead_ns)
+    return {name: statistics.median(taken) / 1e3 for name, taken in samples.items()}
 
 
 def measure(reps: int) -> list[Figure]:

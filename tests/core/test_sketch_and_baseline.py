@@ -159,7 +159,7 @@ def test_what_is_learned_stays_within_its_ranges(samples: list[tuple[float, floa
         baseline.learn(value, size, float(i))
         assert MIN_SPREAD <= baseline.spread <= MAX_SPREAD
         assert MIN_SLOPE <= baseline.slope <= MAX_SLOPE
-        assert baseline.spread_at(size) >= baseline.spread
+        assert baseline.uncertainty_at(size)[1] >= baseline.spread
         assert baseline.is_cold == (i + 1 < COLD_BELOW)
 
 
@@ -169,7 +169,7 @@ def test_a_new_one_knows_nothing() -> None:
     assert (baseline.count, baseline.is_cold) == (0, True)
     assert norm.spread == 0.5
     assert norm.predicted_spread > norm.spread
-    assert baseline.spread_at(3.0) == baseline.spread_at(0.0) == baseline.predicted_spread > baseline.spread
+    assert baseline.uncertainty_at(3.0)[1] == baseline.uncertainty_at(0.0)[1] == baseline.predicted_spread > baseline.spread
 
 
 def test_without_a_prompt_a_baseline_is_its_norm() -> None:
@@ -179,7 +179,7 @@ def test_without_a_prompt_a_baseline_is_its_norm() -> None:
         value = draw.gauss(-0.7, 0.4)
         baseline.learn(value, 0.0, float(i))
         norm.take(value, float(i))
-        assert (baseline.expected_ln(0.0), baseline.spread_at(0.0)) == (norm.level, norm.predicted_spread)
+        assert (baseline.expected_ln(0.0), baseline.uncertainty_at(0.0)[1]) == (norm.level, norm.predicted_spread)
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.5, 1.0])
@@ -200,12 +200,12 @@ def test_doubt_grows_beyond_the_sizes_that_were_seen() -> None:
     baseline, draw = Baseline(), Random(4)
     for i in range(1000):
         baseline.learn(draw.gauss(0.0, 0.3), size_of(round(draw.gauss(500, 50))), float(i))
-    near, far, farther = (baseline.spread_at(size_of(tokens)) for tokens in (500, 5000, 50_000))
+    near, far, farther = (baseline.uncertainty_at(size_of(tokens))[1] for tokens in (500, 5000, 50_000))
     assert near < 1.1 * baseline.spread
     assert near < far < farther
     for i in range(300):
         baseline.learn(0.7 + draw.gauss(0.0, 0.3), size_of(5000), 1000.0 + i)
-    assert baseline.spread_at(size_of(5000)) < far
+    assert baseline.uncertainty_at(size_of(5000))[1] < far
 
 
 def test_size_of_a_prompt() -> None:

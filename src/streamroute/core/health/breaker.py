@@ -176,11 +176,13 @@ class Breaker:
         A last resort is admitted in every state: with nobody else left, an upstream that is probably down beats none.
         Only one that an operator took out is left alone. `is_active`: see `wants_probe`.
         """
-        is_probe = self.wants_probe(now, is_active=is_active)
-        if not is_probe and not self.is_ready(now) and (not is_last_resort or self._is_forced):
-            return None
+        is_probe = False
+        if self.state != "closed":
+            is_probe = self.wants_probe(now, is_active=is_active)
+            if not is_probe and not self.is_ready(now) and (not is_last_resort or self._is_forced):
+                return None
+            self._probes += is_probe
         self._in_flight += 1
-        self._probes += is_probe
         return Permit(self._generation, is_probe, now, is_active)
 
     def proved(self, permit: Permit, now: float) -> None:
@@ -316,4 +318,5 @@ class Breaker:
         """Begin a generation: what is under way from before counts no more."""
         self._generation += 1
         self._in_flight = self._probes = self._proofs = 0
+        self._untold = False
         self._next_probe_at = self.changed_at

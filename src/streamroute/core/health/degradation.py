@@ -107,7 +107,8 @@ class Evidence:
 
     def fresh(self, now: float) -> None:
         """Note that a sample came; call it before the sample is added."""
-        self.fade(now)
+        if now > self._still_until:
+            self.fade(now)
         self._fresh_at = now
         self.rate.add(now)
         self._fresh_count += 1
@@ -148,7 +149,8 @@ class Evidence:
         self.slow.add(ratio_ln, spread, self.threshold, self.drift_threshold, waiting)
         if self.is_alarmed and self.slow.good > 2 and self.slow.drift > 0.0:
             self.slow.drift *= EXONERATION  # only on the way back: on the way there good ones are too frequent
-        clipped = clamp(ratio_ln, -2.0 * spread, 2.0 * spread + self.slo_ln)
+        low, high = -2.0 * spread, 2.0 * spread + self.slo_ln
+        clipped = low if ratio_ln < low else min(ratio_ln, high)
         self.trend.add(clipped, now)
         self.speed_ln += 0.3 * (clipped - self.speed_ln)
 
@@ -219,9 +221,10 @@ class Evidence:
         decode = self.decode.ratio(*limits)
         if decode > ratio:
             ratio, reason, is_slowness = decode, "slow tokens", True
-        connect = min(self.connect.ratio(*limits), 1.0) * CONNECT_SHARE
-        if connect > ratio:
-            ratio, reason = connect, "slow connections"
+        if self.connect.jump > 0.0 or self.connect.drift > 0.0:
+            connect = min(self.connect.ratio(*limits), 1.0) * CONNECT_SHARE
+            if connect > ratio:
+                ratio, reason = connect, "slow connections"
         breach_in_s = self._breach_in_s()
         if breach_in_s is not None and breach_in_s < PRE_STEER_S and ratio < 1.0:
             ratio, reason, is_slowness = 1.01, "growing slower", True

@@ -108,11 +108,9 @@ class SlownessTest:
         `waiting` calls are judged by their age besides: those that came soonest must weigh against them.
         """
         z, owed = ratio_ln / spread, float(min(waiting, MOST_CREDITS)) if waiting else 0.0
-        self.drift = clamp(
-            self.drift + DRIFT_SHIFT * (clamp(z, -CLIP, CLIP) - DRIFT_REFERENCE),
-            -DRIFT_CREDIT * owed,
-            MAX_RATIO * drift_limit,
-        )
+        clipped = -CLIP if z < -CLIP else CLIP if z > CLIP else z
+        drift, least = self.drift + DRIFT_SHIFT * (clipped - DRIFT_REFERENCE), -DRIFT_CREDIT * owed
+        self.drift = least if drift < least else min(drift, MAX_RATIO * drift_limit)
         self.good = self.good + 1 if z < GOOD_SPREADS else 0
         if SURELY_WELL <= z <= 0.0 and self.jump <= 0.0 and not waiting:
             self.jump = 0.0  # every second sample: what speaks for it has nothing to be taken from
@@ -153,6 +151,8 @@ SETTLING_S = 0.4
 """What began before a failure says nothing of what came after: for so long no success can weigh against it."""
 _FORGIVEN = 0.05
 """Nats that are as good as none."""
+_LEARN_EVERY = 16
+"""Successes between two looks at the learned rate, while nothing is wrong: it moves by a hundredth in between."""
 _ERRORS_KEPT = 2000.0
 """Attempts after which the learned rate has forgotten half."""
 
@@ -190,14 +190,16 @@ class ErrorTest:
 
     def add(self, *, is_failure: bool, ceiling: float) -> None:
         """Take the end of an attempt."""
-        self._new_failed += is_failure
         self._new_all += 1
         if is_failure:
+            self._new_failed += 1
             self.nats = min(self.nats + self.step, ceiling)
             if self.nats >= ceiling:
                 self._new_failed = self._new_all = 0  # so much is no bad luck
         elif self.nats:
             self.nats = max(0.0, self.nats - self._relief())
+        elif not self._new_failed and self._new_all < _LEARN_EVERY:
+            return  # the usual case
         if self.nats < _FORGIVEN:
             self._learn()
 
@@ -226,12 +228,11 @@ MIN_RATE = 1.0 / 120.0
 class Rate:
     """How many events a second, over the last five minutes."""
 
-    __slots__ = ("_at", "_began_at", "_per_s", "_sum")
+    __slots__ = ("_at", "_began_at", "_sum")
 
     def __init__(self, now: float) -> None:
         self._began_at = self._at = now
         self._sum = 0.0
-        self._per_s = MIN_RATE
 
     def add(self, now: float) -> None:
         """Count one."""
@@ -239,12 +240,11 @@ class Rate:
             self._sum *= exp((self._at - now) / RATE_TAU_S)
             self._at = now
         self._sum += 1.0
-        span = RATE_TAU_S * (1.0 - exp((self._began_at - self._at - 2.0) / RATE_TAU_S))
-        self._per_s = clamp(self._sum / span, MIN_RATE, MAX_RATE)
 
     def per_s(self) -> float:
         """Return the rate as of the last event, `MIN_RATE`..`MAX_RATE`."""
-        return self._per_s
+        span = RATE_TAU_S * (1.0 - exp((self._began_at - self._at - 2.0) / RATE_TAU_S))
+        return clamp(self._sum / span, MIN_RATE, MAX_RATE)
 
 
 TREND_KEEP = 0.94

@@ -65,8 +65,8 @@ def prepare(baseline: Baseline, size: float, now: float, *, is_stream: bool) -> 
     expected_ln = baseline.expected_ln(size)
     spread = baseline.spread
     if not baseline.is_cold:
-        expected_ln += baseline.doubt_at(size)
-        spread = baseline.spread_at(size)
+        doubt, spread = baseline.uncertainty_at(size)
+        expected_ln += doubt
     elif not baseline.count or expected_ln < _COLD_LN:
         expected_ln = _COLD_LN
     tells_from = now + exp(expected_ln + _TELLS_FROM_SPREADS * spread)

@@ -29,8 +29,8 @@ class Score:
 class Scorecard:
     """One upstream's score. Times are monotonic seconds."""
 
-    __slots__ = ("_confirmed", "_episode_at", "_false", "_is_steered", "_last_breach_at", "_last_lead_s", "_pending_at",
-                 "_predicted", "_steers")  # fmt: skip
+    __slots__ = ("_confirmed", "_episode_at", "_false", "_last_breach_at", "_last_lead_s", "_pending_at", "_predicted", "_steers",
+                 "is_steered")  # fmt: skip
 
     def __init__(self) -> None:
         self._steers = self._confirmed = self._predicted = self._false = 0
@@ -38,7 +38,8 @@ class Scorecard:
         self._pending_at: float | None = None
         self._episode_at: float | None = None
         self._last_breach_at = float("-inf")
-        self._is_steered = False
+        self.is_steered = False
+        """Traffic was kept away at the last look."""
 
     @property
     def is_pending(self) -> bool:
@@ -50,9 +51,9 @@ class Scorecard:
         if self._pending_at is not None and now - self._pending_at > FOLLOWS_WITHIN_S:
             self._false += 1
             self._pending_at = None
-        if is_steered == self._is_steered:
+        if is_steered == self.is_steered:
             return
-        self._is_steered = is_steered
+        self.is_steered = is_steered
         if not is_steered or self._pending_at is not None:
             return
         self._steers += 1

@@ -156,35 +156,33 @@ class Baseline(Norm):
         """Return the median of ln(seconds) for a prompt of `size` (see `size_of`)."""
         return self.level + self.slope * size
 
-    def spread_at(self, size: float) -> float:
-        """Return the spread of a prediction for `size`, with what is not known of level and slope."""
-        away, beyond = self._reach(size)
+    def uncertainty_at(self, size: float) -> tuple[float, float]:
+        """Return (doubt, spread) of a prediction for a prompt of `size`, with what is not known of level and slope.
+
+        The doubt is to be taken off a residual: what is not known of how times grow with prompts is one error, made
+        again with every sample, until some of that size have been learned from.
+        """
+        away = beyond = 0.0
+        if self._sw > 0.0:  # beyond what was seen: short prompts say nothing of how the times of far longer ones grow
+            mean = self._sx / self._sw
+            away = abs(size - mean)
+            var = self._sxx / self._sw - mean * mean
+            beyond = away - SEEN_SDS * sqrt(var) if var > 0.0 else away
+            if beyond < 0.0:
+                beyond = 0.0
         slope_var = SLOPE_PRIOR_SD * SLOPE_PRIOR_SD * (away * away / (1.0 + self._slope_mass) + beyond * beyond)
-        return sqrt(self.spread * self.spread * (1.0 + 1.6 / (self._n + 0.5)) + slope_var)
-
-    def doubt_at(self, size: float) -> float:
-        """Return the same for a prompt of `size`: what is not known of how times grow with prompts is one error, made
-        again with every sample, until some of that size have been learned from."""
-        away, beyond = self._reach(size)
-        if away < _NEAR and not self.is_young:
-            return 0.0
-        return self.doubt + SLOPE_PRIOR_SD * (away / sqrt(1.0 + self._slope_mass) + beyond)
-
-    def _reach(self, size: float) -> tuple[float, float]:
-        """Return how far `size` is from the mean of the sizes seen, and how far outside of them: what was learned of
-        short prompts says nothing of how the times of far longer ones grow."""
-        if self._sw <= 0.0:
-            return 0.0, 0.0
-        mean = self._sx / self._sw
-        away = abs(size - mean)
-        return away, max(0.0, away - SEEN_SDS * sqrt(max(0.0, self._sxx / self._sw - mean * mean)))
+        spread = sqrt(self.spread * self.spread * (1.0 + 1.6 / (self._n + 0.5)) + slope_var)
+        if away < _NEAR and self._n >= SETTLED_SAMPLES:
+            return 0.0, spread
+        return self.doubt + SLOPE_PRIOR_SD * (away / sqrt(1.0 + self._slope_mass) + beyond), spread
 
     def learn(self, ln_s: float, size: float, now: float) -> None:
         """Take a healthy sample."""
         y = ln_s
         if self._n:
             expected, most = self.level + self.slope * size, _CLIP * self.spread
-            y = clamp(ln_s, expected - most, expected + most)
+            low, high = expected - most, expected + most
+            y = low if ln_s < low else min(ln_s, high)
         self._sw = self._sw * _FORGET + 1.0
         self._sx = self._sx * _FORGET + size
         self._sy = self._sy * _FORGET + y

@@ -270,7 +270,8 @@ class UpstreamHealth:
             self._changed_at = breaker.changed_at
             if breaker.state in {"open", "half_open"}:
                 self._waiting.clear()  # of an older generation: they have been judged
-        has_faded, waiting = self.evidence.fade(now), NOTHING
+        evidence, waiting = self.evidence, NOTHING
+        has_faded = evidence.fade(now)
         if self._waiting and now >= trouble_until:
             waiting = judge(self._waiting, now, trouble_until, self._heard_at)
             if waiting.hung >= HUNG_CALLS and breaker.state in {"closed", "ramping"}:
@@ -278,10 +279,12 @@ class UpstreamHealth:
                 breaker.trip(now, f"{waiting.hung} requests hang")
         is_lasting = waiting is NOTHING and not echo
         if has_faded or not is_lasting or self._weighed != self._changes:
-            self.verdict = self.evidence.weigh(waiting, misses_objective=self._misses_objective, echo=echo)
+            self.verdict = evidence.weigh(waiting, misses_objective=self._misses_objective, echo=echo)
             self._weighed = self._changes if is_lasting else -1
-        verdict = self.verdict
-        self.scorecard.steered(now, is_steered=verdict.penalty > STEER_NATS or breaker.state == "open")
+        verdict, scorecard = self.verdict, self.scorecard
+        is_steered = verdict.penalty > STEER_NATS or breaker.state == "open"
+        if is_steered is not scorecard.is_steered or scorecard.is_pending:
+            scorecard.steered(now, is_steered=is_steered)
         return verdict
 
     def kind(self, verdict: Verdict, now: float) -> StandingKind:
@@ -343,12 +346,15 @@ class UpstreamHealth:
         value = ln_of(ttft_s)
         ratio_ln = value - base.expected_ln(size)
         is_cold = base.is_cold
-        self._heard(permit, now, is_healthy=is_cold or ratio_ln < evidence.slo_ln)
+        if self.breaker.state != "closed" or self._excused:
+            self._heard(permit, now, is_healthy=is_cold or ratio_ln < evidence.slo_ln)
+        self._heard_at = now
         evidence.fresh(now)
         if is_cold:
             base.learn(value, size, now)
             return
-        evidence.timed(ratio_ln - base.doubt_at(size), base.spread_at(size), now, len(self._waiting))
+        doubt, spread = base.uncertainty_at(size)
+        evidence.timed(ratio_ln - doubt, spread, now, len(self._waiting))
         if ratio_ln > evidence.slo_ln:
             self.scorecard.breached(now)
         if not (evidence.is_alarmed if base.is_young else evidence.is_frozen):
