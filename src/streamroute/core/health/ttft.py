@@ -168,8 +168,7 @@ class Baseline(Norm):
             away = abs(size - mean)
             var = self._sxx / self._sw - mean * mean
             beyond = away - SEEN_SDS * sqrt(var) if var > 0.0 else away
-            if beyond < 0.0:
-                beyond = 0.0
+            beyond = max(beyond, 0.0)
         slope_var = SLOPE_PRIOR_SD * SLOPE_PRIOR_SD * (away * away / (1.0 + self._slope_mass) + beyond * beyond)
         spread = sqrt(self.spread * self.spread * (1.0 + 1.6 / (self._n + 0.5)) + slope_var)
         if away < _NEAR and self._n >= SETTLED_SAMPLES:
