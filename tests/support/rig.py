@@ -101,8 +101,9 @@ class Rig:
         steering: Steering = "preferred",
         kind: str = "openai_compatible",
         health: HealthOptions | None = None,
+        tiers: tuple[str, ...] = (),
     ) -> AsyncIterator["Rig"]:
-        """Start one provider for each script, named a, b, c, ..., all on the route `chat`."""
+        """Start one provider for each script, named a, b, c, ..., all on the route `chat`; `tiers`: ("ab", "c")."""
         async with AsyncExitStack() as stack:
             providers = [
                 await stack.enter_async_context(SimulationServer(script, profile=profile)) for script in scripts
@@ -136,6 +137,7 @@ class Rig:
                         midstream=midstream,
                         deadlines=deadlines,
                         retry=retry,
+                        tiers=tuple(tuple(UpstreamId(name) for name in tier) for tier in tiers),
                     )
                 },
                 disabled=(),
