@@ -1,4 +1,4 @@
-"""Two real llama.cpp servers as tiers: log-probabilities, the gate, escalation, one clean stream, a ledger of both legs.
+"""Two real llama.cpp servers as tiers: log-probabilities, gate, escalation, one clean stream, a ledger of both legs.
 
 Both run the same small model, so the answer of one is the oracle for what the client must get from the other.
 """
