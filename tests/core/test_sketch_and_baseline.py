@@ -169,7 +169,12 @@ def test_a_new_one_knows_nothing() -> None:
     assert (baseline.count, baseline.is_cold) == (0, True)
     assert norm.spread == 0.5
     assert norm.predicted_spread > norm.spread
-    assert baseline.uncertainty_at(3.0)[1] == baseline.uncertainty_at(0.0)[1] == baseline.predicted_spread > baseline.spread
+    assert (
+        baseline.uncertainty_at(3.0)[1]
+        == baseline.uncertainty_at(0.0)[1]
+        == baseline.predicted_spread
+        > baseline.spread
+    )
 
 
 def test_without_a_prompt_a_baseline_is_its_norm() -> None:
