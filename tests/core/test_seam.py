@@ -135,6 +135,20 @@ def test_lists_are_no_restarts() -> None:
     assert joined(delivered, "prefill", rest) == (rest, "joined")
 
 
+def test_an_anchor_that_the_beginning_holds_too() -> None:
+    """An answer that repeats itself may be cut where it says what it has said at its start: what follows the anchor
+    tells whether the answer goes on or begins again. It used to be taken for the anchor, and the text came twice."""
+    line = "Take two eggs and a cup of flour, then stir them well. "
+    delivered, rest = f"{line}Wait for an hour, have some tea. {line}", "Bake it and serve it warm."
+    again = delivered + rest
+    assert joined(delivered, "instructed", again) == (rest, "restarted")
+    anchor = anchor_of(delivered)
+    assert joined(delivered, "instructed", f"{anchor} {rest}") == (rest, "joined")
+    assert joined(delivered, "instructed", f"Sure, here it is:\n{anchor} {rest}") == (rest, "joined")
+    assert joined(delivered, "instructed", anchor) == ("", "joined")
+    assert joined(delivered, "instructed", f"{anchor} Wait for it.") == ("Wait for it.", "joined")
+
+
 def test_little_is_held() -> None:
     """Native text flows with its first character that cannot be a new beginning; others after a bounded wait."""
     seam = Seam(STORY[:100], "prefill")

@@ -17,6 +17,7 @@ from streamroute.core.health.ttft import (
     MIN_SPREAD,
     REBASE_AFTER_S,
     REBASE_SAMPLES,
+    REMEMBERED_S,
     Baseline,
     Norm,
     size_of,
@@ -267,4 +268,16 @@ def test_the_way_back_from_a_new_normal_is_noticed() -> None:
     assert baseline.rebased_from == first
     for i in range(400):
         baseline.learn(math.log(0.5), 0.0, 20_000.0 + 10.0 * i)
+    assert baseline.rebased_from is None
+
+
+def test_an_old_normal_is_history_after_a_day() -> None:
+    """A model that was replaced by a slower one stays slower, and is not held to what it once was for ever."""
+    baseline = learned(200)
+    assert endured(baseline, 3.0, from_s=1000.0, seconds=2 * REBASE_AFTER_S)
+    for i in range(20):
+        baseline.learn(math.log(3.0), 0.0, 2000.0 + i)
+    assert baseline.rebased_from is not None
+    for i in range(20):
+        baseline.learn(math.log(3.0), 0.0, 3000.0 + REMEMBERED_S + i)
     assert baseline.rebased_from is None

@@ -431,7 +431,9 @@ def test_panic() -> None:
 )
 def test_plans(plan: PlanName, of: LatencyClass, known: dict[str, Standing | Known], expected: PlanName) -> None:
     """A second call is made where it can be of use and its class is worth it."""
-    assert decided(board(**known), plan=plan, of=of).plan == expected
+    decision = decided(board(**known), plan=plan, of=of)
+    assert decision.plan == expected
+    assert any(f"{expected} instead of {plan}" in reason for reason in decision.reasons) == (plan != expected)
 
 
 def test_the_route_has_a_class() -> None:

@@ -10,6 +10,7 @@ from streamroute.clock import now
 from streamroute.core.execution.commands import Fail
 from streamroute.core.health.breaker import FAILURES_TO_OPEN
 from streamroute.core.health.options import HealthOptions
+from streamroute.core.observation import AttemptObservation
 from streamroute.core.upstream import Deadlines, PlanName, RetryOptions
 from streamroute.engine.dispatcher import Call
 from streamroute.engine.sink import AnswerHead, FlowControl, PartialAnswer
@@ -262,3 +263,18 @@ async def test_a_defect_of_ours_does_not_look_like_an_answer(stream: bool) -> No
         assert sink.data == b""
         await rig.settled()
         assert rig.in_flight() == [0]
+
+
+async def test_the_plan_is_told_that_the_client_has_gone() -> None:
+    """Who cancels a request's task is a client that left: attempts say so, and not that something of ours broke."""
+    seen: list[AttemptObservation] = []
+    async with Rig.of(Stall(at_token=3), None) as rig:
+        rig.app.bus.subscribe(lambda each: seen.append(each) if isinstance(each, AttemptObservation) else None)
+        async with rig.session.post(
+            f"{rig.app.url}/v1/chat/completions",
+            json={"model": "chat", "stream": True, "messages": [{"role": "user", "content": PROMPT}]},
+        ) as response:
+            await response.content.readany()
+            response.close()
+        await rig.settled()
+    assert [each.cancel_reason for each in seen if each.upstream == "a"] == ["client_gone"]

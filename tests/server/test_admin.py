@@ -44,6 +44,21 @@ async def test_a_drained_upstream_is_no_last_resort() -> None:
         assert (reply.status, rig.requests) == (503, [0])
 
 
+async def test_nobody_left_to_ask() -> None:
+    """With every upstream drained no new request should come here, and who comes is told that nobody was asked."""
+    async with Rig.of(None, None) as rig:
+        await post(rig, "a/drain")
+        await post(rig, "b/drain")
+        async with rig.session.get(f"{rig.app.url}/readyz") as response:
+            assert (response.status, "drained" in await response.text()) == (503, True)
+        reply = await rig.ask(stream=True)
+        assert reply.error is not None
+        assert "could be asked" in str(reply.error["message"])
+        await post(rig, "b/enable")
+        async with rig.session.get(f"{rig.app.url}/readyz") as response:
+            assert response.status == 200
+
+
 async def test_drain_outlives_a_reload() -> None:
     """A changed configuration does not bring back what an operator took out."""
     async with Rig.of(None, None) as rig:

@@ -1,11 +1,14 @@
 """The writer loses nothing that it has room for, and says what it does not."""
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
+from streamroute.clock import thread_now
+from streamroute.core.cost.entry import Entry
 from streamroute.stores.database import open_engine, transaction
 from streamroute.stores.ledger import Ledger
 from streamroute.stores.spool import Spool
@@ -75,6 +78,60 @@ def test_a_locked_database_sends_entries_to_the_disk_and_back(desk: Desk) -> Non
     assert desk.attempts() == 4
     figures = desk.writer.figures()
     assert (figures.spooled, figures.written, figures.trouble) == (0, 4, None)
+
+
+class SlowStore:
+    """A database that takes its time over every write."""
+
+    def __init__(self, store: Ledger) -> None:
+        self.store = store
+        self.may_go_on = threading.Event()
+
+    def write(self, entries: Sequence[Entry]) -> int:
+        assert self.may_go_on.wait(10)
+        return self.store.write(entries)
+
+    def close(self) -> None:
+        self.store.close()
+
+
+def test_what_waits_behind_a_slow_write_goes_to_the_disk(tmp_path: Path) -> None:
+    """A first migration may take longer than the interval: a kill meanwhile must not lose what is older than that."""
+    store = SlowStore(Ledger(f"sqlite:///{tmp_path}/ledger.db"))
+    writer = LedgerWriter(store, Spool(tmp_path), flush_interval_s=0.02)
+    writer.start()
+    for i in range(3):
+        writer.record(attempt_entry(f"r{i}"))
+    until = thread_now() + 10
+    while writer.figures().spooled < 3 and thread_now() < until:
+        threading.Event().wait(0.002)
+    assert (writer.figures().waiting, writer.figures().spooled) == (0, 3)
+    store.may_go_on.set()
+    writer.close(5)
+    [row] = read_usage(f"sqlite:///{tmp_path}/ledger.db", [])
+    assert (row.attempts, writer.figures().written, writer.figures().spooled) == (3, 3, 0)
+
+
+def test_what_a_slow_write_has_in_hand_is_kept_and_counts_once(tmp_path: Path) -> None:
+    """It is on the disk while nobody knows whether the database will take it, and is written once all the same."""
+    spool, url = Spool(tmp_path), f"sqlite:///{tmp_path}/ledger.db"
+    writer: LedgerWriter
+
+    class Meanwhile(Ledger):
+        def write(self, entries: Sequence[Entry]) -> int:
+            if entries and not spool.entries:
+                writer.keep()
+                assert spool.entries == 2
+            return super().write(entries)
+
+    with closing(spool), closing(Meanwhile(url)) as store:
+        writer = LedgerWriter(store, spool, flush_interval_s=0.5)
+        for i in range(2):
+            writer.record(attempt_entry(f"r{i}"))
+        writer.flush()
+        [row] = read_usage(url, [])
+        assert (row.attempts, writer.figures().written, writer.figures().spooled) == (2, 2, 0)
+        assert writer.figures().waiting == 0
 
 
 def test_a_killed_process_leaves_its_spool_to_the_next(desk: Desk, make_desk: Callable[..., Desk]) -> None:

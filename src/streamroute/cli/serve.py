@@ -153,7 +153,8 @@ def _say(config: Config, event: str, text: str, **facts: object) -> None:
             loud = event == "serve.simulated"
             typer.secho(text, err=True, bold=loud, fg=typer.colors.YELLOW if loud else None)
         else:
-            line = {"event": event, "level": "info", "timestamp": wall_iso(), "message": text, **facts}
+            level = "warning" if event == "serve.simulated" else "info"
+            line = {"event": event, "level": level, "timestamp": wall_iso(), "message": text, **facts}
             typer.echo(orjson.dumps(line), err=True)
 
 

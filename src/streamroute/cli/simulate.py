@@ -13,6 +13,7 @@ from typing import Annotated
 import anyio
 import typer
 
+from streamroute.config.draft import suggestion
 from streamroute.errors import ConfigError, Problem
 from streamroute.simulation.profile import Profile
 from streamroute.simulation.scenarios import SCENARIOS, Timing
@@ -66,7 +67,8 @@ def _choose(script: Path | None, scenario: str | None, provider: str, seed: int 
         return replace(_WELL, seed=seed or 0)
     if scenario not in SCENARIOS:
         known = ", ".join(SCENARIOS)
-        raise ConfigError([Problem(path="--scenario", message=f"no scenario {scenario!r}; there are: {known}")])
+        near = suggestion(scenario, SCENARIOS)
+        raise ConfigError([Problem(path="--scenario", message=f"no scenario {scenario!r}{near}; there are: {known}")])
     scripts = SCENARIOS[scenario].scripts(seed or 0, Timing.short())
     if provider not in scripts:
         known = ", ".join(scripts)

@@ -40,6 +40,9 @@ from streamroute.server.options import ServerOptions
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*")
 _AT_LINE = re.compile(r"\(at line (\d+), (column \d+)\)")
+MAX_UPSTREAMS = 500
+"""Half of what health is remembered of (`core.health.board.MAX_TRACKED`), so that models which clients name as
+`provider/model` have room beside them."""
 _NAMED_TABLES = ("providers", "upstreams", "routes")
 
 
@@ -183,6 +186,8 @@ def _check_top(draft: Draft) -> None:
                 draft.report((kind, name), message)
     if not draft.table("upstreams"):
         draft.report(("upstreams",), "there is none; add [upstreams.NAME] with a provider and a model")
+    if len(draft.table("upstreams")) > MAX_UPSTREAMS:
+        draft.report(("upstreams",), f"there are more than {MAX_UPSTREAMS}; split them among several sidecars")
 
 
 def _check_references(draft: Draft) -> None:

@@ -92,7 +92,8 @@ class Runner:
             self._group = group
             try:
                 self._ask_plan(self._plan.start)
-                await self._over
+                await asyncio.wait((self._over,))  # to await it would cancel it, and the plan must still be told
+                self._over.result()
                 await self._linger()
             except asyncio.CancelledError:
                 self.feed(ClientGone())

@@ -89,11 +89,14 @@ def _message(fail: Fail, model: str) -> str:
     if fail.is_committed:
         last = fail.tried[-1] if fail.tried else None
         cause = f"{last.upstream}: {_words(last.failure)}" if last is not None else fail.failure.message
-        return f"The answer broke off after its first token ({cause}), and nobody could carry it on."
+        return f"The answer broke off after its first token ({cause}), and was not carried on."
     told = "; ".join(f"{each.upstream}: {_words(each.failure)}" for each in (*fail.tried, *fail.skipped))
     if not fail.tried:
         return f"No upstream of {model!r} could be asked: {told or fail.failure.message}."
-    return f"No upstream of {model!r} gave a whole answer. Tried {len(fail.tried)}: {told}."
+    asked = sum(each.failure.kind != "blocked" for each in fail.tried)
+    if not asked:
+        return f"No upstream of {model!r} could be asked: {told}."
+    return f"No upstream of {model!r} gave a whole answer. Tried {asked}: {told}."
 
 
 def _words(failure: Failure) -> str:

@@ -180,13 +180,12 @@ class Site:
         return probe_reply(request, {"ping": None})
 
     async def _readyz(self, request: web.BaseRequest, caller: Caller, headers: dict[str, str]) -> web.Response:
-        routes = self.dispatcher.directory.catalog.routes
         return probe_reply(
             request,
             {
                 "ping": None,
                 "config": None,
-                "routes": None if routes else "no route has an enabled upstream",
+                "routes": self._routes_check(),
                 # Not a failure, but an operator who looks closely should see it.
                 **({"routes (SIMULATED answers)": None} if self._is_simulated() else {}),
                 # Nor is this: answers do not need it.
@@ -195,6 +194,16 @@ class Site:
                 "draining": "the sidecar is shutting down" if self.is_draining else None,
             },
         )
+
+    def _routes_check(self) -> str | None:
+        """Return why no request can be served, as far as that is for people to change."""
+        routes = self.dispatcher.directory.catalog.routes.values()
+        if not routes:
+            return "no route has an enabled upstream"
+        drained = self.dispatcher.board.drained
+        if all(upstream in drained for route in routes for upstream in route.upstreams):
+            return "every upstream is drained; POST /admin/upstreams/{id}/enable brings one back"
+        return None
 
     def _is_simulated(self) -> bool:
         return any(upstream.is_simulated for upstream in self.dispatcher.directory.catalog.upstreams.values())

@@ -1,7 +1,8 @@
-"""Takes entries from the event loop to the database, in a thread of its own.
+"""Takes entries from the event loop to the database, in threads of their own.
 
-    record ── queue, bounded ──▶ thread ──▶ database
-                                   └──▶ spool on disk, while the database is not to be had ──▶ database
+    record ── queue, bounded ──▶ writer ──▶ database
+                         │         └──▶ spool on disk, while the database is not to be had ──▶ database
+                         └──▶ keeper ──▶ spool, where the database takes its time over a write
 
 Rules of the file:
 
@@ -9,9 +10,12 @@ Rules of the file:
    journal of what is on its way; otherwise for nothing.
 2. A batch that the database does not take goes to the spool at once; as long as there is trouble, so do all others.
    The spool is emptied oldest first, tried again after a wait that doubles.
-3. Where the spool has no room entries stay in the queue, and where that has none they are counted as dropped.
+3. A write that takes long (a first migration, a lock, a network) must not keep entries in memory for longer than the
+   interval: the keeper puts them on disk meanwhile, those of that write too. Written twice, they count once.
+4. Where the spool has no room entries stay in the queue, and where that has none they are counted as dropped.
 """
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -57,18 +61,29 @@ class LedgerWriter:
         self._flush_interval_s = flush_interval_s
         self._max_waiting = max_waiting
         self._queue: deque[Entry] = deque()
+        self._in_hand: list[Entry] = []
+        """Of the write that is under way."""
+        self._hand = threading.Lock()
+        self._writing_since: float | None = None
+        self._is_kept = False
+        """The keeper has put them on disk."""
+        self._pause_s = min(flush_interval_s or MAX_PAUSE_S, MAX_PAUSE_S) / 2  # the other half is for the writing
         self._wake = threading.Event()
+        self._is_over = threading.Event()
         self._is_closing = False
         self._written = self._refused = self._dropped = 0
         self._trouble: str | None = None
         self._spool_trouble: str | None = None
         self._retry_s = FIRST_RETRY_S
         self._retry_at = 0.0
-        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)  # it must not keep a process
+        # They must not keep a process.
+        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+        self._keeper = threading.Thread(target=self._keep, name="ledger-keeper", daemon=True)
 
     def start(self) -> None:
         """Begin to write."""
         self._thread.start()
+        self._keeper.start()
 
     def record(self, entry: Entry) -> None:
         """Take an entry."""
@@ -96,7 +111,7 @@ class LedgerWriter:
     def figures(self) -> LedgerFigures:
         """Return the figures as they stand."""
         return LedgerFigures(
-            waiting=len(self._queue),
+            waiting=len(self._queue) + len(self._in_hand),
             spooled=self._spool.entries,
             written=self._written,
             refused=self._refused + self._spool.unreadable,
@@ -108,21 +123,42 @@ class LedgerWriter:
 
     def _run(self) -> None:
         self._written_now([])  # opens the database: whoever looks at `/readyz` learns of trouble before the first call
-        pause_s = min(self._flush_interval_s or MAX_PAUSE_S, MAX_PAUSE_S) / 2  # the other half is for the writing
         while True:
             is_last = self._is_closing
             self._wake.clear()
             try:
                 self.flush(is_last=is_last)
             except Exception as error:  # noqa: BLE001 - a defect of ours must not end the writing of what comes after
+                with self._hand:
+                    self._queue.extendleft(reversed(self._in_hand))
+                    self._in_hand = []
                 self._in_trouble(f"{type(error).__name__}: {error}"[:200])
                 _log.exception("ledger.broke")
             if is_last:
                 break
             if not self._is_closing:
-                self._wake.wait(pause_s)
+                self._wake.wait(self._pause_s)
+        self._is_over.set()
+        self._keeper.join()
         self._spool.close()
         self._store.close()
+
+    def _keep(self) -> None:
+        """Look after what waits behind a write that takes long."""
+        while not self._is_over.wait(self._pause_s):
+            since = self._writing_since
+            if since is not None and thread_now() - since >= self._pause_s:
+                self.keep()
+
+    def keep(self) -> None:
+        """Put on disk what waits in memory, and what a write has in hand."""
+        with self._hand:
+            if self._in_hand and not self._is_kept:
+                self._is_kept = self._spooled(self._in_hand)
+        while batch := self._taken():
+            if not self._spooled(batch):
+                self._queue.extendleft(reversed(batch))
+                break
 
     def flush(self, *, is_last: bool = False) -> None:
         """Write what is there; in trouble, put it on disk. `is_last`: try the database even so."""
@@ -135,18 +171,30 @@ class LedgerWriter:
 
     def _drain(self, *, may_try: bool) -> bool:
         """Empty the queue, into the database where it `may_try` that; return whether it may be tried further."""
-        while self._queue:
-            batch = [self._queue[i] for i in range(min(CHUNK, len(self._queue)))]
+        while batch := self._taken():
+            self._in_hand, self._is_kept = batch, False
             if not (may_try and self._written_now(batch)):
                 may_try = False
-                if not self._spooled(batch):
+                with self._hand:
+                    is_kept = self._is_kept or self._spooled(batch)
+                    self._in_hand = []
+                if not is_kept:
+                    self._queue.extendleft(reversed(batch))
                     break
-            for _ in batch:
-                self._queue.popleft()
+            self._in_hand = []
         return may_try
+
+    def _taken(self) -> list[Entry]:
+        """Take the oldest from the queue, `CHUNK` at most; both threads do."""
+        batch: list[Entry] = []
+        with contextlib.suppress(IndexError):
+            while len(batch) < CHUNK:
+                batch.append(self._queue.popleft())
+        return batch
 
     def _written_now(self, entries: Sequence[Entry]) -> bool:
         """Return whether the database has taken them."""
+        self._writing_since = thread_now()
         try:
             refused = self._store.write(entries)
         except StoreError as error:
@@ -154,7 +202,11 @@ class LedgerWriter:
             self._retry_at = thread_now() + self._retry_s
             self._retry_s = min(2 * self._retry_s, MAX_RETRY_S)
             return False
-        self._written += len(entries) - refused
+        finally:
+            self._writing_since = None
+        with self._hand:
+            is_kept, self._in_hand = self._is_kept and entries is self._in_hand, []
+        self._written += 0 if is_kept else len(entries) - refused  # else they are counted when the spool is emptied
         self._refused += refused
         if refused:
             _log.error("ledger.entries_refused", entries=refused)

@@ -4,7 +4,8 @@ The model was told to begin by repeating the anchor, the last words that the cli
 
 1. the anchor, at the start or behind a preamble ("Sure, here is the continuation:", quotes, a code fence): dropped;
 2. the longest end of the anchor, of at least `MIN_OVERLAP_CHARS`, with which the new text begins: dropped;
-3. the answer from its beginning: what the client has is dropped, exactly; in other words: `mismatch`;
+3. the answer from its beginning: what the client has is dropped, exactly; in other words: `mismatch`. Where the
+   beginning holds the anchor too, what comes after it tells which of the two it is;
 4. a preamble that speaks of continuing, and then none of these: `mismatch`;
 5. anything else goes on where the old text ends, as it is.
 
@@ -62,8 +63,8 @@ class AnchoredJoint:
     """Follows one instructed continuation, character by character until it is decided: at most a few hundred."""
 
     __slots__ = (
-        "_anchor", "_closer", "_delivered", "_gap", "_held", "_is_at_joint", "_pattern", "_recurs", "_replay",
-        "_start", "_tail", "verdict",
+        "_anchor", "_closer", "_delivered", "_either", "_gap", "_held", "_is_at_joint", "_pattern", "_recurs",
+        "_replay", "_start", "_tail", "verdict",
     )  # fmt: skip
 
     def __init__(self, delivered: str) -> None:
@@ -73,6 +74,8 @@ class AnchoredJoint:
         self._start = _collapsed(delivered[: 4 * HEAD_CHARS]).casefold()[:HEAD_CHARS]
         self._recurs = head_recurs(delivered)
         self._replay: Replay | None = None
+        self._either: tuple[int, int] | None = None
+        """Where the anchor is in what is held, while that may as well be the answer's beginning."""
         self._held = ""
         self._gap = ""
         self._closer = ""
@@ -95,6 +98,8 @@ class AnchoredJoint:
 
     def finish(self) -> str:
         """Decide at the end of the continuation."""
+        if self._either is not None:
+            return self._joined_at_anchor("") + self.flush()
         if self._replay is not None:
             self.verdict = "mismatch"  # it began again, and ended before it came to what is new
             return ""
@@ -116,6 +121,12 @@ class AnchoredJoint:
     def _look(self, text: str) -> str | None:
         """Return what `text` adds, "" with a verdict of `mismatch` too; None: not yet decided."""
         if (found := self._pattern.search(text)) and self._may_stand_before(text[: found.start()], found.group()):
+            for at in {0, found.start()}:
+                again = text[at : found.end()]
+                if len(self._delivered.rstrip()) > len(again) and self._delivered.startswith(again):
+                    self._either, self._replay = found.span(), Replay(self._delivered)
+                    self._replay.feed(text[at:])
+                    return None
             self._join(text[: found.start()])
             return text[found.end() :]
         if self._begins_again(text):
@@ -155,7 +166,8 @@ class AnchoredJoint:
             return True
         start = self._delivered[: HEAD_CHARS + 1]
         at = text.find(start) if len(self._delivered) > HEAD_CHARS + MAX_ANCHOR_CHARS else -1
-        if at > 0 and _BEFORE_JOINT.search(text[:at]) and at <= _limit(text[:at]):
+        is_possible = at > 0 and at <= _limit(text[:at]) and _BEFORE_JOINT.search(text[:at])
+        if is_possible and not any(self._is_anchor_begun(text[before:]) for before in range(at + 1)):
             self._held = ""
             self._replay = Replay(self._delivered)
             self._replay.feed(text[at:])
@@ -178,8 +190,10 @@ class AnchoredJoint:
             self._held += text
             return ""
         if replay.likeness == "past":
-            self.verdict, self._replay, self._held = "restarted", None, ""
+            self.verdict, self._replay, self._held, self._either = "restarted", None, "", None
             return self._pass_on(rest)
+        if self._either is not None:
+            return self._joined_at_anchor(text)
         self._replay = None
         if not self._recurs:
             self.verdict, self._held = "mismatch", ""
@@ -187,6 +201,13 @@ class AnchoredJoint:
         self.verdict = "joined"
         held, self._held = self._held, ""
         return self._pass_on(held + text)
+
+    def _joined_at_anchor(self, text: str) -> str:
+        """It was the anchor, and not the beginning: return what came after it."""
+        start, end = self._either or (0, 0)
+        held, self._held, self._either, self._replay = self._held + text, "", None, None
+        self._join(held[:start])
+        return self._pass_on(held[end:])
 
     def _overlap(self, text: str, *, is_end: bool) -> int | None:
         """Return where new text begins behind the end of the anchor; -1: not yet to be told; None: nowhere."""

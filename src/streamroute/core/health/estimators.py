@@ -108,7 +108,7 @@ class SlownessTest:
         `waiting` calls are judged by their age besides: those that came soonest must weigh against them.
         """
         z, owed = ratio_ln / spread, float(min(waiting, MOST_CREDITS)) if waiting else 0.0
-        clipped = -CLIP if z < -CLIP else CLIP if z > CLIP else z
+        clipped = -CLIP if z < -CLIP else min(z, CLIP)
         drift, least = self.drift + DRIFT_SHIFT * (clipped - DRIFT_REFERENCE), -DRIFT_CREDIT * owed
         self.drift = least if drift < least else min(drift, MAX_RATIO * drift_limit)
         self.good = self.good + 1 if z < GOOD_SPREADS else 0

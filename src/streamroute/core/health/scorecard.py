@@ -29,8 +29,8 @@ class Score:
 class Scorecard:
     """One upstream's score. Times are monotonic seconds."""
 
-    __slots__ = ("_confirmed", "_episode_at", "_false", "_last_breach_at", "_last_lead_s", "_pending_at", "_predicted", "_steers",
-                 "is_steered")  # fmt: skip
+    __slots__ = ("_confirmed", "_episode_at", "_false", "_last_breach_at", "_last_lead_s", "_pending_at", "_predicted",
+                 "_steers", "is_steered")  # fmt: skip
 
     def __init__(self) -> None:
         self._steers = self._confirmed = self._predicted = self._false = 0

@@ -37,6 +37,8 @@ REBASE_AFTER_S = 600.0
 YOUNG_REBASE_AFTER_S = 30.0
 """Of a baseline that stands on little itself."""
 REBASE_SAMPLES = 20
+REMEMBERED_S = 86_400.0
+"""After a day of a new normal the old one is history: a model that was replaced by a slower one stays slower."""
 _CLIP = 2.5
 _FORGET = 0.999
 _STABLE = 1.6
@@ -52,7 +54,8 @@ class Norm:
     """Median and spread of the logarithm of one upstream's times that depend on no prompt."""
 
     __slots__ = (
-        "_min_spread", "_n", "_next_refresh", "_shadow", "_shadow_since", "_sketch", "level", "rebased_from", "spread",
+        "_min_spread", "_n", "_next_refresh", "_rebased_at", "_shadow", "_shadow_since", "_sketch", "level",
+        "rebased_from", "spread",
     )  # fmt: skip
 
     def __init__(self, *, min_spread: float = MIN_SPREAD) -> None:
@@ -66,7 +69,8 @@ class Norm:
         self._shadow: LogSketch | None = None
         self._shadow_since = 0.0
         self.rebased_from: float | None = None
-        """The level before the last rebase, while the present one is well above it."""
+        """The level before the last rebase, while the present one is well above it, for a day at most."""
+        self._rebased_at = 0.0
 
     @property
     def count(self) -> int:
@@ -105,6 +109,8 @@ class Norm:
         if self._n >= self._next_refresh:
             self._next_refresh = self._n + (1 if self._n < 2 * COLD_BELOW else REFRESH_EVERY)
             self._refresh()
+            if self.rebased_from is not None and now - self._rebased_at > REMEMBERED_S:
+                self.rebased_from = None
 
     def take_frozen(self, ln_s: float, now: float) -> bool:
         """Take a slow but successful sample while frozen; True where it has become the new normal."""
@@ -121,6 +127,7 @@ class Norm:
         if (high - low) / 1.349 > _STABLE * self.spread:
             return False
         self.rebased_from = self.level if self.rebased_from is None else min(self.level, self.rebased_from)
+        self._rebased_at = now
         self._rebase(shadow)
         self._refresh()
         return True
@@ -168,8 +175,7 @@ class Baseline(Norm):
             away = abs(size - mean)
             var = self._sxx / self._sw - mean * mean
             beyond = away - SEEN_SDS * sqrt(var) if var > 0.0 else away
-            if beyond < 0.0:
-                beyond = 0.0
+            beyond = max(beyond, 0.0)
         slope_var = SLOPE_PRIOR_SD * SLOPE_PRIOR_SD * (away * away / (1.0 + self._slope_mass) + beyond * beyond)
         spread = sqrt(self.spread * self.spread * (1.0 + 1.6 / (self._n + 0.5)) + slope_var)
         if away < _NEAR and self._n >= SETTLED_SAMPLES:

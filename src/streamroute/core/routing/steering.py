@@ -93,6 +93,9 @@ def decide(  # noqa: PLR0913 - the core keeps nothing: all that a decision depen
         reasons = (*reasons, f"{fit[explored].id} is asked beside the first, to learn how it is")
     elif probe is not None:
         reasons = (*reasons, f"{fit[probe].id} is on its way back, or has just failed, and is tried beside the first")
+    plan = _plan(route, class_, field, ranking, is_panic=is_panic)
+    if plan != route.plan:
+        reasons = (*reasons, f"{plan} instead of {route.plan}: {_why(plan, class_, field, is_panic=is_panic)}")
     order += [i for i in half_open if i != probe]
     order += _last_resorts(field, is_panic=is_panic)
 
@@ -104,7 +107,7 @@ def decide(  # noqa: PLR0913 - the core keeps nothing: all that a decision depen
         route=route,
         candidates=tuple([candidates[i] for i in order]),
         rejected=tuple(rejected),
-        plan=_plan(route, class_, field, ranking, is_panic=is_panic),
+        plan=plan,
         latency_class=class_,
         probe=None if probe is None else candidates[probe],
         is_exploring=explored is not None,
@@ -154,6 +157,16 @@ def _hopelessness(standing: Standing) -> int:
     if standing.kind == "auth_failed":
         return 2
     return int(standing.breaker == "open" or standing.kind == "rate_limited")
+
+
+def _why(plan: PlanName, latency_class: LatencyClass, field: Field, *, is_panic: bool) -> str:
+    if plan == "race":
+        return "the first is in doubt, and time is all that counts"
+    if is_panic:
+        return "most are ill, and further calls would only be load"
+    if latency_class == "batch":
+        return "nobody waits for a batch"
+    return "a second call needs two that can be asked" + (", and one can" if field.ready else ", and none can")
 
 
 def _plan(route: Route, latency_class: LatencyClass, field: Field, ranking: Ranking, *, is_panic: bool) -> PlanName:
