@@ -205,6 +205,8 @@ class App:
             budget=self.dispatcher.budget.figures(at),
             event_loop_lag_s=self.prober.lag_s,
             ledger=self._ledger_figures(),
+            keys=self.keys.figures(),
+            rate_limited=self.site.limits.refused,
         )
 
     def _require_keys(self, config: Config) -> None:
