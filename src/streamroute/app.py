@@ -63,7 +63,7 @@ class App:
         self.bookkeeping: Bookkeeping | None = None
         """None: there is no ledger."""
         self._ledger = config.ledger
-        self.keys = KeyWatch(config.ledger.url)
+        self.keys = KeyWatch(config.ledger)
         self._listens_on = (config.server.host, config.server.port)
 
     async def __aenter__(self) -> Self:
@@ -78,7 +78,7 @@ class App:
             board = HealthBoard(self._rng.random, config.health)
             directory = await self._directory(config)
             stack.push_async_callback(self.keys.aclose)
-            await self.keys.refresh()
+            await self.keys.open()
             self._require_keys(config)
             if config.ledger.url is not None:
                 self.bookkeeping = Bookkeeping(config.ledger, config, directory.catalog)

@@ -16,10 +16,13 @@ from streamroute.core.cost.key_ring import Barred, KeyRing
 from streamroute.core.upstream import UpstreamId
 from streamroute.errors import StoreError
 from streamroute.stores.database import open_engine, transaction
-from streamroute.stores.key_watch import KeyReader, KeyWatch
+from streamroute.stores.key_cache import KeyCache
+from streamroute.stores.key_reader import KeyReader
+from streamroute.stores.key_watch import KeyWatch
 from streamroute.stores.keys import KeyStore, new_key, new_secret
 from streamroute.stores.ledger import Ledger
 from streamroute.stores.migrate import HEAD
+from streamroute.stores.options import LedgerOptions
 from tests.support.entries import NOON_MS, attempt_entry
 
 DAY_MS = 86_400_000
@@ -144,7 +147,7 @@ def test_two_who_make_the_same_key_at_once(url: str) -> None:
 
 def test_a_reader_sees_every_change_once(store: KeyStore, url: str) -> None:
     """Creation, rotation, revocation, also several between two looks; nothing else makes it read all keys."""
-    with closing(KeyReader(url)) as reader:
+    with closing(KeyReader(LedgerOptions(url=url))) as reader:
         assert reader.poll() == []
         assert reader.poll() is None
         store.create(made("a"))
@@ -169,7 +172,7 @@ def test_keys_join_a_ledger_that_is_there(url: str) -> None:
     with transaction(engine) as connection:
         connection.execute(text("DROP TABLE keys"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
-    with closing(KeyReader(url)) as reader:
+    with closing(KeyReader(LedgerOptions(url=url))) as reader:
         assert reader.poll() is None, "an old ledger has no keys; that is no trouble"
         with closing(KeyStore(url)) as store:
             store.create(made())
@@ -183,7 +186,7 @@ def test_keys_join_a_ledger_that_is_there(url: str) -> None:
 async def test_the_last_known_keys_stay_while_there_is_trouble(store: KeyStore, url: str) -> None:
     """Also those that the trouble is about; when it is over, what has changed is seen, and told."""
     told: list[int] = []
-    watch = KeyWatch(url)
+    watch = KeyWatch(LedgerOptions(url=url))
     watch.on_change(lambda ring: told.append(len(ring.keys)))
     store.create(made())
     await watch.refresh()
@@ -215,24 +218,72 @@ async def test_the_last_known_keys_stay_while_there_is_trouble(store: KeyStore, 
 
 async def test_a_database_that_is_not_there_yet_is_no_trouble(tmp_path: Path) -> None:
     """Whoever writes entries makes it; and without a ledger there are no keys at all."""
-    watch = KeyWatch(f"sqlite:///{tmp_path}/ledger.db")
+    watch = KeyWatch(LedgerOptions(url=f"sqlite:///{tmp_path}/ledger.db", spool_dir=tmp_path))
     await watch.refresh()
     figures = watch.figures()
     assert figures is not None
     assert (figures.trouble, watch.ring.keys, os.listdir(tmp_path)) == (None, (), [])
     await watch.aclose()
-    without = KeyWatch(None)
+    without = KeyWatch(LedgerOptions())
     await without.refresh()
     await without.run()
     assert without.figures() is None
     await without.aclose()
 
 
-async def test_a_server_that_is_down_is_trouble_from_the_start() -> None:
+async def test_a_server_that_is_down_is_trouble_from_the_start(tmp_path: Path) -> None:
     """It is said, and it does not raise."""
-    watch = KeyWatch("postgresql+psycopg://nobody@127.0.0.1:9/none")
-    await watch.refresh()
+    watch = KeyWatch(LedgerOptions(url="postgresql+psycopg://nobody@127.0.0.1:9/none", spool_dir=tmp_path))
+    await watch.open()
     figures = watch.figures()
     assert figures is not None
     assert "refused" in (figures.trouble or "")
     await watch.aclose()
+
+
+async def test_a_start_without_the_database_knows_the_keys_of_before(store: KeyStore, url: str, tmp_path: Path) -> None:
+    """Nobody is let in, or shut out, by a database that is down at the wrong moment; when it is back, it is heard."""
+    options = LedgerOptions(url=url, spool_dir=tmp_path / "state")
+    key = made(team="x", budgets=key_budgets("app", ["5USD/day"], ["80%"]))
+    store.create(key)
+    before = KeyWatch(options)
+    await before.open()
+    await before.aclose()
+    [kept] = (tmp_path / "state").glob("keys-*")
+    assert kept.stat().st_mode & 0o077 == 0, "for its owner only"
+    engine = open_engine(url)
+    with transaction(engine) as connection:
+        connection.execute(text("ALTER TABLE keys RENAME TO hidden"))
+        connection.execute(text("CREATE TABLE keys (id TEXT)"))
+    after = KeyWatch(options)
+    await after.open()
+    assert after.ring.keys == (key,)
+    figures = after.figures()
+    assert figures is not None
+    assert figures.trouble is not None
+    with transaction(engine) as connection:
+        connection.execute(text("DROP TABLE keys"))
+        connection.execute(text("ALTER TABLE hidden RENAME TO keys"))
+    engine.dispose()
+    store.revoke("app", now_ms=NOON_MS)
+    await after.refresh()
+    assert [each.revoked_at_ms for each in after.ring.keys] == [NOON_MS]
+    await after.aclose()
+
+
+def test_what_is_kept_on_disk_may_be_missing_or_spoilt(tmp_path: Path) -> None:
+    """Then nothing is known; and it is not made where there is nothing to keep, or no room for it."""
+    cache = KeyCache("sqlite:///x", tmp_path / "new")
+    assert cache.load() == []
+    cache.save([])
+    assert list(tmp_path.iterdir()) == []
+    cache.save([made()])
+    [file] = (tmp_path / "new").iterdir()
+    cache.save([])
+    assert cache.load() == []
+    file.write_text("{")
+    assert cache.load() == []
+    file.unlink()
+    file.parent.rmdir()
+    file.parent.write_text("not a folder")
+    cache.save([made()])

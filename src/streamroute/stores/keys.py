@@ -69,7 +69,7 @@ class KeyStore:
                     if before.state(key.created_at_ms) == "live":
                         raise taken
                     _change(connection, before, revoked_at_ms=key.created_at_ms)
-                connection.execute(insert(KEYS), {**_row(key), "writes": 1})
+                connection.execute(insert(KEYS), {**row_of_key(key), "writes": 1})
         except StoreError as error:
             if error.is_refused and error is not taken:  # another one was quicker
                 raise taken from error
@@ -101,7 +101,7 @@ class KeyStore:
 def read_keys(connection: Connection) -> list[ClientKey]:
     """Return every key that there ever was, by name; a name's latest first."""
     ordered = select(KEYS).order_by(KEYS.c.name, KEYS.c.created_at_ms.desc())
-    return [_key(row) for row in connection.execute(ordered).mappings()]
+    return [key_of_row(row) for row in connection.execute(ordered).mappings()]
 
 
 def _live(connection: Connection, name: str, now_ms: int) -> ClientKey:
@@ -117,13 +117,13 @@ def _kept(connection: Connection, name: str) -> ClientKey | None:
     """Return the key of that name that is not revoked; it cannot be changed by others until the transaction ends."""
     found = select(KEYS).where(KEYS.c.name == name, KEYS.c.revoked_at_ms.is_(None)).with_for_update()
     row = connection.execute(found).mappings().first()
-    return None if row is None else _key(row)
+    return None if row is None else key_of_row(row)
 
 
 def _change(connection: Connection, key: ClientKey, **values: object) -> ClientKey:
     changed = update(KEYS).where(KEYS.c.id == key.id).values(**values, writes=KEYS.c.writes + 1)
     connection.execute(changed)
-    return _key(connection.execute(select(KEYS).where(KEYS.c.id == key.id)).mappings().one())
+    return key_of_row(connection.execute(select(KEYS).where(KEYS.c.id == key.id)).mappings().one())
 
 
 def _no_such_key(connection: Connection, name: str) -> StoreError:
@@ -134,7 +134,8 @@ def _no_such_key(connection: Connection, name: str) -> StoreError:
     return StoreError(f"there is no key {name!r} that is not revoked; {hint}", is_refused=True)
 
 
-def _row(key: ClientKey) -> dict[str, object]:
+def row_of_key(key: ClientKey) -> dict[str, object]:
+    """Return a key as a row of the table, without `writes`."""
     return {
         **{name: getattr(key, name) for name in _PLAIN},
         "digest": key.digest.hex(),
@@ -151,7 +152,8 @@ def _row(key: ClientKey) -> dict[str, object]:
     }
 
 
-def _key(row: Mapping[Any, Any]) -> ClientKey:
+def key_of_row(row: Mapping[Any, Any]) -> ClientKey:
+    """Return the key that a row of the table is."""
     budgets = json.loads(row["budgets"])
     limits, warnings = [each[0] for each in budgets], [text for each in budgets for text in each[1:]]
     routes, upstreams = (None if row[name] is None else json.loads(row[name]) for name in ("routes", "upstreams"))
