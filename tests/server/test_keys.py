@@ -173,6 +173,15 @@ async def test_upstreams_out_of_bounds(desk: Desk) -> None:
         assert rig.requests[0] == 0
 
 
+@pytest.mark.parametrize(("allowed", "asked"), [({"c"}, [0, 0, 1]), ({"b"}, [0, 1, 0]), ({"a", "c"}, [1, 0, 0])])
+async def test_upstreams_out_of_bounds_in_tiers(desk: Desk, allowed: set[str], asked: list[int]) -> None:
+    """A tier of which a key may use nobody is passed over; of one of which it may use some, those are asked."""
+    secret = desk.create(upstreams=frozenset(allowed))
+    async with rig_at(desk, None, None, None, tiers=("ab", "c")) as rig:
+        assert (await ask(rig, secret)).status == 200
+        assert rig.requests == asked
+
+
 async def test_operators_paths(desk: Desk) -> None:
     """`/admin` wants a key that was made for it; `/status` tells of keys only to such a one, and never a secret."""
     plain, admin = desk.create("plain", requests_per_min=5), desk.create("boss", is_admin=True)

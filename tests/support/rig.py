@@ -103,8 +103,9 @@ class Rig:
         kind: str = "openai_compatible",
         health: HealthOptions | None = None,
         ledger: LedgerOptions | None = None,
+        tiers: tuple[str, ...] = (),
     ) -> AsyncIterator["Rig"]:
-        """Start one provider for each script, named a, b, c, ..., all on the route `chat`."""
+        """Start one provider for each script, named a, b, c, ..., all on the route `chat`; `tiers`: ("ab", "c")."""
         async with AsyncExitStack() as stack:
             providers = [
                 await stack.enter_async_context(SimulationServer(script, profile=profile)) for script in scripts
@@ -138,6 +139,7 @@ class Rig:
                         midstream=midstream,
                         deadlines=deadlines,
                         retry=retry,
+                        tiers=tuple(tuple(UpstreamId(name) for name in tier) for tier in tiers),
                     )
                 },
                 disabled=(),

@@ -208,6 +208,7 @@ class CapabilitiesTable(Table):
     continuation: Continuation | None = None
     context_tokens: Count | None = Field(default=None, ge=1, le=1_000_000_000)
     bills_cancelled_streams: bool | None = None
+    logprobs: bool | None = None
 
 
 class UpstreamTable(Table):
@@ -242,7 +243,10 @@ class DeadlinesTable(Table):
 class RouteTable(Table):
     """`[routes.NAME]`, see `core.upstream.Route`."""
 
-    upstreams: list[str] = Field(min_length=1)
+    upstreams: list[str] = Field(default_factory=list)
+    tiers: list[list[str]] = Field(default_factory=list)
+    accept_at: Number = Field(default=_ROUTE.accept_at, ge=0, le=1)
+    speculate_after_s: Number | None = Field(default=_ROUTE.speculate_after_s, gt=0, le=600)
     plan: PlanName = _ROUTE.plan
     steering: Steering = _ROUTE.steering
     latency_class: LatencyClass = _ROUTE.latency_class

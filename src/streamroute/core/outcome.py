@@ -76,7 +76,8 @@ class Failure:
         return replace(self, message=message, error_body=body, provider_code=code)
 
 
-AttemptCause = Literal["first", "failover", "hedge", "race", "probe", "continuation"]
-"""Why a call was made. `probe`: a user's request that also tries an upstream on its way back, beside its primary."""
+AttemptCause = Literal["first", "failover", "hedge", "race", "probe", "continuation", "escalation"]
+"""Why a call was made. `probe`: a user's request that also tries an upstream on its way back, beside its primary.
+`escalation`: the answer of a smaller model was not good enough, or there was none."""
 OutcomeKind = Literal["succeeded", "failed", "cancelled"]
 CancelReason = Literal["client_gone", "lost", "shutting_down", "aborted"]

@@ -27,16 +27,17 @@ from streamroute.core.outcome import Failure, OutcomeKind
 from streamroute.core.rate_limit import RateLimitReport
 from streamroute.core.request import ChatRequest
 from streamroute.core.routing.decision import Decision
-from streamroute.core.routing.decision_log import DecisionLog, Made, NotMade
+from streamroute.core.routing.decision_log import DecisionLog, Judged, Made, NotMade
 from streamroute.core.routing.explorer import Explorer
 from streamroute.core.routing.route import Catalog
-from streamroute.core.routing.steering import decide
+from streamroute.core.routing.tiers import decide_tiers
 from streamroute.core.upstream import Deadlines, LatencyClass, Midstream, ProviderName, UpstreamId
 from streamroute.engine.attempt import Attempt
 from streamroute.engine.attempt_options import AttemptOptions
 from streamroute.engine.choice import choose
 from streamroute.engine.continuations import NOT_CONTINUABLE, Continuations, is_continuable, midstream_of
 from streamroute.engine.decoding import StreamDecoder
+from streamroute.engine.holding import Holding
 from streamroute.engine.runner import Runner
 from streamroute.engine.sink import AnswerSink
 from streamroute.errors import RequestError
@@ -172,10 +173,11 @@ class Dispatcher:
         if call.decision_id is not None:
             self.decisions.add(call.decision_id, decision, call.arrived_at, plan.hedge_after_s)
         failures: list[AttemptObservation] = []
+        holding = Holding(call.chat, decision, partial(self._note, call))
 
         def open_attempt(start: Start, notify: Callable[[AttemptEvent], None]) -> Attempt | Failure:
             numbered = replace(call, forwarded={**call.forwarded, ATTEMPT_HEADER: str(call.attempt + runner.attempts)})
-            return self._open(numbered, decision, directory.providers, start, notify, failures, continuations)
+            return self._open(numbered, decision, directory.providers, start, notify, failures, continuations, holding)
 
         runner = Runner(
             plan,
@@ -183,6 +185,7 @@ class Dispatcher:
             open_attempt,
             arrived_at=call.arrived_at,
             transcript=None if continuations is None else continuations.transcript,
+            judge=holding.judge,
         )
         self._running.add(runner)
         try:
@@ -204,7 +207,7 @@ class Dispatcher:
 
     def _decide(self, call: Call, catalog: Catalog, explorer: Explorer | None) -> Decision:
         choice = choose(call.chat.model, catalog, call.caller)
-        decision = decide(
+        decision = decide_tiers(
             call.chat,
             choice.route,
             choice.upstreams,
@@ -273,6 +276,11 @@ class Dispatcher:
             )
         )
 
+    def _note(self, call: Call, what: Made | NotMade | Judged) -> None:
+        """Keep what became of a decision, where it is kept."""
+        if call.decision_id is not None:
+            self.decisions.called(call.decision_id, what)
+
     def _open(
         self,
         call: Call,
@@ -282,6 +290,7 @@ class Dispatcher:
         notify: Callable[[AttemptEvent], None],
         failures: list[AttemptObservation],
         continuations: Continuations | None,
+        holding: Holding,
     ) -> Attempt | Failure:
         """Take a permit and make the attempt that returns it, or say why the upstream must not be called.
 
@@ -295,6 +304,7 @@ class Dispatcher:
             if isinstance(continuation, Failure):
                 return continuation
             chat, rung, decoder = continuation.chat, continuation.rung, continuation.decoder
+        chat, clean = holding.asked(chat, upstream)
         leave = self._admission.admit(
             start,
             now(),
@@ -304,8 +314,7 @@ class Dispatcher:
             in_flight=self.in_flight,
         )
         if isinstance(leave, Failure):
-            if call.decision_id is not None:
-                self.decisions.called(call.decision_id, NotMade(upstream.id, start.cause, leave.message))
+            self._note(call, NotMade(upstream.id, start.cause, leave.message))
             return leave
 
         def connected() -> None:
@@ -321,8 +330,7 @@ class Dispatcher:
             if observation.failure is not None:
                 failures.append(observation)
             self._admission.settle(leave, observation)
-            if call.decision_id is not None:
-                self.decisions.called(call.decision_id, Made(observation, start.deadlines))
+            self._note(call, Made(observation, start.deadlines))
             self._bus.publish(observation)
 
         try:
@@ -337,6 +345,7 @@ class Dispatcher:
                     chat=chat,
                     rung=rung,
                     decoder=decoder,
+                    clean=clean,
                     upstream=upstream,
                     provider=provider,
                     transport=self._transport,

@@ -18,7 +18,7 @@ Commit follows gRPC's rule for retries (A6), but later: on the first content tok
 LLM servers send those and then die.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from streamroute.core.execution.calls import Calls, LiveCall
@@ -82,6 +82,10 @@ class FailoverOptions:
     """An upstream on its way back, to be tried beside the first one."""
     rescue: RescueOptions | None = None
     """None: an answer that breaks off is an error."""
+    first_cause: AttemptCause = "first"
+    """Why the first call is made."""
+    numbers: Iterator[int] | None = None
+    """Of attempts, where the request has other calls than this plan's; None: 1, 2, 3, ..."""
 
 
 class Failover:
@@ -95,6 +99,7 @@ class Failover:
             stream=options.stream,
             max_attempts=options.max_attempts,
             client_limits=options.client_limits,
+            numbers=options.numbers,
         )
         self._total_at = options.arrived_at + options.deadlines.total_s
         self._waiting: tuple[float, Candidate] | None = None
@@ -118,7 +123,7 @@ class Failover:
         preferred = options.candidates[0] if options.candidates else None
         if preferred is not None and self._can_wait(preferred.standing.until, now) and not preferred.is_ready_at(now):
             return self._wait(preferred, (preferred.standing.until or now) + _MARGIN_S)
-        commands = [*self._next(now, None, cause="first")]
+        commands = [*self._next(now, None, cause=options.first_cause)]
         for _ in range(options.race_width - 1):
             commands += self._back_up(now, "race")
         if options.probe is not None and not self._calls.is_exhausted and not self._is_over:
@@ -196,7 +201,9 @@ class Failover:
         if self._waiting is not None and now >= self._waiting[0]:
             candidate = self._waiting[1]
             self._waiting = None
-            commands += self._ask(candidate, now, cause="failover" if self._calls.has_begun else "first")
+            commands += self._ask(
+                candidate, now, cause="failover" if self._calls.has_begun else self._options.first_cause
+            )
         if self._hedge_at is not None and now >= self._hedge_at:
             self._hedge_at = None
             if not any(call.watchdog.is_flowing for call in self._calls):  # tool calls that are held back are no delay
