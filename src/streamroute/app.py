@@ -19,6 +19,7 @@ import structlog
 
 from streamroute.bookkeeping import Bookkeeping
 from streamroute.clock import now, wall_iso
+from streamroute.config.listen import require_keys
 from streamroute.config.model import Config
 from streamroute.config.prices import price_lines
 from streamroute.core.cost.budget import Budgets
@@ -41,6 +42,7 @@ from streamroute.simulation.profile import Profile
 from streamroute.simulation.script import Script
 from streamroute.simulation.script_file import load_script
 from streamroute.simulation.server import SimulationServer
+from streamroute.stores.key_watch import KeyWatch
 from streamroute.telemetry.bus import Bus
 from streamroute.telemetry.logs import log_observation
 from streamroute.telemetry.metrics.registry import Metrics
@@ -67,6 +69,7 @@ class App:
         self.bookkeeping: Bookkeeping | None = None
         """None: there is no ledger."""
         self._ledger = config.ledger
+        self.keys = KeyWatch(config.ledger)
         self._listens_on = (config.server.host, config.server.port)
 
     async def __aenter__(self) -> Self:
@@ -80,6 +83,9 @@ class App:
             bus.subscribe(metrics)
             board = HealthBoard(self._rng.random, config.health)
             directory = await self._directory(config)
+            stack.push_async_callback(self.keys.aclose)
+            await self.keys.open()
+            self._require_keys(config)
             if config.ledger.url is not None:
                 self.bookkeeping = Bookkeeping(config.ledger)
                 stack.push_async_callback(self.bookkeeping.aclose)
@@ -107,6 +113,7 @@ class App:
                 bus=bus,
                 prober=self.prober,
                 ledger=self._ledger_figures,
+                keys=self.keys,
             )
             self.site.config_facts = _config_facts(config)
             self._protocols = self.site.server()
@@ -118,6 +125,8 @@ class App:
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             probing = tasks.create_task(self.prober.run())
             stack.callback(probing.cancel)
+            watching = tasks.create_task(self.keys.run())
+            stack.callback(watching.cancel)
             self._stack = stack.pop_all()
         return self
 
@@ -150,6 +159,7 @@ class App:
         """Take over a new configuration at once; what was learned of upstreams stays, running requests go on."""
         if (config.server.host, config.server.port) != self._listens_on:
             _log.warning("config.listen_needs_restart", listen=f"{config.server.host}:{config.server.port}")
+        self._require_keys(config)
         directory = await self._directory(config)
         self.dispatcher.apply(directory, config.health)
         self.dispatcher.spending.pricing.apply(_terms(config, directory.catalog))
@@ -202,7 +212,14 @@ class App:
             budget=self.dispatcher.budget.figures(at),
             event_loop_lag_s=self.prober.lag_s,
             ledger=self._ledger_figures(),
+            keys=self.keys.figures(),
+            rate_limited=self.site.limits.refused,
         )
+
+    def _require_keys(self, config: Config) -> None:
+        """Raise ConfigError where everyone who reaches the sidecar would be let in, or nobody could be."""
+        figures = self.keys.figures()
+        require_keys(config, 0 if figures is None else figures.live, None if figures is None else figures.trouble)
 
     async def _directory(self, config: Config) -> Directory:
         """Make what the dispatcher works with, and see that every simulated provider in it is running."""

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,6 +12,7 @@ import anyio
 
 from streamroute.clock import now
 from streamroute.core.attribution import NOBODY, Attribution
+from streamroute.core.caller import ANYONE, Caller
 from streamroute.core.execution.admission import Admission
 from streamroute.core.execution.commands import Start
 from streamroute.core.execution.events import AttemptEvent, Doubted
@@ -28,11 +29,12 @@ from streamroute.core.request import ChatRequest
 from streamroute.core.routing.decision import Decision
 from streamroute.core.routing.decision_log import DecisionLog, Judged, Made, NotMade
 from streamroute.core.routing.explorer import Explorer
-from streamroute.core.routing.route import Catalog, Unknown, find_route
+from streamroute.core.routing.route import Catalog
 from streamroute.core.routing.tiers import decide_tiers
 from streamroute.core.upstream import Deadlines, LatencyClass, Midstream, ProviderName, UpstreamId
 from streamroute.engine.attempt import Attempt
 from streamroute.engine.attempt_options import AttemptOptions
+from streamroute.engine.choice import choose
 from streamroute.engine.continuations import NOT_CONTINUABLE, Continuations, is_continuable, midstream_of
 from streamroute.engine.decoding import StreamDecoder
 from streamroute.engine.holding import Holding
@@ -47,7 +49,6 @@ from streamroute.telemetry.bus import Bus
 _REPLACEABLE = frozenset({"first", "failover"})
 """Causes of calls whose failure another call makes good; one made beside them fails without consequence."""
 _JITTER_DRAWS = 4
-_NAMES_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,8 @@ class Call:
     ledger_id: str = field(default_factory=lambda: f"call_{uuid.uuid4().hex}")
     """See `AttemptObservation`."""
     attribution: Attribution = NOBODY
+    caller: Caller = ANYONE
+    """Whose key limits what may be asked; `attribution` has its defaults already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,12 +215,11 @@ class Dispatcher:
         )
 
     def _decide(self, call: Call, catalog: Catalog, explorer: Explorer | None) -> Decision:
-        found = find_route(call.chat.model, catalog)
-        if isinstance(found, Unknown):
-            raise _not_found(found, catalog.names())
+        choice = choose(call.chat.model, catalog, call.caller)
         decision = decide_tiers(
             call.chat,
-            *found,
+            choice.route,
+            choice.upstreams,
             self.board,
             now(),
             self._rng.random,
@@ -225,6 +227,8 @@ class Dispatcher:
             latency_class=call.latency_class,
             explorer=explorer,
         )
+        if choice.rejected:
+            decision = replace(decision, rejected=(*choice.rejected, *decision.rejected))
         if not decision.candidates:
             reasons = "; ".join(f"{each.upstream}: {each.reason}" for each in decision.rejected)
             raise RequestError(
@@ -372,24 +376,3 @@ class Dispatcher:
             self._admission.give_back(leave, now())
             self.spending.give_back(reservation)
             raise
-
-
-def _not_found(unknown: Unknown, names: Sequence[str]) -> RequestError:
-    if unknown.disabled_because is not None:
-        return RequestError(
-            f"The model {unknown.name!r} is configured but disabled: {unknown.disabled_because}.",
-            status=503,
-            code="model_disabled",
-            param="model",
-            type_="server_error",
-            is_final=True,
-        )
-    hint = f"Did you mean {unknown.nearest!r}? " if unknown.nearest is not None else ""
-    return RequestError(
-        f"The model {unknown.name!r} does not exist: it is no route, no upstream and no `provider/model`. "
-        f"{hint}There are {', '.join(names[:_NAMES_SHOWN])}{', ...' if len(names) > _NAMES_SHOWN else ''}; "
-        "`GET /v1/models` lists them all.",
-        status=404,
-        code="model_not_found",
-        param="model",
-    )

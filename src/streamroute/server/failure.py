@@ -5,12 +5,12 @@ up our own attempts we say `x-should-retry: false`, or attempts would multiply; 
 `retry-after` where nobody could be asked, or somebody not yet.
 """
 
-import math
 from dataclasses import asdict, dataclass
 
 from streamroute.core.execution.commands import Fail, Tried
 from streamroute.core.outcome import NOT_ASKED, Failure, FailureKind
 from streamroute.engine.sink import PartialAnswer
+from streamroute.server.replies import retry_after_headers
 from streamroute.wire.openai_chat.errors import encode_error
 
 CLIENTS_FAULT: frozenset[FailureKind] = frozenset(
@@ -53,8 +53,7 @@ def failure_reply(fail: Fail, *, attempts: int, model: str, partial: PartialAnsw
         headers["x-should-retry"] = "false"
     wait_s = _retry_after_s(fail) if status in {429, 503} and not is_over_budget else None
     if wait_s is not None:
-        headers["retry-after"] = str(math.ceil(wait_s))
-        headers["retry-after-ms"] = str(math.ceil(wait_s * 1000))
+        headers |= retry_after_headers(wait_s)
     body = encode_error(
         _message(fail, model),
         type_=type_,

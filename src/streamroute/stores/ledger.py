@@ -9,8 +9,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from streamroute.core.cost.entry import AttemptEntry, Entry, RequestEntry
 from streamroute.errors import StoreError
-from streamroute.stores.database import BUSY_TIMEOUT_S, open_engine, transaction
-from streamroute.stores.migrate import migrate
+from streamroute.stores.database import BUSY_TIMEOUT_S, transaction
+from streamroute.stores.migrate import open_newest
 from streamroute.stores.schema import ATTEMPTS, REQUESTS
 
 Row = Mapping[str, object]
@@ -62,14 +62,7 @@ class Ledger:
     def _opened(self) -> Engine:
         """Return the engine of a database that has the newest schema."""
         if self._engine is None:
-            engine = open_engine(self._url, busy_timeout_s=self._busy_timeout_s)
-            try:
-                with transaction(engine) as connection:
-                    migrate(connection)
-            except BaseException:
-                engine.dispose()
-                raise
-            self._engine = engine
+            self._engine = open_newest(self._url, busy_timeout_s=self._busy_timeout_s)
         return self._engine
 
     def _write_singly(self, engine: Engine, entries: Sequence[Entry]) -> int:

@@ -26,7 +26,7 @@ def decide_tiers(  # noqa: PLR0913 - as `decide`
     latency_class: LatencyClass | None = None,
     explorer: Explorer | None = None,
 ) -> Decision:
-    """Decide whom to ask; see `core.routing.steering.decide`."""
+    """Decide whom to ask of `upstreams`, all or some of the route's; see `core.routing.steering.decide`."""
     tiers = route.tiers or (route.upstreams,)
     if request.choices > 1:
         tiers = tiers[-1:]
@@ -36,7 +36,7 @@ def decide_tiers(  # noqa: PLR0913 - as `decide`
         decision = decide(
             request,
             replace(route, upstreams=tier) if route.tiers else route,
-            [known[each] for each in tier],
+            [known[each] for each in tier if each in known],
             board,
             now,
             uniform,
