@@ -10,8 +10,10 @@ Rules of the file:
    journal of what is on its way; otherwise for nothing.
 2. A batch that the database does not take goes to the spool at once; as long as there is trouble, so do all others.
    The spool is emptied oldest first, tried again after a wait that doubles.
-3. A write that takes long (a first migration, a lock, a network) must not keep entries in memory for longer than the
-   interval: the keeper puts them on disk meanwhile, those of that write too. Written twice, they count once.
+3. Nothing may keep entries in memory for longer than the interval: no write that takes long (a first migration, a
+   lock, a network), and no row of writes. The keeper looks eight times an interval, and puts on disk what has waited in
+   the queue for three looks, and what a write has in hand since the look before. That is three quarters of the interval
+   at most; the rest is for the disk. Written twice, an entry counts once.
 4. Where the spool has no room entries stay in the queue, and where that has none they are counted as dropped.
 """
 
@@ -34,7 +36,12 @@ MAX_WAITING = 50_000
 FIRST_RETRY_S = 0.25
 MAX_RETRY_S = 15.0
 """So long at most is a database that is back not noticed."""
-MAX_PAUSE_S = 0.5
+DEFAULT_INTERVAL_S = 0.5
+"""Where entries only wait in memory because the spool cannot take them."""
+LOOKS = 8
+"""In an interval."""
+PATIENCE = 3
+"""Looks; the writer comes by after two."""
 
 _log = structlog.get_logger(__name__)
 
@@ -64,10 +71,12 @@ class LedgerWriter:
         self._in_hand: list[Entry] = []
         """Of the write that is under way."""
         self._hand = threading.Lock()
-        self._writing_since: float | None = None
         self._is_kept = False
         """The keeper has put them on disk."""
-        self._pause_s = min(flush_interval_s or MAX_PAUSE_S, MAX_PAUSE_S) / 2  # the other half is for the writing
+        self._in_hand_before: list[Entry] = []
+        self._recorded = 0
+        self._recorded_before: deque[int] = deque(maxlen=PATIENCE)
+        self._look_s = (flush_interval_s or DEFAULT_INTERVAL_S) / LOOKS
         self._wake = threading.Event()
         self._is_over = threading.Event()
         self._is_closing = False
@@ -99,6 +108,7 @@ class LedgerWriter:
             self._dropped += 1
             return
         self._queue.append(entry)
+        self._recorded += 1
 
     def close(self, timeout_s: float) -> None:
         """Write what there is, to the database or else to the spool; returns after `timeout_s` at the latest."""
@@ -137,24 +147,29 @@ class LedgerWriter:
             if is_last:
                 break
             if not self._is_closing:
-                self._wake.wait(self._pause_s)
+                self._wake.wait(2 * self._look_s)
         self._is_over.set()
         self._keeper.join()
         self._spool.close()
         self._store.close()
 
     def _keep(self) -> None:
-        """Look after what waits behind a write that takes long."""
-        while not self._is_over.wait(self._pause_s):
-            since = self._writing_since
-            if since is not None and thread_now() - since >= self._pause_s:
-                self.keep()
+        while not self._is_over.wait(self._look_s):
+            self.look()
 
-    def keep(self) -> None:
-        """Put on disk what waits in memory, and what a write has in hand."""
+    def look(self) -> None:
+        """Put on disk what has been in memory for too many looks."""
         with self._hand:
-            if self._in_hand and not self._is_kept:
+            if self._in_hand and self._in_hand is self._in_hand_before and not self._is_kept:
                 self._is_kept = self._spooled(self._in_hand)
+            self._in_hand_before = self._in_hand
+        recorded = self._recorded
+        has_left = recorded - len(self._queue)
+        if len(self._recorded_before) == PATIENCE and has_left < self._recorded_before[0]:
+            self._keep_queue()
+        self._recorded_before.append(recorded)
+
+    def _keep_queue(self) -> None:
         while batch := self._taken():
             if not self._spooled(batch):
                 self._queue.extendleft(reversed(batch))
@@ -194,7 +209,6 @@ class LedgerWriter:
 
     def _written_now(self, entries: Sequence[Entry]) -> bool:
         """Return whether the database has taken them."""
-        self._writing_since = thread_now()
         try:
             refused = self._store.write(entries)
         except StoreError as error:
@@ -202,8 +216,6 @@ class LedgerWriter:
             self._retry_at = thread_now() + self._retry_s
             self._retry_s = min(2 * self._retry_s, MAX_RETRY_S)
             return False
-        finally:
-            self._writing_since = None
         with self._hand:
             is_kept, self._in_hand = self._is_kept and entries is self._in_hand, []
         self._written += 0 if is_kept else len(entries) - refused  # else they are counted when the spool is emptied
