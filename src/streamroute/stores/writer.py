@@ -162,6 +162,7 @@ class LedgerWriter:
         with self._hand:
             if self._in_hand and self._in_hand is self._in_hand_before and not self._is_kept:
                 self._is_kept = self._spooled(self._in_hand)
+                self._in_trouble("a write takes long")
             self._in_hand_before = self._in_hand
         recorded = self._recorded
         has_left = recorded - len(self._queue)
