@@ -16,9 +16,10 @@ import aiohttp
 import anyio
 import pytest
 
+from streamroute.core.cost.report import UsageRow
 from streamroute.simulation.profile import Profile
 from streamroute.simulation.server import SimulationServer
-from streamroute.stores.usage import UsageRow, read_usage
+from streamroute.stores.usage import read_usage
 from tests.support.postgres import PostgresServer, needs_postgres
 from tests.support.serve_process import ServeProcess, provider_table
 

@@ -91,6 +91,9 @@ class SlowStore:
         assert self.may_go_on.wait(10)
         return self.store.write(entries)
 
+    def tidy(self, now_ms: int) -> bool:
+        return self.store.tidy(now_ms)
+
     def close(self) -> None:
         self.store.close()
 

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, inspect, text
 
 from streamroute.errors import StoreError
 
-HEAD = "0001"
+HEAD = "0003"
 """The newest step. Compared before alembic is loaded, which takes longer than the whole rest of a start."""
 _LOCK = 7_302_151
 """Any number, the same for all: sidecars that start together on one PostgreSQL take turns, as on SQLite anyway."""

@@ -25,7 +25,7 @@ from typing import Protocol
 
 import structlog
 
-from streamroute.clock import thread_now
+from streamroute.clock import thread_now, wall
 from streamroute.core.cost.entry import Entry
 from streamroute.core.cost.ledger_figures import LedgerFigures
 from streamroute.errors import StoreError
@@ -38,6 +38,8 @@ MAX_RETRY_S = 15.0
 """So long at most is a database that is back not noticed."""
 DEFAULT_INTERVAL_S = 0.5
 """Where entries only wait in memory because the spool cannot take them."""
+TIDY_EVERY_S = 3600.0
+"""Whole days go, so that once a day would do; once an hour, whatever the time of the start was."""
 LOOKS = 8
 """In an interval."""
 PATIENCE = 3
@@ -51,6 +53,9 @@ class EntryStore(Protocol):
 
     def write(self, entries: Sequence[Entry]) -> int:
         """Write all; return how many were refused. Raises StoreError where none can be written now."""
+
+    def tidy(self, now_ms: int) -> bool:
+        """Take a few out that are too old; return whether there are more. Raises StoreError."""
 
     def close(self) -> None:
         """Close the connection."""
@@ -85,6 +90,7 @@ class LedgerWriter:
         self._spool_trouble: str | None = None
         self._retry_s = FIRST_RETRY_S
         self._retry_at = 0.0
+        self._tidy_at = thread_now()
         # They must not keep a process.
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._keeper = threading.Thread(target=self._keep, name="ledger-keeper", daemon=True)
@@ -138,6 +144,7 @@ class LedgerWriter:
             self._wake.clear()
             try:
                 self.flush(is_last=is_last)
+                self._tidy()
             except Exception as error:  # noqa: BLE001 - a defect of ours must not end the writing of what comes after
                 with self._hand:
                     self._queue.extendleft(reversed(self._in_hand))
@@ -184,6 +191,15 @@ class LedgerWriter:
                 return
             self._spool.forget(len(entries))
             may_try = self._drain(may_try=True)  # a long spool must not keep new entries in memory
+
+    def _tidy(self) -> None:
+        """When it is time, have a few old entries taken out; soon again while there are more."""
+        if self._trouble is not None or self._is_closing or thread_now() < self._tidy_at:
+            return
+        is_more = False
+        with contextlib.suppress(StoreError):  # whatever it is, the next write tells it
+            is_more = self._store.tidy(int(wall() * 1000))
+        self._tidy_at = thread_now() + (0.0 if is_more else TIDY_EVERY_S)
 
     def _drain(self, *, may_try: bool) -> bool:
         """Empty the queue, into the database where it `may_try` that; return whether it may be tried further."""
