@@ -23,7 +23,9 @@ class Bookkeeping:
         if options.url is None or options.spool_dir is None:
             raise ValueError("there is no ledger to keep")
         self._writer = LedgerWriter(
-            Ledger(options.url), Spool(options.spool_dir), flush_interval_s=options.flush_interval_s
+            Ledger(options.url, keep_days=options.keep_days),
+            Spool(options.spool_dir),
+            flush_interval_s=options.flush_interval_s,
         )
         self.accounting = Accounting(self._writer.record)
         self._writer.start()

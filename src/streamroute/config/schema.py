@@ -207,6 +207,7 @@ class LedgerTable(Table):
 
     url: Text | None = None
     flush_interval_s: Number = Field(default=_LEDGER.flush_interval_s, ge=0, le=1)
+    keep_days: int = Field(default=_LEDGER.keep_days, ge=0, le=36_500)
     spool_dir: Text | None = None
 
 
