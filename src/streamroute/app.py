@@ -10,6 +10,7 @@ import random
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -20,12 +21,17 @@ from streamroute.bookkeeping import Bookkeeping
 from streamroute.clock import now, wall_iso
 from streamroute.config.listen import require_keys
 from streamroute.config.model import Config
+from streamroute.config.prices import price_lines
+from streamroute.core.cost.budget import Budgets
 from streamroute.core.cost.ledger_figures import LedgerFigures
+from streamroute.core.cost.price_book import PriceBook
+from streamroute.core.cost.pricing import Pricing, Terms
 from streamroute.core.health.board import HealthBoard
-from streamroute.core.routing.route import Catalog, ProviderFacts
+from streamroute.core.routing.route import Catalog, ProviderFacts, find_upstream
 from streamroute.core.upstream import Capabilities, ProviderName, Upstream, UpstreamId
 from streamroute.engine.dispatcher import Directory, Dispatcher
 from streamroute.engine.prober import Prober
+from streamroute.engine.spending import Spending
 from streamroute.providers.aiohttp_transport import AiohttpTransport
 from streamroute.providers.openai_compatible import OpenAICompatible
 from streamroute.providers.options import ProviderOptions, SimulationOptions
@@ -81,7 +87,7 @@ class App:
             await self.keys.open()
             self._require_keys(config)
             if config.ledger.url is not None:
-                self.bookkeeping = Bookkeeping(config.ledger, config, directory.catalog)
+                self.bookkeeping = Bookkeeping(config.ledger)
                 stack.push_async_callback(self.bookkeeping.aclose)
                 bus.subscribe(self.bookkeeping.accounting)
             self.dispatcher = Dispatcher(
@@ -90,6 +96,7 @@ class App:
                 board=board,
                 bus=bus,
                 rng=self._rng,
+                spending=Spending(Pricing(_terms(config, directory.catalog)), Budgets(config.budgets)),
             )
             self.prober = Prober(
                 self.dispatcher,
@@ -157,8 +164,8 @@ class App:
         self._require_keys(replace(config, server=server))
         directory = await self._directory(config)
         self.dispatcher.apply(directory, config.health)
-        if self.bookkeeping is not None:
-            self.bookkeeping.apply(config, directory.catalog)
+        self.dispatcher.spending.pricing.apply(_terms(config, directory.catalog))
+        self.dispatcher.spending.budgets.apply(config.budgets)
         if config.ledger != self._ledger:
             _log.warning("config.ledger_needs_restart")
         self.prober.policy.options = config.health
@@ -275,6 +282,12 @@ class App:
             self._protocols.pre_shutdown()  # ends idle keep-alive connections, which shutdown() would wait for
             await self._protocols.shutdown(CLOSE_TIMEOUT_S)
             await self._server.wait_closed()
+
+
+def _terms(config: Config, catalog: Catalog) -> Terms:
+    return Terms(
+        prices=PriceBook(price_lines(config.upstreams, config.prices)), find=partial(find_upstream, catalog=catalog)
+    )
 
 
 def _script(options: SimulationOptions) -> Script:

@@ -4,12 +4,8 @@ from dataclasses import replace
 
 import anyio.to_thread
 
-from streamroute.config.model import Config
-from streamroute.config.prices import price_lines
 from streamroute.core.cost.ledger_figures import LedgerFigures
-from streamroute.core.cost.price_book import PriceBook
-from streamroute.core.routing.route import Catalog
-from streamroute.engine.accounting import Accounting, Terms
+from streamroute.engine.accounting import Accounting
 from streamroute.stores.ledger import Ledger
 from streamroute.stores.options import LedgerOptions
 from streamroute.stores.spool import Spool
@@ -22,19 +18,17 @@ CLOSE_TIMEOUT_S = 3.0
 class Bookkeeping:
     """Keeps the ledger."""
 
-    def __init__(self, options: LedgerOptions, config: Config, catalog: Catalog) -> None:
+    def __init__(self, options: LedgerOptions) -> None:
         """Begin to write; `options` name a database."""
         if options.url is None or options.spool_dir is None:
             raise ValueError("there is no ledger to keep")
         self._writer = LedgerWriter(
-            Ledger(options.url), Spool(options.spool_dir), flush_interval_s=options.flush_interval_s
+            Ledger(options.url, keep_days=options.keep_days),
+            Spool(options.spool_dir),
+            flush_interval_s=options.flush_interval_s,
         )
-        self.accounting = Accounting(self._writer.record, _terms(config, catalog))
+        self.accounting = Accounting(self._writer.record)
         self._writer.start()
-
-    def apply(self, config: Config, catalog: Catalog) -> None:
-        """Go by the prices of a new configuration."""
-        self.accounting.apply(_terms(config, catalog))
 
     def figures(self) -> LedgerFigures:
         """Return how the ledger fares."""
@@ -43,7 +37,3 @@ class Bookkeeping:
     async def aclose(self) -> None:
         """Write what there is; bounded."""
         await anyio.to_thread.run_sync(self._writer.close, CLOSE_TIMEOUT_S)
-
-
-def _terms(config: Config, catalog: Catalog) -> Terms:
-    return Terms(catalog=catalog, prices=PriceBook(price_lines(config.upstreams, config.prices)))

@@ -15,6 +15,7 @@ import pytest
 
 from streamroute.simulation.profile import Profile
 from streamroute.simulation.server import SimulationServer
+from tests.support.postgres import PostgresServer, needs_postgres
 from tests.support.serve_process import ServeProcess, provider_table
 
 FLUSH_S = 0.5
@@ -66,14 +67,22 @@ class Load:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("flush_interval_s", [FLUSH_S, 0.0])
-async def test_a_kill_under_load_loses_no_more_than_one_interval(flush_interval_s: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=needs_postgres)])
+async def test_a_kill_under_load_loses_no_more_than_one_interval(
+    database: str, flush_interval_s: float, tmp_path: Path
+) -> None:
     """SIGKILL at any moment: every answer older than the interval is on the ledger after the next start, none twice."""
     async with AsyncExitStack() as stack:
+        url = f"sqlite:///{tmp_path}/ledger.db"
+        if database == "postgresql":
+            server = stack.enter_context(PostgresServer())
+            await asyncio.to_thread(server.start)
+            url = server.url
         provider = await stack.enter_async_context(SimulationServer(None, profile=Profile(tokens=8)))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         price = "price = { input_per_mtok = 1, output_per_mtok = 2 }"
         text = (
-            f'version = 1\n[ledger]\nurl = "sqlite:///{tmp_path}/ledger.db"\nflush_interval_s = {flush_interval_s}\n'
+            f'version = 1\n[ledger]\nurl = "{url}"\nflush_interval_s = {flush_interval_s}\nspool_dir = "{tmp_path}"\n'
             f'{provider_table("a", provider.base_url)}{price}\n[routes.chat]\nupstreams = ["a"]\n'
         )
         file = tmp_path / "config.toml"
@@ -89,11 +98,11 @@ async def test_a_kill_under_load_loses_no_more_than_one_interval(flush_interval_
         with ServeProcess(text) as serve:  # takes over what the other left on disk
             serve.signal(signal.SIGTERM)
             assert await asyncio.to_thread(serve.wait, 10) == 0
-    rows = await asyncio.to_thread(usage, file, "--by", "user")
-    attempts = {row["user"]: row["attempts"] for row in rows if row["user"] is not None}
-    assert set(attempts.values()) == {1}, "none is counted twice"
-    settled = {user for user, at in load.answered.items() if at < killed_at - flush_interval_s}
-    assert settled - attempts.keys() == set()
-    assert len(attempts) >= len(settled) > 0
-    total = await asyncio.to_thread(usage, file, "--by", "")
-    assert total[0]["attempts"] == sum(row["attempts"] for row in rows if isinstance(row["attempts"], int))
+        rows = await asyncio.to_thread(usage, file, "--by", "user")
+        attempts = {row["user"]: row["attempts"] for row in rows if row["user"] is not None}
+        assert set(attempts.values()) == {1}, "none is counted twice"
+        settled = {user for user, at in load.answered.items() if at < killed_at - flush_interval_s}
+        assert settled - attempts.keys() == set()
+        assert len(attempts) >= len(settled) > 0
+        total = await asyncio.to_thread(usage, file, "--by", "")
+        assert total[0]["attempts"] == sum(row["attempts"] for row in rows if isinstance(row["attempts"], int))

@@ -17,6 +17,7 @@ from sqlalchemy import Row, select
 from streamroute.app import App
 from streamroute.config.load import load_config
 from streamroute.core.cost.price_book import Price
+from streamroute.core.cost.report import GROUPINGS, Grouping
 from streamroute.core.upstream import TokenPrice
 from streamroute.core.usage import Usage
 from streamroute.simulation.chat_body import read_chat_body
@@ -30,7 +31,7 @@ from streamroute.simulation.script import Script
 from streamroute.simulation.server import SimulationServer
 from streamroute.stores.database import open_engine, transaction
 from streamroute.stores.schema import ATTEMPTS
-from streamroute.stores.usage import GROUPINGS, Grouping, read_usage
+from streamroute.stores.usage import read_usage
 from tests.support.serve_process import provider_table
 
 Key = tuple[object, str]

@@ -170,7 +170,8 @@ def test_keys_join_a_ledger_that_is_there(url: str) -> None:
         ledger.write([attempt_entry()])
     engine = open_engine(url)
     with transaction(engine) as connection:
-        connection.execute(text("DROP TABLE keys"))
+        for table in ("keys", "rollups", "ledger_state"):
+            connection.execute(text(f"DROP TABLE {table}"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     with closing(KeyReader(LedgerOptions(url=url))) as reader:
         assert reader.poll() is None, "an old ledger has no keys; that is no trouble"

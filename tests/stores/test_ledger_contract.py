@@ -9,12 +9,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
+from streamroute.core.cost.report import GROUPINGS, Grouping
 from streamroute.core.money import MAX_MONEY
 from streamroute.errors import StoreError
 from streamroute.stores.database import open_engine, transaction
 from streamroute.stores.ledger import Ledger
 from streamroute.stores.schema import METADATA
-from streamroute.stores.usage import GROUPINGS, Grouping, read_usage
+from streamroute.stores.usage import read_usage
 from tests.support.entries import NOON_MS, attempt_entry, request_entry
 
 DAY_MS = 86_400_000

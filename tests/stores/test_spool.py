@@ -1,5 +1,6 @@
 """Entries on disk outlive the process, and come out once they are in the database."""
 
+import resource
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -97,3 +98,22 @@ def test_a_folder_that_cannot_be_made_is_an_error_of_the_store(
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot be written"):
         open_spool(tmp_path / "file" / "below").append([attempt_entry()])
+
+
+def test_what_the_disk_refused_is_not_written_later(tmp_path: Path, open_spool: Callable[..., Spool]) -> None:
+    """Not a part of it either: the writer still has it, and tries again."""
+    spool = open_spool(tmp_path)
+    spool.append([attempt_entry("r1")])
+    [file] = tmp_path.iterdir()
+    size = file.stat().st_size
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, limits[1]))
+    try:
+        with pytest.raises(StoreError, match="File too large"):
+            spool.append([attempt_entry("r2")])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert file.stat().st_size == size
+    spool.append([attempt_entry("r3")])
+    assert drained(spool) == [attempt_entry("r1"), attempt_entry("r3")]
+    assert spool.unreadable == 0

@@ -11,7 +11,7 @@ from streamroute.clock import thread_now
 from streamroute.core.cost.entry import Entry
 from streamroute.stores.database import open_engine, transaction
 from streamroute.stores.ledger import Ledger
-from streamroute.stores.spool import Spool
+from streamroute.stores.spool import CHUNK, Spool
 from streamroute.stores.usage import read_usage
 from streamroute.stores.writer import LedgerWriter
 from tests.support.entries import attempt_entry, request_entry
@@ -91,6 +91,9 @@ class SlowStore:
         assert self.may_go_on.wait(10)
         return self.store.write(entries)
 
+    def tidy(self, now_ms: int) -> bool:
+        return self.store.tidy(now_ms)
+
     def close(self) -> None:
         self.store.close()
 
@@ -120,7 +123,9 @@ def test_what_a_slow_write_has_in_hand_is_kept_and_counts_once(tmp_path: Path) -
     class Meanwhile(Ledger):
         def write(self, entries: Sequence[Entry]) -> int:
             if entries and not spool.entries:
-                writer.keep()
+                writer.look()
+                assert spool.entries == 0
+                writer.look()
                 assert spool.entries == 2
             return super().write(entries)
 
@@ -132,6 +137,38 @@ def test_what_a_slow_write_has_in_hand_is_kept_and_counts_once(tmp_path: Path) -
         [row] = read_usage(url, [])
         assert (row.attempts, writer.figures().written, writer.figures().spooled) == (2, 2, 0)
         assert writer.figures().waiting == 0
+
+
+def test_what_waits_behind_many_quick_writes_is_kept(tmp_path: Path) -> None:
+    """None of them takes long, all of them together do: what is older than the interval is on disk all the same."""
+    spool, url = Spool(tmp_path), f"sqlite:///{tmp_path}/ledger.db"
+    kept = []
+    writer: LedgerWriter
+
+    class Meanwhile(Ledger):
+        def write(self, entries: Sequence[Entry]) -> int:
+            writer.look()
+            kept.append(spool.entries)
+            return super().write(entries)
+
+    with closing(spool), closing(Meanwhile(url)) as store:
+        writer = LedgerWriter(store, spool, flush_interval_s=0.5)
+        for i in range(5 * CHUNK):
+            writer.record(attempt_entry(f"r{i}"))
+        writer.flush()
+        assert kept[:4] == [0, 0, 0, CHUNK], "the fourth look finds the fifth chunk in the queue"
+        assert read_usage(url, [])[0].attempts == writer.figures().written == 5 * CHUNK
+
+
+def test_an_entry_that_is_new_is_left_to_the_writer(desk: Desk) -> None:
+    """Nothing goes by way of the disk that the database takes in time."""
+    for i in range(9):
+        desk.writer.record(attempt_entry(f"r{i}"))
+        desk.writer.look()
+        desk.writer.look()
+        desk.writer.flush()
+        assert desk.writer.figures().spooled == 0
+    assert desk.attempts() == 9
 
 
 def test_a_killed_process_leaves_its_spool_to_the_next(desk: Desk, make_desk: Callable[..., Desk]) -> None:

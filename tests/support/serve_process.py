@@ -31,9 +31,16 @@ class ServeProcess:
     """A running sidecar process, always stopped in the end."""
 
     def __init__(
-        self, config_text: str, *, env: Mapping[str, str] | None = None, args: Sequence[str] = ("--listen=127.0.0.1:0",)
+        self,
+        config_text: str,
+        *,
+        env: Mapping[str, str] | None = None,
+        args: Sequence[str] = ("--listen=127.0.0.1:0",),
+        prefix: Sequence[str] = (),
     ) -> None:
+        """`prefix`: a command that becomes the one it is given."""
         self._args = tuple(args)
+        self._prefix = tuple(prefix)
         self._folder = tempfile.TemporaryDirectory(prefix="serve-")
         self._env = {**os.environ, "NO_COLOR": "1", "XDG_STATE_HOME": self._folder.name, **(env or {})}
         self.config_file = Path(self._folder.name) / "config.toml"
@@ -48,7 +55,7 @@ class ServeProcess:
     def __enter__(self) -> Self:
         started_at = time.monotonic()
         self._process = subprocess.Popen(
-            _command(self.config_file, self._args),
+            [*self._prefix, *_command(self.config_file, self._args)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -19,9 +19,10 @@ from rich.table import Table
 from streamroute.cli.moments import moment_ms, span_s
 from streamroute.clock import wall
 from streamroute.config.load import load_config
+from streamroute.core.cost.report import DAY_MS, GROUPINGS, Grouping, UsageRow
 from streamroute.core.money import usd_text
 from streamroute.errors import ConfigError, StoreError
-from streamroute.stores.usage import DAY_MS, GROUPINGS, Grouping, UsageRow, read_usage
+from streamroute.stores.usage import read_usage
 
 EXIT_UNAVAILABLE = 69
 EXIT_CONFIG = 78

@@ -34,7 +34,7 @@ def build_ledger(draft: Draft, table: LedgerTable, environ: Mapping[str, str]) -
             draft.report(("ledger", "spool_dir"), "is missing; without HOME there is no default for it")
     else:
         draft.report(path, _EXAMPLE)
-    return LedgerOptions(url=url, flush_interval_s=table.flush_interval_s, spool_dir=spool)
+    return LedgerOptions(url=url, flush_interval_s=table.flush_interval_s, keep_days=table.keep_days, spool_dir=spool)
 
 
 def _state_dir(environ: Mapping[str, str]) -> FilePath | None:

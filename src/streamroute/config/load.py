@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path as FilePath
 
+from streamroute.config.budgets import build_budgets
 from streamroute.config.draft import BROKEN, Draft, Tree, suggestion
 from streamroute.config.health import build_health
 from streamroute.config.interpolate import Mark, interpolate
@@ -160,6 +161,7 @@ def _build(draft: Draft, environ: Mapping[str, str]) -> Config:
         health=build_health(health),
         ledger=ledger_options,
         prices=build_prices(draft),
+        budgets=build_budgets(draft),
         providers=providers,
         upstreams=left,
         routes=kept,

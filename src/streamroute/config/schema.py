@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from streamroute.config.locate import Path
 from streamroute.config.model import LogFormat, LogLevel, LogOptions
+from streamroute.core.cost.budget_line import Scope
 from streamroute.core.cost.price_book import Tier
 from streamroute.core.health.options import HEDGE_SPEND, HealthOptions
 from streamroute.core.request import WireFormatName
@@ -191,11 +192,22 @@ class PriceLineTable(PriceTable):
     hours_utc: Minutes | None = None
 
 
+class BudgetTable(Table):
+    """One of `[[budgets]]`, see `core.cost.budget_line.BudgetLine`."""
+
+    scope: Scope
+    name: Text | None = None
+    amount: Text
+    warn_at: Number | None = Field(default=None, gt=0, le=1)
+    may_use_unpriced: bool = False
+
+
 class LedgerTable(Table):
     """`[ledger]`, see `stores.options.LedgerOptions`."""
 
     url: Text | None = None
     flush_interval_s: Number = Field(default=_LEDGER.flush_interval_s, ge=0, le=1)
+    keep_days: int = Field(default=_LEDGER.keep_days, ge=0, le=36_500)
     spool_dir: Text | None = None
 
 
@@ -265,6 +277,7 @@ class FileTable(Table):
     health: HealthTable = HealthTable()
     ledger: LedgerTable = LedgerTable()
     prices: list[PriceLineTable] = Field(default_factory=list)
+    budgets: list[BudgetTable] = Field(default_factory=list)
     providers: dict[str, ProviderTable] = Field(default_factory=dict)
     upstreams: dict[str, UpstreamTable] = Field(default_factory=dict)
     routes: dict[str, RouteTable] = Field(default_factory=dict)

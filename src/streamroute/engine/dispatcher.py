@@ -40,6 +40,7 @@ from streamroute.engine.decoding import StreamDecoder
 from streamroute.engine.holding import Holding
 from streamroute.engine.runner import Runner
 from streamroute.engine.sink import AnswerSink
+from streamroute.engine.spending import Spending
 from streamroute.errors import RequestError
 from streamroute.providers.openai_compatible import ATTEMPT_HEADER, OpenAICompatible
 from streamroute.providers.transport import Transport
@@ -104,9 +105,17 @@ class Dispatcher:
     """Serves calls; keeps track of the ones that are running."""
 
     def __init__(
-        self, directory: Directory, *, transport: Transport, board: HealthBoard, bus: Bus, rng: random.Random
+        self,
+        directory: Directory,
+        *,
+        transport: Transport,
+        board: HealthBoard,
+        bus: Bus,
+        rng: random.Random,
+        spending: Spending,
     ) -> None:
         self.directory = directory
+        self.spending = spending
         self.board = board
         self._transport = transport
         self._bus = bus
@@ -305,6 +314,10 @@ class Dispatcher:
                 return continuation
             chat, rung, decoder = continuation.chat, continuation.rung, continuation.decoder
         chat, clean = holding.asked(chat, upstream)
+        reservation = self.spending.reserve(call.attribution, upstream, chat)
+        if isinstance(reservation, Failure):
+            self._note(call, NotMade(upstream.id, start.cause, reservation.message))
+            return reservation
         leave = self._admission.admit(
             start,
             now(),
@@ -314,6 +327,7 @@ class Dispatcher:
             in_flight=self.in_flight,
         )
         if isinstance(leave, Failure):
+            self.spending.give_back(reservation)
             self._note(call, NotMade(upstream.id, start.cause, leave.message))
             return leave
 
@@ -330,6 +344,7 @@ class Dispatcher:
             if observation.failure is not None:
                 failures.append(observation)
             self._admission.settle(leave, observation)
+            observation = self.spending.settle(observation, reservation)
             self._note(call, Made(observation, start.deadlines))
             self._bus.publish(observation)
 
@@ -359,4 +374,5 @@ class Dispatcher:
             )
         except BaseException:
             self._admission.give_back(leave, now())
+            self.spending.give_back(reservation)
             raise

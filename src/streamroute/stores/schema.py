@@ -92,3 +92,49 @@ KEYS = Table(
 )
 """`writes` counts how often a row was written: whoever polls sees from the sum whether anything has changed. Lists are
 JSON. Digests are in hexadecimal."""
+
+GROUPED = ("task", "user", "team", "key", "route", "upstream", "provider", "model", "tier", "cause", "fate")
+"""What rollups are kept by, beside the day; any of them may be null."""
+SUMS = (
+    "requests",
+    "attempts",
+    "input_tokens",
+    "output_tokens",
+    "cached_input_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "cost_high",
+    "cost_low",
+    "unpriced_attempts",
+)
+"""What they add up. Costs come in two halves, millions of picodollars and the rest: the sum of whole picodollars leaves
+64 bits at nine million dollars."""
+
+ROLLUPS = Table(
+    "rollups",
+    METADATA,
+    Column("is_by_user", Boolean, primary_key=True),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("digest", Text, primary_key=True),
+    *(Column(name, Text) for name in GROUPED),
+    Column("is_collapsed", Boolean, nullable=False),
+    *(Column(name, BigInteger, nullable=False) for name in SUMS),
+    Index(
+        "rollups_collapsed",
+        "is_by_user",
+        "day",
+        sqlite_where=text("is_collapsed = 1"),
+        postgresql_where=text("is_collapsed"),
+    ),
+    sqlite_with_rowid=False,
+)
+"""Two of each day: one without the user, which is small and answers most questions, and one with the user."""
+
+LEDGER_STATE = Table(
+    "ledger_state",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("pruned_before_ms", BigInteger, nullable=False),
+    Column("is_rolled_up", Boolean, nullable=False),
+)
+"""One row. Attempts and requests that ended before `pruned_before_ms`, a midnight, are only in the rollups."""

@@ -10,8 +10,10 @@ Rules of the file:
    journal of what is on its way; otherwise for nothing.
 2. A batch that the database does not take goes to the spool at once; as long as there is trouble, so do all others.
    The spool is emptied oldest first, tried again after a wait that doubles.
-3. A write that takes long (a first migration, a lock, a network) must not keep entries in memory for longer than the
-   interval: the keeper puts them on disk meanwhile, those of that write too. Written twice, they count once.
+3. Nothing may keep entries in memory for longer than the interval: no write that takes long (a first migration, a
+   lock, a network), and no row of writes. The keeper looks eight times an interval, and puts on disk what has waited in
+   the queue for three looks, and what a write has in hand since the look before. That is three quarters of the interval
+   at most; the rest is for the disk. Written twice, an entry counts once.
 4. Where the spool has no room entries stay in the queue, and where that has none they are counted as dropped.
 """
 
@@ -23,7 +25,7 @@ from typing import Protocol
 
 import structlog
 
-from streamroute.clock import thread_now
+from streamroute.clock import thread_now, wall
 from streamroute.core.cost.entry import Entry
 from streamroute.core.cost.ledger_figures import LedgerFigures
 from streamroute.errors import StoreError
@@ -34,7 +36,14 @@ MAX_WAITING = 50_000
 FIRST_RETRY_S = 0.25
 MAX_RETRY_S = 15.0
 """So long at most is a database that is back not noticed."""
-MAX_PAUSE_S = 0.5
+DEFAULT_INTERVAL_S = 0.5
+"""Where entries only wait in memory because the spool cannot take them."""
+TIDY_EVERY_S = 3600.0
+"""Whole days go, so that once a day would do; once an hour, whatever the time of the start was."""
+LOOKS = 8
+"""In an interval."""
+PATIENCE = 3
+"""Looks; the writer comes by after two."""
 
 _log = structlog.get_logger(__name__)
 
@@ -44,6 +53,9 @@ class EntryStore(Protocol):
 
     def write(self, entries: Sequence[Entry]) -> int:
         """Write all; return how many were refused. Raises StoreError where none can be written now."""
+
+    def tidy(self, now_ms: int) -> bool:
+        """Take a few out that are too old; return whether there are more. Raises StoreError."""
 
     def close(self) -> None:
         """Close the connection."""
@@ -64,10 +76,12 @@ class LedgerWriter:
         self._in_hand: list[Entry] = []
         """Of the write that is under way."""
         self._hand = threading.Lock()
-        self._writing_since: float | None = None
         self._is_kept = False
         """The keeper has put them on disk."""
-        self._pause_s = min(flush_interval_s or MAX_PAUSE_S, MAX_PAUSE_S) / 2  # the other half is for the writing
+        self._in_hand_before: list[Entry] = []
+        self._recorded = 0
+        self._recorded_before: deque[int] = deque(maxlen=PATIENCE)
+        self._look_s = (flush_interval_s or DEFAULT_INTERVAL_S) / LOOKS
         self._wake = threading.Event()
         self._is_over = threading.Event()
         self._is_closing = False
@@ -76,6 +90,7 @@ class LedgerWriter:
         self._spool_trouble: str | None = None
         self._retry_s = FIRST_RETRY_S
         self._retry_at = 0.0
+        self._tidy_at = thread_now()
         # They must not keep a process.
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._keeper = threading.Thread(target=self._keep, name="ledger-keeper", daemon=True)
@@ -99,6 +114,7 @@ class LedgerWriter:
             self._dropped += 1
             return
         self._queue.append(entry)
+        self._recorded += 1
 
     def close(self, timeout_s: float) -> None:
         """Write what there is, to the database or else to the spool; returns after `timeout_s` at the latest."""
@@ -128,6 +144,7 @@ class LedgerWriter:
             self._wake.clear()
             try:
                 self.flush(is_last=is_last)
+                self._tidy()
             except Exception as error:  # noqa: BLE001 - a defect of ours must not end the writing of what comes after
                 with self._hand:
                     self._queue.extendleft(reversed(self._in_hand))
@@ -137,24 +154,30 @@ class LedgerWriter:
             if is_last:
                 break
             if not self._is_closing:
-                self._wake.wait(self._pause_s)
+                self._wake.wait(2 * self._look_s)
         self._is_over.set()
         self._keeper.join()
         self._spool.close()
         self._store.close()
 
     def _keep(self) -> None:
-        """Look after what waits behind a write that takes long."""
-        while not self._is_over.wait(self._pause_s):
-            since = self._writing_since
-            if since is not None and thread_now() - since >= self._pause_s:
-                self.keep()
+        while not self._is_over.wait(self._look_s):
+            self.look()
 
-    def keep(self) -> None:
-        """Put on disk what waits in memory, and what a write has in hand."""
+    def look(self) -> None:
+        """Put on disk what has been in memory for too many looks."""
         with self._hand:
-            if self._in_hand and not self._is_kept:
+            if self._in_hand and self._in_hand is self._in_hand_before and not self._is_kept:
                 self._is_kept = self._spooled(self._in_hand)
+                self._in_trouble("a write takes long")
+            self._in_hand_before = self._in_hand
+        recorded = self._recorded
+        has_left = recorded - len(self._queue)
+        if len(self._recorded_before) == PATIENCE and has_left < self._recorded_before[0]:
+            self._keep_queue()
+        self._recorded_before.append(recorded)
+
+    def _keep_queue(self) -> None:
         while batch := self._taken():
             if not self._spooled(batch):
                 self._queue.extendleft(reversed(batch))
@@ -168,6 +191,15 @@ class LedgerWriter:
                 return
             self._spool.forget(len(entries))
             may_try = self._drain(may_try=True)  # a long spool must not keep new entries in memory
+
+    def _tidy(self) -> None:
+        """When it is time, have a few old entries taken out; soon again while there are more."""
+        if self._trouble is not None or self._is_closing or thread_now() < self._tidy_at:
+            return
+        is_more = False
+        with contextlib.suppress(StoreError):  # whatever it is, the next write tells it
+            is_more = self._store.tidy(int(wall() * 1000))
+        self._tidy_at = thread_now() + (0.0 if is_more else TIDY_EVERY_S)
 
     def _drain(self, *, may_try: bool) -> bool:
         """Empty the queue, into the database where it `may_try` that; return whether it may be tried further."""
@@ -194,7 +226,6 @@ class LedgerWriter:
 
     def _written_now(self, entries: Sequence[Entry]) -> bool:
         """Return whether the database has taken them."""
-        self._writing_since = thread_now()
         try:
             refused = self._store.write(entries)
         except StoreError as error:
@@ -202,8 +233,6 @@ class LedgerWriter:
             self._retry_at = thread_now() + self._retry_s
             self._retry_s = min(2 * self._retry_s, MAX_RETRY_S)
             return False
-        finally:
-            self._writing_since = None
         with self._hand:
             is_kept, self._in_hand = self._is_kept and entries is self._in_hand, []
         self._written += 0 if is_kept else len(entries) - refused  # else they are counted when the spool is emptied

@@ -41,7 +41,7 @@ from streamroute.core.execution.events import (
 from streamroute.core.execution.rescue import Ladder, RescueOptions
 from streamroute.core.execution.selection import Selection, must_wait
 from streamroute.core.health.classify import disposition
-from streamroute.core.outcome import AttemptCause, CancelReason, Failure, FailureKind
+from streamroute.core.outcome import NOT_ASKED, AttemptCause, CancelReason, Failure, FailureKind
 from streamroute.core.routing.decision import Candidate
 from streamroute.core.upstream import Deadlines, RetryOptions, UpstreamId
 
@@ -244,9 +244,9 @@ class Failover:
             self._stale[upstream.id] = stale + 1
             self._calls.not_made()
             return self._ask(call.candidate, now, cause=call.cause, is_last_resort=call.is_last_resort)
-        if call.cause in {"probe", "hedge", "race"} and (call.cause == "probe" or failure.kind == "blocked"):
+        if call.cause in {"probe", "hedge", "race"} and (call.cause == "probe" or failure.kind in NOT_ASKED):
             return self._beside(call, failure, now)
-        if failure.kind == "blocked" and not call.is_last_resort:
+        if failure.kind in NOT_ASKED and not call.is_last_resort:
             return self._refused(call, failure, now)
         self._tried.append(Tried(upstream=upstream.id, failure=failure))
         self._selection.failed(upstream)
@@ -275,7 +275,7 @@ class Failover:
 
     def _beside(self, call: LiveCall, failure: Failure, now: float) -> Sequence[Command]:
         """A call beside the first one was not to be made, or was a probe and has failed: nothing depends on it."""
-        if failure.kind == "blocked":
+        if failure.kind in NOT_ASKED:
             self._calls.not_made()
         if call.cause != "probe":
             self._selection.give_back(call.candidate)
