@@ -164,14 +164,16 @@ class App:
         """Take over a new configuration at once; what was learned of upstreams stays, running requests go on."""
         if (config.server.host, config.server.port) != self._listens_on:
             _log.warning("config.listen_needs_restart", listen=f"{config.server.host}:{config.server.port}")
-        self._require_keys(config)
+        # The address stays as it is, and so does what must be asked of whoever reaches it.
+        server = replace(config.server, host=self._listens_on[0], port=self._listens_on[1])
+        self._require_keys(replace(config, server=server))
         directory = await self._directory(config)
         self.dispatcher.apply(directory, config.health)
         self.dispatcher.spending.pricing.apply(_terms(config, directory.catalog))
         if config.ledger != self._ledger:
             _log.warning("config.ledger_needs_restart")
         self.prober.policy.options = config.health
-        self.site.apply(config.server)
+        self.site.apply(server)
         self.site.config_facts = _config_facts(config)
         self.config = config
         self._apply_budgets()

@@ -6,7 +6,6 @@ Exit codes: 0 well, 2 usage, 69 (EX_UNAVAILABLE) the ledger cannot be read, 78 (
 import csv
 import json
 import os
-import re
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from streamroute.cli.moments import moment_ms, span_s
 from streamroute.clock import wall
 from streamroute.config.load import load_config
 from streamroute.core.cost.report import DAY_MS, GROUPINGS, Grouping, UsageRow
@@ -26,8 +26,6 @@ from streamroute.stores.usage import read_usage
 
 EXIT_UNAVAILABLE = 69
 EXIT_CONFIG = 78
-_AGO = re.compile(r"(\d{1,6})([mhdw])")
-_UNIT_S = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _SUMS = ("requests", "attempts", "input_tokens", "output_tokens", "cost_usd", "unpriced_attempts")
 
 
@@ -86,14 +84,12 @@ def _groupings(text: str) -> list[Grouping]:
 def _since_ms(text: str | None) -> int:
     if text is None:
         return 0
-    ago = _AGO.fullmatch(text)
-    if ago is not None:
-        return round((wall() - int(ago[1]) * _UNIT_S[ago[2]]) * 1000)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is neither 24h, 7d nor a date", param_hint="--since") from None
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    ago_s, moment = span_s(text), moment_ms(text)
+    if ago_s is not None:
+        return round((wall() - ago_s) * 1000)
+    if moment is None:
+        raise typer.BadParameter(f"{text!r} is neither 24h, 7d nor a date", param_hint="--since")
+    return moment
 
 
 def _shown(groupings: Sequence[Grouping], row: UsageRow) -> list[str | None]:
