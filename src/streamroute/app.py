@@ -100,6 +100,7 @@ class App:
                 bus=bus,
                 prober=self.prober,
                 ledger=self._ledger_figures,
+                usage=None if self.bookkeeping is None else self.bookkeeping.report,
             )
             self.site.config_facts = _config_facts(config)
             self._protocols = self.site.server()

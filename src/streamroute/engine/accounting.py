@@ -40,14 +40,14 @@ class Accounting:
     def __init__(self, record: Callable[[Entry], None], terms: Terms) -> None:
         """`record` takes entries; it must be quick."""
         self._record = record
-        self._terms = self._before = terms
+        self.terms = self._before = terms
         self._warned: set[tuple[str, str | None]] = set()
         self.unpriced_attempts = 0
         """Charged attempts whose price nobody knew, from the start of the process."""
 
     def apply(self, terms: Terms) -> None:
         """Go by new terms; the old ones stay for what they alone know."""
-        self._before, self._terms = self._terms, terms
+        self._before, self.terms = self.terms, terms
 
     def __call__(self, observation: Observation) -> None:
         """Hear an observation."""
@@ -98,13 +98,13 @@ class Accounting:
 
     def _upstream(self, observation: AttemptObservation) -> Upstream | None:
         name = observation.upstream
-        return find_upstream(name, self._terms.catalog) or find_upstream(name, self._before.catalog)
+        return find_upstream(name, self.terms.catalog) or find_upstream(name, self._before.catalog)
 
     def _price(
         self, observation: AttemptObservation, upstream: Upstream | None, usage: Usage, at_ms: int
     ) -> tuple[Money | None, str | None]:
         """Return what `usage` costs, and by which line of the configuration."""
-        quote = self._quote(observation, self._terms, at_ms) or self._quote(observation, self._before, at_ms)
+        quote = self._quote(observation, self.terms, at_ms) or self._quote(observation, self._before, at_ms)
         if quote is not None:
             return quote.price.cost(usage), quote.source
         if upstream is not None and upstream.is_simulated:
