@@ -16,12 +16,17 @@ from decimal import Decimal
 from pathlib import Path
 
 from streamroute.core.attribution import Attribution
+from streamroute.core.cost.budget import Budgets, Reservation
+from streamroute.core.cost.budget_line import BudgetLine
 from streamroute.core.cost.price_book import DatedPrice, PriceBook
+from streamroute.core.cost.pricing import Pricing, Terms
+from streamroute.core.money import MAX_MONEY
 from streamroute.core.observation import AttemptObservation, RequestObservation
-from streamroute.core.routing.route import Catalog
+from streamroute.core.request import ChatRequest
 from streamroute.core.upstream import CredentialId, ProviderName, TokenPrice, Upstream, UpstreamId
 from streamroute.core.usage import Usage
-from streamroute.engine.accounting import Accounting, Terms
+from streamroute.engine.accounting import Accounting
+from streamroute.engine.spending import Spending
 from streamroute.stores.ledger import Ledger
 from streamroute.stores.spool import Spool
 from streamroute.stores.writer import LedgerWriter
@@ -36,6 +41,7 @@ UPSTREAM = Upstream(
     failure_domain="lab", price=PRICE,
 )  # fmt: skip
 WHO = Attribution(task="support", user="ann", team="north")
+CHAT = ChatRequest(wire_format="openai_chat", payload={}, model="chat", stream=True, prompt_bytes=3600)
 USAGE = Usage(input_tokens=900, output_tokens=200, cached_input_tokens=600)
 
 
@@ -57,15 +63,19 @@ def measure(folder: Path) -> list[float]:
     """Return the mean of each repetition, in microseconds of this thread's CPU a request."""
     writer = LedgerWriter(Ledger(f"sqlite:///{folder}/ledger.db"), Spool(folder), flush_interval_s=0.5)
     line = DatedPrice(subject=UPSTREAM.id, price=PRICE, source="upstreams.mini.price")
-    terms = Terms(catalog=Catalog(upstreams={UPSTREAM.id: UPSTREAM}), prices=PriceBook([line]))
-    accounting = Accounting(writer.record, terms)
+    pricing = Pricing(Terms(find={UPSTREAM.id: UPSTREAM}.get, prices=PriceBook([line])))
+    spending = Spending(pricing, Budgets((BudgetLine(scope="global", limit=MAX_MONEY),)))
+    accounting = Accounting(writer.record)
     writer.start()
     figures = []
     for rep in range(REPS):
         observations = [_observations(f"dec_{rep}_{i}") for i in range(CALLS)]
         began = time.thread_time()
         for attempt, request in observations:
-            accounting(attempt)
+            reservation = spending.reserve(WHO, UPSTREAM, CHAT)
+            if not isinstance(reservation, Reservation):
+                raise SystemExit(reservation.message)
+            accounting(spending.settle(attempt, reservation))
             accounting(request)
         figures.append((time.thread_time() - began) / CALLS * 1e6)
         while writer.figures().waiting:

@@ -4,7 +4,8 @@
 
 A real health board is warmed up with some thousands of attempts, well and ill, on a clock that the script turns.
 Prompts differ in size, and "amid traffic" an attempt passes between two decisions, so that nothing that is kept from
-one to the next flatters the figures. Every figure is the median over the repetitions of the mean of a repetition. Exit
+one to the next flatters the figures. Every figure is the median over the repetitions: of the mean decision, and of the
+median step of an attempt. Exit
 code 1: a limit is broken. The limits are a tenth of a millisecond for a decision, where a first token takes some
 hundred milliseconds, and five microseconds for an event, of which there are four a request.
 """

@@ -10,6 +10,7 @@ import random
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -18,23 +19,32 @@ import structlog
 
 from streamroute.bookkeeping import Bookkeeping
 from streamroute.clock import now, wall_iso
+from streamroute.config.listen import require_keys
 from streamroute.config.model import Config
+from streamroute.config.prices import price_lines
+from streamroute.core.cost.budget import Budgets
 from streamroute.core.cost.ledger_figures import LedgerFigures
+from streamroute.core.cost.price_book import PriceBook
+from streamroute.core.cost.pricing import Pricing, Terms
+from streamroute.core.cost.report import UsageQuery, UsageRow
 from streamroute.core.health.board import HealthBoard
-from streamroute.core.routing.route import Catalog, ProviderFacts
+from streamroute.core.routing.route import Catalog, ProviderFacts, find_upstream
 from streamroute.core.upstream import Capabilities, ProviderName, Upstream, UpstreamId
 from streamroute.engine.dispatcher import Directory, Dispatcher
 from streamroute.engine.prober import Prober
+from streamroute.engine.spending import Spending
 from streamroute.providers.aiohttp_transport import AiohttpTransport
 from streamroute.providers.openai_compatible import OpenAICompatible
 from streamroute.providers.options import ProviderOptions, SimulationOptions
 from streamroute.providers.presets import PRESETS
 from streamroute.providers.transport import Transport
+from streamroute.reports import usage_report
 from streamroute.server.site import Site
 from streamroute.simulation.profile import Profile
 from streamroute.simulation.script import Script
 from streamroute.simulation.script_file import load_script
 from streamroute.simulation.server import SimulationServer
+from streamroute.stores.key_watch import KeyWatch
 from streamroute.telemetry.bus import Bus
 from streamroute.telemetry.logs import log_observation
 from streamroute.telemetry.metrics.registry import Metrics
@@ -61,6 +71,7 @@ class App:
         self.bookkeeping: Bookkeeping | None = None
         """None: there is no ledger."""
         self._ledger = config.ledger
+        self.keys = KeyWatch(config.ledger)
         self._listens_on = (config.server.host, config.server.port)
 
     async def __aenter__(self) -> Self:
@@ -74,8 +85,11 @@ class App:
             bus.subscribe(metrics)
             board = HealthBoard(self._rng.random, config.health)
             directory = await self._directory(config)
+            stack.push_async_callback(self.keys.aclose)
+            await self.keys.open()
+            self._require_keys(config)
             if config.ledger.url is not None:
-                self.bookkeeping = Bookkeeping(config.ledger, config, directory.catalog)
+                self.bookkeeping = Bookkeeping(config.ledger)
                 stack.push_async_callback(self.bookkeeping.aclose)
                 bus.subscribe(self.bookkeeping.accounting)
             self.dispatcher = Dispatcher(
@@ -84,6 +98,7 @@ class App:
                 board=board,
                 bus=bus,
                 rng=self._rng,
+                spending=Spending(Pricing(_terms(config, directory.catalog)), Budgets(config.budgets)),
             )
             self.prober = Prober(
                 self.dispatcher,
@@ -100,7 +115,8 @@ class App:
                 bus=bus,
                 prober=self.prober,
                 ledger=self._ledger_figures,
-                usage=None if self.bookkeeping is None else self.bookkeeping.report,
+                usage=None if config.ledger.url is None else self._usage,
+                keys=self.keys,
             )
             self.site.config_facts = _config_facts(config)
             self._protocols = self.site.server()
@@ -112,6 +128,8 @@ class App:
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             probing = tasks.create_task(self.prober.run())
             stack.callback(probing.cancel)
+            watching = tasks.create_task(self.keys.run())
+            stack.callback(watching.cancel)
             self._stack = stack.pop_all()
         return self
 
@@ -144,10 +162,11 @@ class App:
         """Take over a new configuration at once; what was learned of upstreams stays, running requests go on."""
         if (config.server.host, config.server.port) != self._listens_on:
             _log.warning("config.listen_needs_restart", listen=f"{config.server.host}:{config.server.port}")
+        self._require_keys(config)
         directory = await self._directory(config)
         self.dispatcher.apply(directory, config.health)
-        if self.bookkeeping is not None:
-            self.bookkeeping.apply(config, directory.catalog)
+        self.dispatcher.spending.pricing.apply(_terms(config, directory.catalog))
+        self.dispatcher.spending.budgets.apply(config.budgets)
         if config.ledger != self._ledger:
             _log.warning("config.ledger_needs_restart")
         self.prober.policy.options = config.health
@@ -183,6 +202,10 @@ class App:
     def _upstream_of(self, upstream: UpstreamId) -> Upstream | None:
         return self.config.upstreams.get(upstream)
 
+    def _usage(self, query: UsageQuery, timeout_s: float) -> list[UsageRow]:
+        """Blocks: for another thread. The ledger stays where it was opened, prices are those of now."""
+        return usage_report(replace(self.config, ledger=self._ledger), query, timeout_s)
+
     def _ledger_figures(self) -> LedgerFigures | None:
         return None if self.bookkeeping is None else self.bookkeeping.figures()
 
@@ -196,7 +219,14 @@ class App:
             budget=self.dispatcher.budget.figures(at),
             event_loop_lag_s=self.prober.lag_s,
             ledger=self._ledger_figures(),
+            keys=self.keys.figures(),
+            rate_limited=self.site.limits.refused,
         )
+
+    def _require_keys(self, config: Config) -> None:
+        """Raise ConfigError where everyone who reaches the sidecar would be let in, or nobody could be."""
+        figures = self.keys.figures()
+        require_keys(config, 0 if figures is None else figures.live, None if figures is None else figures.trouble)
 
     async def _directory(self, config: Config) -> Directory:
         """Make what the dispatcher works with, and see that every simulated provider in it is running."""
@@ -257,6 +287,12 @@ class App:
             self._protocols.pre_shutdown()  # ends idle keep-alive connections, which shutdown() would wait for
             await self._protocols.shutdown(CLOSE_TIMEOUT_S)
             await self._server.wait_closed()
+
+
+def _terms(config: Config, catalog: Catalog) -> Terms:
+    return Terms(
+        prices=PriceBook(price_lines(config.upstreams, config.prices)), find=partial(find_upstream, catalog=catalog)
+    )
 
 
 def _script(options: SimulationOptions) -> Script:

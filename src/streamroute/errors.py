@@ -2,6 +2,7 @@
 
 StreamrouteError            kind: stable, low-cardinality; metric label, log field and API error code
 ├── RequestError            the client's fault; carries the HTTP status (4xx) to answer with
+│   └── ForbiddenError      its key may not do that (403)
 ├── ConfigError             the operator's fault; carries one `Problem` for each mistake, exit code 78
 ├── StoreError              the database's or the disk's fault; never stops an answer
 └── TransportError          the network's or the provider's fault; raised by providers.transport only
@@ -32,6 +33,7 @@ class RequestError(StreamrouteError):
         param: str | None = None,
         type_: str = "invalid_request_error",
         is_final: bool = False,
+        retry_after_s: float | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -41,6 +43,15 @@ class RequestError(StreamrouteError):
         self.type = type_
         self.is_final = is_final
         """Trying again cannot help, though the status says that it might."""
+        self.retry_after_s = retry_after_s
+        """When trying again may help, where that is known."""
+
+
+class ForbiddenError(RequestError):
+    """A request that its key does not allow. `message` says what it does allow."""
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message, status=403, code="permission_denied", param=param, type_="permission_error")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,13 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import typer
+
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
-COMMANDS = ("", "demo", "serve", "check", "simulate", "usage")
+COMMANDS = (
+    "", "demo", "serve", "check", "simulate", "usage",
+    "keys", "keys create", "keys list", "keys rotate", "keys revoke",
+)  # fmt: skip
 """In the order of the document; the empty one is `streamroute` itself."""
 _HEAD = """\
 # Command line
@@ -76,8 +81,16 @@ def test_every_command_is_in_the_reference() -> None:
     """A new command is not forgotten in the document."""
     from streamroute.cli.main import app  # noqa: PLC0415 - the script above needs no import of the product
 
-    names = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    names = commands_of(app)
+    for group in app.registered_groups:
+        inner = group.typer_instance
+        assert inner is not None
+        names |= {str(inner.info.name)} | {f"{inner.info.name} {name}" for name in commands_of(inner)}
     assert names == set(COMMANDS) - {""}
+
+
+def commands_of(app: typer.Typer) -> set[str]:
+    return {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
 
 
 if __name__ == "__main__" and "--write" in sys.argv[1:]:

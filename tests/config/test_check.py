@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 from streamroute.cli import check as command
 from streamroute.cli.check import check
 from streamroute.config.load import load_config
+from streamroute.stores.keys import KeyStore, new_key, new_secret
 from tests.config.conftest import BASE
 
 APP = typer.Typer()
@@ -58,6 +60,20 @@ def test_an_invalid_file_exits_78_with_all_problems_on_stderr(file: Path) -> Non
     as_json = CliRunner().invoke(APP, ["--config", str(file), "--json"])
     assert as_json.exit_code == 78
     assert [problem["line"] for problem in json.loads(as_json.stdout)["problems"]] == [10, 11]
+
+
+def test_an_open_address_wants_a_key_of_the_store(file: Path, tmp_path: Path) -> None:
+    """As `serve` does: a live one is enough."""
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    file.write_text(f'{BASE}[server]\nlisten = "0.0.0.0:80"\n[ledger]\nurl = "{url}"\n')
+    result = CliRunner().invoke(APP, ["--config", str(file)])
+    assert result.exit_code == 78
+    assert "server.listen: listening on 0.0.0.0 lets in everyone" in result.stderr
+    with closing(KeyStore(url)) as store:
+        store.create(new_key("app", new_secret(), now_ms=0))
+        assert CliRunner().invoke(APP, ["--config", str(file)]).exit_code == 0
+        store.revoke("app", now_ms=1)
+    assert CliRunner().invoke(APP, ["--config", str(file)]).exit_code == 78
 
 
 def test_on_a_terminal_it_is_a_table(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -90,7 +90,11 @@ AT = LINES + 1
             f'c.toml:{AT + 3}: routes.two.upstreams[1]: there is no upstream "onne"; did you mean "one"?',
         ),
         ('[routes.two]\nupstreams = ["one", "one"]\n', {}, f'c.toml:{AT + 1}: routes.two.upstreams[1]: "one" is list'),
-        ("[routes.two]\nupstreams = []\n", {}, f"c.toml:{AT + 1}: routes.two.upstreams: must not be empty"),
+        (
+            "[routes.two]\nupstreams = []\n",
+            {},
+            f"c.toml:{AT + 1}: routes.two.upstreams: is missing; list the upstreams that serve it, or `tiers` of them",
+        ),
         ("[routes.two]\n", {}, f"c.toml:{AT}: routes.two.upstreams: is missing"),
         ('[routes.one]\nupstreams = ["one"]\n', {}, f"c.toml:{AT}: routes.one: an upstream has the same name"),
         ('[routes."a/b"]\nupstreams = ["one"]\n', {}, f'c.toml:{AT}: routes."a/b": a name begins with a letter'),

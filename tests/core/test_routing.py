@@ -6,7 +6,7 @@ import pytest
 
 from streamroute.core.request import ChatRequest
 from streamroute.core.routing.eligibility import why_not
-from streamroute.core.routing.route import Catalog, ProviderFacts, Unknown, find_route
+from streamroute.core.routing.route import Catalog, ProviderFacts, Unknown, find_route, nearest
 from streamroute.core.upstream import Capabilities, ProviderName, Route, Upstream
 from tests.support.observations import upstream
 
@@ -71,12 +71,13 @@ def test_whose_quota_a_model_draws_on(by_model: bool, credential: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "nearest"),
+    ("name", "meant"),
     [("chta", "chat"), ("fats", "fast"), ("bakcup", "backup"), ("zzzzzz", None), ("", None), ("lab/", None)],
 )
-def test_the_nearest_name(name: str, nearest: str | None) -> None:
+def test_the_nearest_name(name: str, meant: str | None) -> None:
     """A slip of the finger is answered with what was meant; what is like nothing, with nothing."""
-    assert unknown(name) == Unknown(name=name, nearest=nearest)
+    assert unknown(name) == Unknown(name=name)
+    assert nearest(name, CATALOG.names()) == meant
 
 
 @pytest.mark.parametrize("name", ["openai/gpt-5", "openai"])

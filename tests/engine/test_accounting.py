@@ -6,13 +6,15 @@ from decimal import Decimal
 import pytest
 
 from streamroute.core.attribution import Attribution
+from streamroute.core.cost.budget import Budgets
 from streamroute.core.cost.entry import AttemptEntry, Entry, RequestEntry
 from streamroute.core.cost.price_book import DatedPrice, PriceBook
-from streamroute.core.observation import RefusalObservation
-from streamroute.core.routing.route import Catalog
+from streamroute.core.cost.pricing import Pricing, Terms
+from streamroute.core.observation import AttemptObservation, Observation, RefusalObservation
 from streamroute.core.upstream import Capabilities, TokenPrice, Upstream
 from streamroute.core.usage import Usage
-from streamroute.engine.accounting import Accounting, Terms
+from streamroute.engine.accounting import Accounting
+from streamroute.engine.spending import Spending
 from streamroute.telemetry.logs import configure_logs
 from tests.support.observations import attempt, failed_attempt, request, upstream
 
@@ -29,13 +31,20 @@ def terms(*upstreams: Upstream) -> Terms:
         for each in upstreams
         if each.price is not None
     ]
-    return Terms(catalog=Catalog(upstreams={each.id: each for each in upstreams}), prices=PriceBook(lines))
+    return Terms(find={each.id: each for each in upstreams}.get, prices=PriceBook(lines))
 
 
 class Books:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
-        self.accounting = Accounting(self.entries.append, terms(A, FREE))
+        self.ledger = Accounting(self.entries.append)
+        self.spending = Spending(Pricing(terms(A, FREE)), Budgets())
+
+    def accounting(self, observation: Observation) -> None:
+        """Let a call pass on its way from the engine to the ledger."""
+        if isinstance(observation, AttemptObservation):
+            observation = self.spending.spent(observation)
+        self.ledger(observation)
 
     def last(self) -> AttemptEntry:
         entry = self.entries[-1]
@@ -74,7 +83,7 @@ def test_a_failure_before_anything_costs_nothing(books: Books) -> None:
     books.accounting(failed_attempt("server_error", upstream("new"), connect_s=0.01, prompt_tokens=100))
     entry = books.last()
     assert (entry.cost, entry.input_tokens, entry.failure, entry.price_source) == (0, 0, "server_error", None)
-    assert books.accounting.unpriced_attempts == 0
+    assert books.ledger.unpriced_attempts == 0
 
 
 def test_a_loser_is_charged_by_our_count(books: Books) -> None:
@@ -93,7 +102,7 @@ def test_an_unknown_price_is_null_counted_and_told_once(books: Books, capsys: py
     books.accounting(attempt(A, usage=USAGE, tier="flex"))
     logs = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert [entry.cost for entry in books.entries if isinstance(entry, AttemptEntry)] == [None] * 4
-    assert books.accounting.unpriced_attempts == 4
+    assert books.ledger.unpriced_attempts == 4
     assert [(each["event"], each["upstream"], each["tier"]) for each in logs] == [
         ("price.unknown", "new", None),
         ("price.unknown", "new", "flex"),
@@ -109,10 +118,10 @@ def test_made_up_answers_cost_nothing(books: Books) -> None:
 
 def test_calls_under_way_keep_the_price_that_a_reload_took_away(books: Books) -> None:
     """New prices win where there are any."""
-    books.accounting.apply(terms(FREE))
+    books.spending.pricing.apply(terms(FREE))
     books.accounting(attempt(A, usage=USAGE))
     assert books.last().cost == 300_000_000
-    books.accounting.apply(
+    books.spending.pricing.apply(
         terms(upstream("a", price=TokenPrice(input_per_mtok=Decimal(0), output_per_mtok=Decimal(1))))
     )
     books.accounting(attempt(A, usage=USAGE))

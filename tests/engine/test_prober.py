@@ -6,6 +6,9 @@ import pytest
 from aiohttp import web
 
 from streamroute.clock import now
+from streamroute.core.cost.budget import Budgets
+from streamroute.core.cost.price_book import PriceBook
+from streamroute.core.cost.pricing import Pricing, Terms
 from streamroute.core.health.board import HealthBoard
 from streamroute.core.health.options import HealthOptions
 from streamroute.core.health.probing import Probe
@@ -20,6 +23,7 @@ from streamroute.core.routing.route import Catalog
 from streamroute.core.upstream import ProviderName, Route, Upstream
 from streamroute.engine.dispatcher import Directory
 from streamroute.engine.prober import Prober
+from streamroute.engine.spending import Spending
 from streamroute.providers.aiohttp_transport import AiohttpTransport
 from streamroute.providers.openai_compatible import OpenAICompatible
 from streamroute.providers.options import ProviderOptions
@@ -45,6 +49,7 @@ class Stage:
             providers={provider: OpenAICompatible(options)},
         )
         self.board = HealthBoard(lambda: 0.5)
+        self.spending = Spending(Pricing(Terms(prices=PriceBook(), find={}.get)), Budgets())
         self.published: list[Observation] = []
         self.prober = Prober(
             self,

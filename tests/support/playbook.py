@@ -12,7 +12,8 @@ a script reads as what happens and not as how it is spelt.
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-from streamroute.core.execution.commands import Abandon, Cancel, Command, Commit, Fail, Finish, Start
+from streamroute.core.execution.cascade import Cascade, TierOptions
+from streamroute.core.execution.commands import Abandon, Assess, Cancel, Command, Commit, Fail, Finish, Start
 from streamroute.core.execution.events import AttemptEvent, AttemptId, Failed
 from streamroute.core.execution.failover import Failover, FailoverOptions
 from streamroute.core.execution.plan import Plan
@@ -62,6 +63,11 @@ def commit(attempt: int) -> Short:
     return ("commit", attempt)
 
 
+def assess(attempt: int) -> Short:
+    """Expect that a held answer is to be judged."""
+    return ("assess", attempt)
+
+
 def finish(attempt: int) -> Short:
     """Expect a whole answer."""
     return ("finish", attempt)
@@ -75,12 +81,12 @@ def fail(kind: FailureKind, *tried: str) -> Short:
 ABANDON: Short = ("abandon",)
 
 
-def shortened(command: Command) -> Short:
+def shortened(command: Command) -> Short:  # noqa: PLR0911 - a case a command
     """Write a command in its short form."""
     match command:
         case Start(cause="continuation", attempt=attempt, upstream=upstream, rung=rung):
             return carry_on(attempt, upstream.id, rung or "instructed")
-        case Start(cause="hedge" | "race" | "probe" as cause, attempt=attempt, upstream=upstream):
+        case Start(cause="hedge" | "race" | "probe" | "escalation" as cause, attempt=attempt, upstream=upstream):
             return beside(attempt, upstream.id, cause)
         case Start(attempt=attempt, upstream=upstream, is_last_resort=is_last_resort):
             return start(attempt, upstream.id, last_resort=is_last_resort)
@@ -88,6 +94,8 @@ def shortened(command: Command) -> Short:
             return cancel(attempt, reason if failure is None else failure.kind)
         case Commit(attempt=attempt):
             return commit(attempt)
+        case Assess(attempt=attempt):
+            return assess(attempt)
         case Finish(attempt=attempt):
             return finish(attempt)
         case Fail(failure=failure, tried=tried):
@@ -213,6 +221,28 @@ def failover(
         rescue=rescue,
     )
     return Playbook(Failover(options))
+
+
+def cascade(
+    *tiers: Sequence[Candidate],
+    accept_at: float = 0.5,
+    speculate_after_s: float | None = None,
+    stream: bool = True,
+    rescue: RescueOptions | None = None,
+) -> Playbook:
+    """Begin a script for a cascade of a request that arrived at 0."""
+    return Playbook(
+        Cascade(
+            [
+                TierOptions(
+                    plan=FailoverOptions(candidates=tuple(each), stream=stream, arrived_at=0.0, rescue=rescue),
+                    accept_at=accept_at,
+                    speculate_after_s=speculate_after_s,
+                )
+                for each in tiers
+            ]
+        )
+    )
 
 
 def failed(attempt: int, kind: FailureKind, *, retry_after_s: float | None = None) -> Failed:

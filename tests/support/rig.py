@@ -39,6 +39,7 @@ from streamroute.simulation.profile import Profile
 from streamroute.simulation.script import Script
 from streamroute.simulation.server import SimulationServer
 from streamroute.simulation.text import expected_text
+from streamroute.stores.options import LedgerOptions
 
 PROMPT = "Tell me about rivers."
 TOKENS = 12
@@ -101,8 +102,10 @@ class Rig:
         steering: Steering = "preferred",
         kind: str = "openai_compatible",
         health: HealthOptions | None = None,
+        ledger: LedgerOptions | None = None,
+        tiers: tuple[str, ...] = (),
     ) -> AsyncIterator["Rig"]:
-        """Start one provider for each script, named a, b, c, ..., all on the route `chat`."""
+        """Start one provider for each script, named a, b, c, ..., all on the route `chat`; `tiers`: ("ab", "c")."""
         async with AsyncExitStack() as stack:
             providers = [
                 await stack.enter_async_context(SimulationServer(script, profile=profile)) for script in scripts
@@ -136,12 +139,14 @@ class Rig:
                         midstream=midstream,
                         deadlines=deadlines,
                         retry=retry,
+                        tiers=tuple(tuple(UpstreamId(name) for name in tier) for tier in tiers),
                     )
                 },
                 disabled=(),
                 is_simulated=False,
                 sources={},
                 health=health or HealthOptions(),
+                ledger=ledger or LedgerOptions(),
             )
             app = await stack.enter_async_context(App(config, rng=random.Random(7), transport=transport))
             session = await stack.enter_async_context(aiohttp.ClientSession())

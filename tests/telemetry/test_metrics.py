@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from streamroute import __version__
 from streamroute.core.cost.charge import EXPECTED_OUTPUT_TOKENS
+from streamroute.core.cost.key_figures import KeyFigures
 from streamroute.core.cost.ledger_figures import LedgerFigures
 from streamroute.core.health.attempt_budget import BudgetFigures
 from streamroute.core.health.scorecard import Score
@@ -94,6 +95,8 @@ def fed(*observations: Observation) -> Metrics:
             upstreams=[(upstream(), standing, SCORE)],
             budget=BUDGET,
             event_loop_lag_s=0.002,
+            keys=KeyFigures(live=3, expired=2, revoked=1, trouble="locked"),
+            rate_limited={("app", "requests"): 4, ("app", "tokens"): 5, **{(f"k{i}", "tokens"): 1 for i in range(300)}},
             ledger=LedgerFigures(waiting=1, spooled=2, written=3, refused=4, dropped=5, unpriced=6, trouble="locked"),
         ),
     )
@@ -258,6 +261,17 @@ async def test_the_version() -> None:
     """Dashboards can tell releases apart."""
     _, values = await exposed(fed())
     assert values[of("streamroute_build_info", version=__version__)] == 1
+
+
+async def test_keys() -> None:
+    """How many there are, and who went over a limit; however many keys there are, the labels are not more."""
+    _, values = await exposed(fed())
+    states = ("live", "expired", "revoked")
+    assert [values[of("streamroute_keys", state=state)] for state in states] == [3, 2, 1]
+    assert values[of("streamroute_keys_trouble")] == 1
+    assert values[of("streamroute_rate_limited_requests_total", key="app", limit="requests")] == 4
+    assert values[of("streamroute_rate_limited_requests_total", key="app", limit="tokens")] == 5
+    assert values[of("streamroute_rate_limited_requests_total", key="other", limit="tokens")] == 101
 
 
 async def test_the_ledger() -> None:

@@ -1,4 +1,4 @@
-"""Reading what is left of a rate limit from a response's headers."""
+"""What is left of a rate limit, in a response's headers: read, and written."""
 
 import pytest
 from hypothesis import given
@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from streamroute.core.rate_limit import RateLimitReport
-from streamroute.wire.rate_limit import MAX_RESET_S, read_rate_limit
+from streamroute.wire.rate_limit import MAX_RESET_S, duration_text, rate_limit_headers, read_rate_limit
 
 WALL_S = 1_790_000_000.0
 """2026-09-21T14:13:20Z."""
@@ -158,3 +158,51 @@ def test_hostile_headers(headers: dict[str, str], wall_s: float) -> None:
             assert count is None or count >= 0
         for reset_s in (report.reset_requests_s, report.reset_tokens_s):
             assert reset_s is None or 0 <= reset_s <= MAX_RESET_S
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0s"),
+        (-1, "0s"),
+        (0.0001, "1ms"),
+        (0.02, "20ms"),
+        (0.9999, "1s"),
+        (1, "1s"),
+        (8.64, "8.64s"),
+        (59.9991, "1m0s"),
+        (360, "6m0s"),
+        (90.951, "1m30.951s"),
+        (3602.5, "1h0m2.5s"),
+        (86_400, "24h0m0s"),
+    ],
+)
+def test_durations_are_written_as_openai_does(seconds: float, text: str) -> None:
+    """Rounded up, so that whoever waits so long does not come too early; and what we write we can read."""
+    assert duration_text(seconds) == text
+    report = read_rate_limit({"x-ratelimit-remaining-requests": "1", "x-ratelimit-reset-requests": text}, 0.0)
+    assert report is not None
+    assert report.reset_requests_s == pytest.approx(max(0.0, seconds), abs=0.0011)
+
+
+def test_what_is_written_can_be_read() -> None:
+    """All six figures, or those that there are."""
+    whole = RateLimitReport(
+        limit_requests=60,
+        remaining_requests=59,
+        reset_requests_s=1.0,
+        limit_tokens=150_000,
+        remaining_tokens=149_984,
+        reset_tokens_s=360.0,
+    )
+    assert rate_limit_headers(whole) == {
+        "x-ratelimit-limit-requests": "60",
+        "x-ratelimit-remaining-requests": "59",
+        "x-ratelimit-reset-requests": "1s",
+        "x-ratelimit-limit-tokens": "150000",
+        "x-ratelimit-remaining-tokens": "149984",
+        "x-ratelimit-reset-tokens": "6m0s",
+    }
+    half = RateLimitReport(limit_tokens=10, remaining_tokens=0, reset_tokens_s=0.006)
+    for report in (whole, half):
+        assert read_rate_limit(rate_limit_headers(report), 0.0) == report

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -16,10 +17,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from streamroute.clock import wall
 from streamroute.config.explain import Setting, effective
+from streamroute.config.listen import require_keys
 from streamroute.config.load import load_config
 from streamroute.config.model import Config
+from streamroute.core.cost.key_ring import KeyRing
 from streamroute.errors import ConfigError, Problem
+from streamroute.stores.key_reader import KeyReader
 
 EXIT_CONFIG = 78
 
@@ -34,7 +39,9 @@ def check(
     problems: Sequence[Problem] = ()
     loaded: Config | None = None
     try:
-        loaded = load_config(config, environ=os.environ)
+        found = load_config(config, environ=os.environ)
+        _check_keys(found)
+        loaded = found
     except ConfigError as error:
         problems = error.problems
     if loaded is None:
@@ -46,6 +53,16 @@ def check(
         _print_tables(loaded)
     else:
         _print_lines(loaded)
+
+
+def _check_keys(config: Config) -> None:
+    """Raise ConfigError where `serve` would refuse to listen, because it knows no key."""
+    if config.server.is_loopback or config.server.api_keys or config.ledger.url is None:
+        return
+    with closing(KeyReader(config.ledger)) as reader:
+        keys, trouble = reader.look()
+        ring = KeyRing(keys or (reader.known_before() if trouble else ()))
+    require_keys(config, ring.count("live", int(wall() * 1000)), trouble)
 
 
 def _print_problems(problems: Sequence[Problem], *, as_json: bool) -> None:

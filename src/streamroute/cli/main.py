@@ -11,6 +11,7 @@ import typer
 from streamroute import __version__
 from streamroute.cli.check import check
 from streamroute.cli.demo import demo
+from streamroute.cli.keys import app as keys
 from streamroute.cli.serve import serve
 from streamroute.cli.simulate import simulate
 from streamroute.cli.usage import usage
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 for command in (demo, serve, check, simulate, usage):
     app.command()(command)
+app.add_typer(keys)
 
 
 def _print_version(wanted: bool) -> None:

@@ -16,12 +16,9 @@ from rich.table import Table
 from streamroute.clock import wall
 from streamroute.config.load import load_config
 from streamroute.config.model import Config
-from streamroute.config.prices import price_lines
-from streamroute.core.cost.baseline import baseline_prices
-from streamroute.core.cost.price_book import PriceBook
-from streamroute.core.cost.report import DAY_S, GROUPINGS, UsageQuery, UsageRow, group_texts, total_row, usage_rows
+from streamroute.core.cost.report import GROUPINGS, UsageQuery, UsageRow, group_texts, total_row
 from streamroute.errors import ConfigError, StoreError
-from streamroute.stores.usage import read_lines
+from streamroute.reports import usage_report
 from streamroute.wire.usage_query import QueryError, usage_query
 from streamroute.wire.usage_text import csv_chunks, figure_names, figures, json_chunks
 
@@ -102,13 +99,6 @@ def config_or_exit(file: Path | None) -> Config:
         raise typer.Exit(EXIT_CONFIG) from None
 
 
-def ledger_or_exit(config: Config) -> str:
-    """Return the ledger's URL; leaves the program where there is none."""
-    if config.ledger.url is None:
-        raise unavailable(StoreError("there is none: `ledger.url` is off"))
-    return config.ledger.url
-
-
 def unavailable(error: StoreError) -> typer.Exit:
     """Say why the ledger cannot be read; return how the program is to end."""
     typer.echo(f"the ledger cannot be read: {error}", err=True)
@@ -116,17 +106,12 @@ def unavailable(error: StoreError) -> typer.Exit:
 
 
 def _rows(config: Config, query: UsageQuery) -> list[UsageRow]:
-    prices = None
-    if query.baseline is not None:
-        book = PriceBook(price_lines(config.upstreams, config.prices))
-        try:
-            prices = baseline_prices(query.baseline, book, config.upstreams, int(wall()) // DAY_S)
-        except ValueError as error:
-            raise typer.BadParameter(str(error), param_hint="--baseline") from None
     try:
-        return usage_rows(read_lines(ledger_or_exit(config), query), prices)
+        return usage_report(config, query)
     except StoreError as error:
         raise unavailable(error) from None
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--baseline") from None
 
 
 def _print_table(query: UsageQuery, rows: Sequence[UsageRow]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path as FilePath
 
+from streamroute.config.budgets import build_budgets
 from streamroute.config.draft import BROKEN, Draft, Tree, suggestion
 from streamroute.config.health import build_health
 from streamroute.config.interpolate import Mark, interpolate
@@ -141,7 +142,9 @@ def _build(draft: Draft, environ: Mapping[str, str]) -> Config:
     log = validate(draft, LogTable, ("log",), draft.tree.get("log", {})) or LogTable()
     health = validate(draft, HealthTable, ("health",), draft.tree.get("health", {})) or HealthTable()
     ledger = validate(draft, LedgerTable, ("ledger",), draft.tree.get("ledger", {})) or LedgerTable()
-    server_options = build_server(draft, server) if server is not None else ServerOptions()
+    ledger_options = build_ledger(draft, ledger, environ)
+    has_ledger = ledger_options.url is not None
+    server_options = ServerOptions() if server is None else build_server(draft, server, has_ledger=has_ledger)
     _check_references(draft)
     providers, disabled = _providers(draft, environ)
     upstreams, off = _upstreams(draft, providers, disabled)
@@ -156,8 +159,9 @@ def _build(draft: Draft, environ: Mapping[str, str]) -> Config:
         server=server_options,
         log=LogOptions(level=log.level, format=log.format),
         health=build_health(health),
-        ledger=build_ledger(draft, ledger, environ),
+        ledger=ledger_options,
         prices=build_prices(draft),
+        budgets=build_budgets(draft),
         providers=providers,
         upstreams=left,
         routes=kept,

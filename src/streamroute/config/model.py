@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from streamroute.core.cost.budget_line import BudgetLine
 from streamroute.core.cost.price_book import DatedPrice
 from streamroute.core.health.options import HealthOptions
 from streamroute.core.upstream import ProviderName, Route, Upstream, UpstreamId
@@ -64,6 +65,7 @@ class Config:
     ledger: LedgerOptions = field(default_factory=LedgerOptions)
     prices: tuple[DatedPrice, ...] = ()
     """Beside those of the upstreams themselves."""
+    budgets: tuple[BudgetLine, ...] = ()
     providers: Mapping[ProviderName, ProviderOptions]
     """Enabled ones, in the order of the file."""
     upstreams: Mapping[UpstreamId, Upstream]

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from streamroute.config.draft import Draft
+from streamroute.config.locate import Path
 from streamroute.config.model import Disabled, Source
 from streamroute.config.prices import build_price
 from streamroute.config.schema import DeadlinesTable, RouteTable, UpstreamTable
@@ -50,6 +51,7 @@ def build_upstream(draft: Draft, name: str, table: UpstreamTable, provider: Prov
             continuation=given.continuation or inherited,
             context_tokens=given.context_tokens,
             bills_cancelled_streams=bills,
+            logprobs=given.logprobs,
         ),
         price=None if table.price is None else build_price(table.price),
         is_simulated=provider.is_simulated,
@@ -58,15 +60,29 @@ def build_upstream(draft: Draft, name: str, table: UpstreamTable, provider: Prov
 
 def build_route(draft: Draft, name: str, table: RouteTable) -> Route:
     """Return route `name` with all its upstreams, enabled or not."""
+    at = ("routes", name)
+    if table.tiers and table.upstreams:
+        draft.report((*at, "tiers"), "stands beside `upstreams`: give one of them; the tiers list all upstreams")
+    elif not table.tiers and not table.upstreams:
+        draft.report((*at, "upstreams"), "is missing; list the upstreams that serve it, or `tiers` of them")
+    listed: list[tuple[Path, str]] = [
+        ((*at, "upstreams", position), each) for position, each in enumerate(table.upstreams)
+    ]
+    for tier, upstreams in enumerate(table.tiers):
+        if not upstreams:
+            draft.report((*at, "tiers", tier), "must not be empty")
+        listed += [((*at, "tiers", tier, position), each) for position, each in enumerate(upstreams)]
     seen: set[str] = set()
-    for position, upstream in enumerate(table.upstreams):
+    for path, upstream in listed:
         if upstream in seen:
-            path = ("routes", name, "upstreams", position)
             draft.report(path, f"{draft.shown(path, upstream)} is listed twice")
         seen.add(upstream)
     return Route(
         name=name,
-        upstreams=tuple(UpstreamId(upstream) for upstream in table.upstreams),
+        upstreams=tuple(UpstreamId(each) for _, each in listed),
+        tiers=tuple(tuple(UpstreamId(each) for each in tier) for tier in table.tiers),
+        accept_at=table.accept_at,
+        speculate_after_s=table.speculate_after_s,
         plan=table.plan,
         steering=table.steering,
         latency_class=table.latency_class,
@@ -120,9 +136,11 @@ def settle_routes(
         for upstream in enabled if real else ():
             if upstream.is_simulated:
                 stood_down.setdefault(upstream.id, []).append(f'"{name}" has {real[0].id}')
-        kept[name] = replace(route, upstreams=tuple(upstream.id for upstream in real or enabled))
-    serving = {upstream for route in kept.values() for upstream in route.upstreams}
-    gone = stood_down.keys() - serving
+        serving = tuple(upstream.id for upstream in real or enabled)
+        tiers = (tuple(upstream for upstream in tier if upstream in serving) for tier in route.tiers)
+        kept[name] = replace(route, upstreams=serving, tiers=tuple(tier for tier in tiers if tier))
+    left_over = {upstream for route in kept.values() for upstream in route.upstreams}
+    gone = stood_down.keys() - left_over
     for upstream_id, why in stood_down.items():
         reason = f"simulated, left its route because a real upstream is enabled: {', '.join(why)}"
         disabled.append(Disabled(kind="upstream", name=upstream_id, reason=reason))

@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from streamroute.config.locate import Path
 from streamroute.config.model import LogFormat, LogLevel, LogOptions
+from streamroute.core.cost.budget_line import Scope
 from streamroute.core.cost.price_book import Tier
 from streamroute.core.health.options import HEDGE_SPEND, HealthOptions
 from streamroute.core.request import WireFormatName
@@ -191,6 +192,16 @@ class PriceLineTable(PriceTable):
     hours_utc: Minutes | None = None
 
 
+class BudgetTable(Table):
+    """One of `[[budgets]]`, see `core.cost.budget_line.BudgetLine`."""
+
+    scope: Scope
+    name: Text | None = None
+    amount: Text
+    warn_at: Number | None = Field(default=None, gt=0, le=1)
+    may_use_unpriced: bool = False
+
+
 class LedgerTable(Table):
     """`[ledger]`, see `stores.options.LedgerOptions`."""
 
@@ -209,6 +220,7 @@ class CapabilitiesTable(Table):
     continuation: Continuation | None = None
     context_tokens: Count | None = Field(default=None, ge=1, le=1_000_000_000)
     bills_cancelled_streams: bool | None = None
+    logprobs: bool | None = None
 
 
 class UpstreamTable(Table):
@@ -243,7 +255,10 @@ class DeadlinesTable(Table):
 class RouteTable(Table):
     """`[routes.NAME]`, see `core.upstream.Route`."""
 
-    upstreams: list[str] = Field(min_length=1)
+    upstreams: list[str] = Field(default_factory=list)
+    tiers: list[list[str]] = Field(default_factory=list)
+    accept_at: Number = Field(default=_ROUTE.accept_at, ge=0, le=1)
+    speculate_after_s: Number | None = Field(default=_ROUTE.speculate_after_s, gt=0, le=600)
     plan: PlanName = _ROUTE.plan
     steering: Steering = _ROUTE.steering
     latency_class: LatencyClass = _ROUTE.latency_class
@@ -262,6 +277,7 @@ class FileTable(Table):
     health: HealthTable = HealthTable()
     ledger: LedgerTable = LedgerTable()
     prices: list[PriceLineTable] = Field(default_factory=list)
+    budgets: list[BudgetTable] = Field(default_factory=list)
     providers: dict[str, ProviderTable] = Field(default_factory=dict)
     upstreams: dict[str, UpstreamTable] = Field(default_factory=dict)
     routes: dict[str, RouteTable] = Field(default_factory=dict)

@@ -15,11 +15,17 @@ class Caller:
     defaults: Attribution = NOBODY
     """Task and team where the request names none, and the key's name."""
     routes: frozenset[str] | None = None
-    """That it may ask for; None: any."""
+    """What it may put in `model`; None: anything."""
     upstreams: frozenset[UpstreamId] | None = None
     """That may serve it; None: any."""
+    requests_per_min: int | None = None
+    tokens_per_min: int | None = None
+    """Prompt and answer together."""
     may_use_unpriced: bool = False
     """Whether a call whose price nobody knows may be made in its name, although it has a budget."""
+    is_admin: bool = False
+    """May do what operators do: `/admin`."""
 
 
-ANYONE = Caller()
+ANYONE = Caller(is_admin=True)
+"""Whoever reaches a sidecar that asks for no key, and whoever shows one of the configuration's: all of it is theirs."""

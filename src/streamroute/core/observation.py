@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from streamroute.core.attribution import NOBODY, Attribution
+from streamroute.core.money import Money
 from streamroute.core.outcome import AttemptCause, CancelReason, Failure, FailureKind, OutcomeKind
 from streamroute.core.rate_limit import RateLimitReport
 from streamroute.core.upstream import CredentialId, LatencyClass, ProviderName, Rung, UpstreamId
@@ -15,6 +16,19 @@ from streamroute.core.usage import Usage
 
 ProbeStep = Literal["connect", "models", "completion"]
 """What an active probe does, the cheapest first: a connection, `GET /models`, one token of a completion."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charged:
+    """What of an attempt is paid for, and what that costs."""
+
+    usage: Usage
+    is_counted: bool
+    """By the provider; else it is our own count, or nothing was charged."""
+    cost: Money | None
+    """None: nobody knows the price."""
+    price_source: str | None
+    """Where the price stands; None where nothing was charged, or nobody knows it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +76,15 @@ class AttemptObservation:
     """The client received text of this attempt."""
     malformed_events: int = 0
     received_bytes: int = 0
+    charged: Charged | None = None
+    """None: nobody has worked it out yet."""
+
+    def with_charge(self, charged: Charged) -> "AttemptObservation":
+        """Return the same with its charge: once, before it is published. To copy thirty fields takes 10 us."""
+        if self.charged is not None:
+            raise ValueError("an attempt is charged once")
+        object.__setattr__(self, "charged", charged)
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

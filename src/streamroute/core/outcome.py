@@ -35,7 +35,8 @@ FailureKind = Literal[
     "not_continuable",      # what the client has cannot be carried on: tool calls, log probabilities, too long
     "seam_mismatch",        # the continuation does not follow on what was delivered
     # ourselves
-    "blocked",              # not asked: its breaker is open, its credential must wait, or a budget is spent
+    "blocked",              # not asked: its breaker is open, its credential must wait, or there are calls enough
+    "over_budget",          # not asked: somebody's money does not suffice
     "shutting_down",
 ]  # fmt: skip
 
@@ -76,7 +77,10 @@ class Failure:
         return replace(self, message=message, error_body=body, provider_code=code)
 
 
-AttemptCause = Literal["first", "failover", "hedge", "race", "probe", "continuation"]
-"""Why a call was made. `probe`: a user's request that also tries an upstream on its way back, beside its primary."""
+AttemptCause = Literal["first", "failover", "hedge", "race", "probe", "continuation", "escalation"]
+"""Why a call was made. `probe`: a user's request that also tries an upstream on its way back, beside its primary.
+`escalation`: the answer of a smaller model was not good enough, or there was none."""
+NOT_ASKED: frozenset[FailureKind] = frozenset({"blocked", "over_budget"})
+"""Of calls that were not to be made: they say nothing about an upstream."""
 OutcomeKind = Literal["succeeded", "failed", "cancelled"]
 CancelReason = Literal["client_gone", "lost", "shutting_down", "aborted"]

@@ -38,6 +38,8 @@ class Capabilities:
     """Prompt plus answer, in tokens."""
     bills_cancelled_streams: bool | None = None
     """Cancelling a stream does not stop the bill."""
+    logprobs: bool | None = None
+    """It tells the probability of each token where that is asked for. Asked only where it is known to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +126,14 @@ class Route:
     latency_class: LatencyClass = "interactive"
     """What a request is worth that names none: how much may be spent on hedges."""
     midstream: Midstream = "continue"
+    tiers: tuple[tuple[UpstreamId, ...], ...] = ()
+    """The same upstreams, smallest models first: an answer of a tier but the last is judged before it is delivered.
+    Empty: all are as good as each other."""
+    accept_at: float = 0.5
+    """The least score, 0..1, of an answer that is delivered. At 0.5 one that any check objects to is not, and the
+    probabilities of its words must not be low; what they are worth differs from model to model."""
+    speculate_after_s: float | None = None
+    """Seconds after which the next tier is started beside the one that is at work; None: not before it is over."""
     race_width: int = 2
     """Upstreams that a race starts at once; 2..4."""
     retry: RetryOptions = RetryOptions()

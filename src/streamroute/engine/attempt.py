@@ -103,9 +103,15 @@ class Attempt:
     def flow_to(self, write: Callable[[bytes], None]) -> None:
         """Deliver what is held, and from now on each block as it comes."""
         self._write = write
-        held, self._held = self._held, []
+        held, self._held = self.held, []
+        clean = self._options.clean
         if held:
-            write(b"".join(held))
+            write(held if clean is None else clean(held))
+
+    @property
+    def held(self) -> bytes:
+        """What was produced and is not delivered."""
+        return b"".join(self._held)
 
     def cancel(self, reason: CancelReason, failure: Failure | None) -> None:
         """End at once; with a failure where it was too late, not unwanted."""

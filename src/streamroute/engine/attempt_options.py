@@ -32,6 +32,8 @@ class AttemptOptions:
     """Of a continuation."""
     decoder: Callable[[], StreamDecoder]
     """Makes what reads the stream."""
+    clean: Callable[[bytes], bytes] | None = None
+    """Takes out of a held answer what only we have asked for, before it is delivered."""
     upstream: Upstream
     provider: OpenAICompatible
     transport: Transport

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,6 +12,7 @@ import anyio
 
 from streamroute.clock import now
 from streamroute.core.attribution import NOBODY, Attribution
+from streamroute.core.caller import ANYONE, Caller
 from streamroute.core.execution.admission import Admission
 from streamroute.core.execution.commands import Start
 from streamroute.core.execution.events import AttemptEvent, Doubted
@@ -26,17 +27,20 @@ from streamroute.core.outcome import Failure, OutcomeKind
 from streamroute.core.rate_limit import RateLimitReport
 from streamroute.core.request import ChatRequest
 from streamroute.core.routing.decision import Decision
-from streamroute.core.routing.decision_log import DecisionLog, Made, NotMade
+from streamroute.core.routing.decision_log import DecisionLog, Judged, Made, NotMade
 from streamroute.core.routing.explorer import Explorer
-from streamroute.core.routing.route import Catalog, Unknown, find_route
-from streamroute.core.routing.steering import decide
+from streamroute.core.routing.route import Catalog
+from streamroute.core.routing.tiers import decide_tiers
 from streamroute.core.upstream import Deadlines, LatencyClass, Midstream, ProviderName, UpstreamId
 from streamroute.engine.attempt import Attempt
 from streamroute.engine.attempt_options import AttemptOptions
+from streamroute.engine.choice import choose
 from streamroute.engine.continuations import NOT_CONTINUABLE, Continuations, is_continuable, midstream_of
 from streamroute.engine.decoding import StreamDecoder
+from streamroute.engine.holding import Holding
 from streamroute.engine.runner import Runner
 from streamroute.engine.sink import AnswerSink
+from streamroute.engine.spending import Spending
 from streamroute.errors import RequestError
 from streamroute.providers.openai_compatible import ATTEMPT_HEADER, OpenAICompatible
 from streamroute.providers.transport import Transport
@@ -45,7 +49,6 @@ from streamroute.telemetry.bus import Bus
 _REPLACEABLE = frozenset({"first", "failover"})
 """Causes of calls whose failure another call makes good; one made beside them fails without consequence."""
 _JITTER_DRAWS = 4
-_NAMES_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +87,8 @@ class Call:
     ledger_id: str = field(default_factory=lambda: f"call_{uuid.uuid4().hex}")
     """See `AttemptObservation`."""
     attribution: Attribution = NOBODY
+    caller: Caller = ANYONE
+    """Whose key limits what may be asked; `attribution` has its defaults already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,9 +105,17 @@ class Dispatcher:
     """Serves calls; keeps track of the ones that are running."""
 
     def __init__(
-        self, directory: Directory, *, transport: Transport, board: HealthBoard, bus: Bus, rng: random.Random
+        self,
+        directory: Directory,
+        *,
+        transport: Transport,
+        board: HealthBoard,
+        bus: Bus,
+        rng: random.Random,
+        spending: Spending,
     ) -> None:
         self.directory = directory
+        self.spending = spending
         self.board = board
         self._transport = transport
         self._bus = bus
@@ -169,10 +182,11 @@ class Dispatcher:
         if call.decision_id is not None:
             self.decisions.add(call.decision_id, decision, call.arrived_at, plan.hedge_after_s)
         failures: list[AttemptObservation] = []
+        holding = Holding(call.chat, decision, partial(self._note, call))
 
         def open_attempt(start: Start, notify: Callable[[AttemptEvent], None]) -> Attempt | Failure:
             numbered = replace(call, forwarded={**call.forwarded, ATTEMPT_HEADER: str(call.attempt + runner.attempts)})
-            return self._open(numbered, decision, directory.providers, start, notify, failures, continuations)
+            return self._open(numbered, decision, directory.providers, start, notify, failures, continuations, holding)
 
         runner = Runner(
             plan,
@@ -180,6 +194,7 @@ class Dispatcher:
             open_attempt,
             arrived_at=call.arrived_at,
             transcript=None if continuations is None else continuations.transcript,
+            judge=holding.judge,
         )
         self._running.add(runner)
         try:
@@ -200,12 +215,11 @@ class Dispatcher:
         )
 
     def _decide(self, call: Call, catalog: Catalog, explorer: Explorer | None) -> Decision:
-        found = find_route(call.chat.model, catalog)
-        if isinstance(found, Unknown):
-            raise _not_found(found, catalog.names())
-        decision = decide(
+        choice = choose(call.chat.model, catalog, call.caller)
+        decision = decide_tiers(
             call.chat,
-            *found,
+            choice.route,
+            choice.upstreams,
             self.board,
             now(),
             self._rng.random,
@@ -213,6 +227,8 @@ class Dispatcher:
             latency_class=call.latency_class,
             explorer=explorer,
         )
+        if choice.rejected:
+            decision = replace(decision, rejected=(*choice.rejected, *decision.rejected))
         if not decision.candidates:
             reasons = "; ".join(f"{each.upstream}: {each.reason}" for each in decision.rejected)
             raise RequestError(
@@ -269,6 +285,11 @@ class Dispatcher:
             )
         )
 
+    def _note(self, call: Call, what: Made | NotMade | Judged) -> None:
+        """Keep what became of a decision, where it is kept."""
+        if call.decision_id is not None:
+            self.decisions.called(call.decision_id, what)
+
     def _open(
         self,
         call: Call,
@@ -278,6 +299,7 @@ class Dispatcher:
         notify: Callable[[AttemptEvent], None],
         failures: list[AttemptObservation],
         continuations: Continuations | None,
+        holding: Holding,
     ) -> Attempt | Failure:
         """Take a permit and make the attempt that returns it, or say why the upstream must not be called.
 
@@ -291,6 +313,11 @@ class Dispatcher:
             if isinstance(continuation, Failure):
                 return continuation
             chat, rung, decoder = continuation.chat, continuation.rung, continuation.decoder
+        chat, clean = holding.asked(chat, upstream)
+        reservation = self.spending.reserve(call.attribution, upstream, chat)
+        if isinstance(reservation, Failure):
+            self._note(call, NotMade(upstream.id, start.cause, reservation.message))
+            return reservation
         leave = self._admission.admit(
             start,
             now(),
@@ -300,8 +327,8 @@ class Dispatcher:
             in_flight=self.in_flight,
         )
         if isinstance(leave, Failure):
-            if call.decision_id is not None:
-                self.decisions.called(call.decision_id, NotMade(upstream.id, start.cause, leave.message))
+            self.spending.give_back(reservation)
+            self._note(call, NotMade(upstream.id, start.cause, leave.message))
             return leave
 
         def connected() -> None:
@@ -317,8 +344,8 @@ class Dispatcher:
             if observation.failure is not None:
                 failures.append(observation)
             self._admission.settle(leave, observation)
-            if call.decision_id is not None:
-                self.decisions.called(call.decision_id, Made(observation, start.deadlines))
+            observation = self.spending.settle(observation, reservation)
+            self._note(call, Made(observation, start.deadlines))
             self._bus.publish(observation)
 
         try:
@@ -333,6 +360,7 @@ class Dispatcher:
                     chat=chat,
                     rung=rung,
                     decoder=decoder,
+                    clean=clean,
                     upstream=upstream,
                     provider=provider,
                     transport=self._transport,
@@ -346,25 +374,5 @@ class Dispatcher:
             )
         except BaseException:
             self._admission.give_back(leave, now())
+            self.spending.give_back(reservation)
             raise
-
-
-def _not_found(unknown: Unknown, names: Sequence[str]) -> RequestError:
-    if unknown.disabled_because is not None:
-        return RequestError(
-            f"The model {unknown.name!r} is configured but disabled: {unknown.disabled_because}.",
-            status=503,
-            code="model_disabled",
-            param="model",
-            type_="server_error",
-            is_final=True,
-        )
-    hint = f"Did you mean {unknown.nearest!r}? " if unknown.nearest is not None else ""
-    return RequestError(
-        f"The model {unknown.name!r} does not exist: it is no route, no upstream and no `provider/model`. "
-        f"{hint}There are {', '.join(names[:_NAMES_SHOWN])}{', ...' if len(names) > _NAMES_SHOWN else ''}; "
-        "`GET /v1/models` lists them all.",
-        status=404,
-        code="model_not_found",
-        param="model",
-    )

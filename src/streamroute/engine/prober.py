@@ -26,6 +26,7 @@ from streamroute.engine.attempt import Attempt
 from streamroute.engine.attempt_options import AttemptOptions
 from streamroute.engine.dispatcher import Directory
 from streamroute.engine.lookout import Lookout
+from streamroute.engine.spending import Spending
 from streamroute.errors import TransportError
 from streamroute.providers.openai_compatible import OpenAICompatible
 from streamroute.providers.transport import ResponseHead, Transport
@@ -56,6 +57,7 @@ class Surroundings(Protocol):
 
     directory: Directory
     board: HealthBoard
+    spending: Spending
 
 
 class Prober:
@@ -201,7 +203,7 @@ class Prober:
                 observation = replace(observation, outcome="succeeded", failure=None)
             seen.append(observation)
             board.observe(permit, observation)
-            self._bus.publish(observation)
+            self._bus.publish(self._at.spending.spent(observation))
 
         try:
             attempt = Attempt(

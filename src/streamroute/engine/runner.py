@@ -15,8 +15,9 @@ from functools import partial
 import anyio
 
 from streamroute.clock import now
-from streamroute.core.execution.commands import Abandon, Cancel, Command, Commit, Fail, Finish, Start
+from streamroute.core.execution.commands import Abandon, Assess, Cancel, Command, Commit, Fail, Finish, Start
 from streamroute.core.execution.events import (
+    Assessed,
     AttemptEvent,
     AttemptId,
     ClientGone,
@@ -29,6 +30,7 @@ from streamroute.core.execution.events import (
 )
 from streamroute.core.execution.plan import Plan
 from streamroute.core.outcome import Failure
+from streamroute.core.quality.verdict import Verdict
 from streamroute.core.usage import Usage
 from streamroute.engine.attempt import Attempt
 from streamroute.engine.sink import AnswerHead, AnswerSink, AnswerSummary, PartialAnswer
@@ -52,10 +54,13 @@ class Runner:
         *,
         arrived_at: float,
         transcript: Transcript | None = None,
+        judge: Callable[[Attempt], Verdict] | None = None,
     ) -> None:
-        """`transcript` is told what the client gets of a stream; None where the answer does not stream."""
+        """`transcript` is told what the client gets of a stream; None where the answer does not stream. `judge` says
+        what an answer that is held is worth; None where none is held."""
         self._plan = plan
         self._transcript = transcript
+        self._judge = judge
         self._sink = sink
         self._open_attempt = open_attempt
         self._arrived_at = arrived_at
@@ -162,6 +167,10 @@ class Runner:
                     self._attempts[attempt].cancel(reason, failure)
             case Commit(attempt=attempt):
                 self._commit(self._attempts[attempt])
+            case Assess(attempt=attempt):
+                if self._judge is None:
+                    raise RuntimeError("there is nobody to judge a held answer")
+                self.feed(Assessed(attempt, self._judge(self._attempts[attempt])))
             case Finish(attempt=attempt):
                 self.summary.usage = self._usage()
                 self.summary.is_finished = True

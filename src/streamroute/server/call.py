@@ -12,7 +12,8 @@ from typing import TypeVar, get_args
 import anyio
 from aiohttp import web
 
-from streamroute.core.attribution import Attribution, name_of
+from streamroute.core.attribution import NOBODY, Attribution, name_of
+from streamroute.core.caller import ANYONE, Caller
 from streamroute.core.upstream import LatencyClass, Midstream
 from streamroute.engine.dispatcher import Call
 from streamroute.errors import RequestError
@@ -59,7 +60,7 @@ async def read_body(request: web.BaseRequest, options: ServerOptions) -> bytes:
         raise RequestError(f"The request body could not be read: {reason}.", code="invalid_body") from None
 
 
-def decode_call(request: web.BaseRequest, body: bytes, *, id_: str, arrived_at: float) -> Call:
+def decode_call(request: web.BaseRequest, body: bytes, *, id_: str, arrived_at: float, caller: Caller = ANYONE) -> Call:
     """Make a call of a chat request; raises RequestError 400."""
     headers, chat = request.headers, decode_request(body)
     return Call(
@@ -74,15 +75,20 @@ def decode_call(request: web.BaseRequest, body: bytes, *, id_: str, arrived_at: 
         attempt=_small_integer(request, ATTEMPT_HEADER) or 1,
         latency_class=_choice(request, "x-streamroute-class", get_args(LatencyClass)),
         midstream=_choice(request, "x-streamroute-midstream", get_args(Midstream)),
-        attribution=_attribution(headers, chat.attribution),
+        attribution=_attribution(headers, chat.attribution, caller.defaults),
+        caller=caller,
         affinity_key=next((headers[name][:256] for name in _SESSIONS if name in headers), chat.affinity_key),
     )
 
 
-def _attribution(headers: Mapping[str, str], said: Attribution) -> Attribution:
-    """Return whom a request is attributed to: what a header says wins over the body."""
+def _attribution(headers: Mapping[str, str], said: Attribution, defaults: Attribution) -> Attribution:
+    """Return whom a request is attributed to: a header wins over the body, and the body over the key."""
     given = {field: name for field, header in _ATTRIBUTION if (name := name_of(headers.get(header))) is not None}
-    return replace(said, **given) if given else said
+    named = replace(said, **given) if given else said
+    if defaults is NOBODY:
+        return named
+    task, team = named.task or defaults.task, named.team or defaults.team
+    return Attribution(task=task, user=named.user, team=team, key=defaults.key)
 
 
 def _choice(request: web.BaseRequest, name: str, known: tuple[_Choice, ...]) -> _Choice | None:

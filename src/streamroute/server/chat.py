@@ -6,11 +6,13 @@ import structlog
 from aiohttp import web
 
 from streamroute.clock import now
+from streamroute.core.caller import Caller
 from streamroute.engine.dispatcher import Call, Dispatcher
 from streamroute.server.answers import StreamAnswer, WholeAnswer, answer_headers
 from streamroute.server.call import decode_call, read_body
 from streamroute.server.decisions import DECISION_ID, dry_run, wants_explanation
 from streamroute.server.failure import FailureReply
+from streamroute.server.key_limits import KeyLimits
 from streamroute.server.options import ServerOptions
 from streamroute.server.replies import json_reply
 
@@ -20,21 +22,27 @@ _log = structlog.get_logger(__name__)
 class ChatHandler:
     """Serves chat requests."""
 
-    def __init__(self, dispatcher: Dispatcher, options: ServerOptions) -> None:
+    def __init__(self, dispatcher: Dispatcher, options: ServerOptions, limits: KeyLimits) -> None:
         self._dispatcher = dispatcher
+        self._limits = limits
         self._options = options
 
-    async def __call__(self, request: web.BaseRequest, request_id: str, headers: dict[str, str]) -> web.StreamResponse:
-        """Serve one request; `headers` belong on every reply. Raises RequestError for what cannot be served."""
+    async def __call__(self, request: web.BaseRequest, caller: Caller, headers: dict[str, str]) -> web.StreamResponse:
+        """Serve one request; `headers` belong on every reply, and are told of the caller's limits as they are then.
+
+        Raises RequestError for what cannot be served.
+        """
         self._dispatcher.check_open()
         arrived_at = now()
         body = await read_body(request, self._options)
-        call = decode_call(request, body, id_=request_id, arrived_at=arrived_at)
+        call = decode_call(request, body, id_=headers["x-request-id"], arrived_at=arrived_at, caller=caller)
         if wants_explanation(request):
             return json_reply(dry_run(self._dispatcher.foresee(call)), headers=headers)
         call = replace(call, decision_id=call.ledger_id)
-        headers = {**headers, DECISION_ID: call.decision_id or ""}
-        return await (self._stream(request, call, headers) if call.chat.stream else self._whole(call, headers))
+        with self._limits.held(call):
+            headers.update(self._limits.headers(caller))
+            headers = {**headers, DECISION_ID: call.decision_id or ""}
+            return await (self._stream(request, call, headers) if call.chat.stream else self._whole(call, headers))
 
     async def _stream(self, request: web.BaseRequest, call: Call, headers: dict[str, str]) -> web.StreamResponse:
         answer = StreamAnswer(request, model=call.chat.model, headers=headers, keepalive_s=self._options.keepalive_s)

@@ -5,12 +5,12 @@ up our own attempts we say `x-should-retry: false`, or attempts would multiply; 
 `retry-after` where nobody could be asked, or somebody not yet.
 """
 
-import math
 from dataclasses import asdict, dataclass
 
 from streamroute.core.execution.commands import Fail, Tried
-from streamroute.core.outcome import Failure, FailureKind
+from streamroute.core.outcome import NOT_ASKED, Failure, FailureKind
 from streamroute.engine.sink import PartialAnswer
+from streamroute.server.replies import retry_after_headers
 from streamroute.wire.openai_chat.errors import encode_error
 
 CLIENTS_FAULT: frozenset[FailureKind] = frozenset(
@@ -20,7 +20,7 @@ _UNAVAILABLE: frozenset[FailureKind] = frozenset(
     {
         "connect_error", "stale_connection", "connect_timeout", "headers_timeout", "first_token_timeout",
         "answer_timeout", "stall", "not_continuable",
-        "local_limit", "total_timeout", "overloaded", "rate_limited", "quota_exhausted", "blocked",
+        "local_limit", "total_timeout", "overloaded", "rate_limited", "quota_exhausted", "blocked", "over_budget",
         "shutting_down",
     }
 )  # fmt: skip
@@ -48,12 +48,12 @@ def failure_reply(fail: Fail, *, attempts: int, model: str, partial: PartialAnsw
         body = failure.error_body or encode_error(failure.message, type_="invalid_request_error", code=failure.kind)
         return FailureReply(status=failure.http_status or 400, body=body, headers=headers)
     status, type_, code = _classify(fail)
-    if attempts and not fail.skipped:
+    is_over_budget = code == "insufficient_quota"
+    if (attempts and not fail.skipped) or is_over_budget:
         headers["x-should-retry"] = "false"
-    wait_s = _retry_after_s(fail) if status in {429, 503} else None
+    wait_s = _retry_after_s(fail) if status in {429, 503} and not is_over_budget else None
     if wait_s is not None:
-        headers["retry-after"] = str(math.ceil(wait_s))
-        headers["retry-after-ms"] = str(math.ceil(wait_s * 1000))
+        headers |= retry_after_headers(wait_s)
     body = encode_error(
         _message(fail, model),
         type_=type_,
@@ -68,6 +68,8 @@ def _classify(fail: Fail) -> tuple[int, str, str]:
     kinds = {tried.failure.kind for tried in fail.tried} or {fail.failure.kind}
     if fail.failure.kind == "shutting_down":
         return 503, "server_error", "shutting_down"
+    if kinds == {"over_budget"}:
+        return 429, "insufficient_quota", "insufficient_quota"
     if kinds == {"rate_limited"}:
         return 429, "rate_limit_error", "rate_limit_exceeded"
     if kinds <= _UNAVAILABLE:
@@ -94,7 +96,7 @@ def _message(fail: Fail, model: str) -> str:
     told = "; ".join(f"{each.upstream}: {_words(each.failure)}" for each in (*fail.tried, *fail.skipped))
     if not fail.tried:
         return f"No upstream of {model!r} could be asked: {told or fail.failure.message}."
-    asked = sum(each.failure.kind != "blocked" for each in fail.tried)
+    asked = sum(each.failure.kind not in NOT_ASKED for each in fail.tried)
     if not asked:
         return f"No upstream of {model!r} could be asked: {told}."
     return f"No upstream of {model!r} gave a whole answer. Tried {asked}: {told}."

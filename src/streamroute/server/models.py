@@ -1,28 +1,32 @@
-"""`GET /v1/models` and `/v1/models/{id}`: what clients can put in `model`, routes first."""
+"""`GET /v1/models` and `/v1/models/{id}`: what a client can put in `model`, routes first."""
 
-from streamroute.core.routing.route import Catalog, Unknown, find_route
+from streamroute.core.caller import Caller
+from streamroute.core.routing.route import Catalog, Unknown, find_route, nearest
+from streamroute.core.routing.scope import is_visible, may_serve, visible_names
 from streamroute.errors import RequestError
 
 
-def list_models(catalog: Catalog, created: int) -> dict[str, object]:
+def list_models(catalog: Catalog, caller: Caller, created: int) -> dict[str, object]:
     """Return OpenAI's list object; `created` is seconds since the epoch."""
-    return {"object": "list", "data": [_model(name, catalog, created) for name in catalog.names()]}
+    names = visible_names(catalog, caller)
+    return {"object": "list", "data": [_model(name, catalog, caller, created) for name in names]}
 
 
-def one_model(name: str, catalog: Catalog, created: int) -> dict[str, object]:
-    """Return one model, also one named as `provider/model`; raises RequestError 404."""
-    if isinstance(find_route(name, catalog), Unknown):
-        nearest = catalog.nearest(name)
-        hint = f" Did you mean {nearest!r}?" if nearest is not None else ""
+def one_model(name: str, catalog: Catalog, caller: Caller, created: int) -> dict[str, object]:
+    """Return one model, also one named as `provider/model`; raises RequestError 404, also for what is out of bounds."""
+    if not is_visible(name, catalog, caller):
+        near = nearest(name, visible_names(catalog, caller))
+        hint = f" Did you mean {near!r}?" if near is not None else ""
         raise RequestError(
             f"The model {name!r} does not exist.{hint}", status=404, code="model_not_found", param="model"
         )
-    return _model(name, catalog, created)
+    return _model(name, catalog, caller, created)
 
 
-def _model(name: str, catalog: Catalog, created: int) -> dict[str, object]:
+def _model(name: str, catalog: Catalog, caller: Caller, created: int) -> dict[str, object]:
     found = find_route(name, catalog)
     upstreams = () if isinstance(found, Unknown) else found[1]
+    usable = [upstream for upstream in upstreams if may_serve(caller, upstream)]
     return {
         "id": name,
         "object": "model",
@@ -30,7 +34,7 @@ def _model(name: str, catalog: Catalog, created: int) -> dict[str, object]:
         "owned_by": "streamroute",
         "streamroute": {
             "kind": "route" if name in catalog.routes else "upstream",
-            "upstreams": [upstream.id for upstream in upstreams],
-            "is_simulated": any(upstream.is_simulated for upstream in upstreams),
+            "upstreams": [upstream.id for upstream in usable],
+            "is_simulated": any(upstream.is_simulated for upstream in usable),
         },
     }

@@ -1,5 +1,6 @@
 """How the server listens, whom it lets in and how patient it is."""
 
+import ipaddress
 from dataclasses import dataclass, field
 
 
@@ -13,7 +14,8 @@ class ServerOptions:
     """0..65535; 0 takes a free one and prints it. 8700: not the default port of any local LLM server in
     `providers.presets`."""
     api_keys: tuple[str, ...] = field(default=(), repr=False)
-    """Keys that clients must send. Empty lets everyone in, which only a loopback address may."""
+    """Keys that clients may send, beside those of the key store. Where there are none at all everyone is let in, which
+    only a loopback address may."""
     cors_origins: tuple[str, ...] = ()
     """Browser origins that may call, such as `https://app.example`; `*` for any. Empty: none."""
     keepalive_s: float = 10.0
@@ -34,3 +36,13 @@ class ServerOptions:
     max_write_buffer_bytes: int = 262_144
     """Unsent bytes of one response above which its upstream is no longer read, 4 KiB..64 MiB. 256 KiB: some 20 s of
     a fast stream (60 chunks a second of 200 bytes)."""
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine reaches the address; a name other than `localhost` counts as reachable."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False

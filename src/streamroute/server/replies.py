@@ -1,5 +1,6 @@
 """Replies that do not stream: JSON, text, and errors in OpenAI's shape."""
 
+import math
 from collections.abc import Mapping
 
 import orjson
@@ -35,9 +36,16 @@ def error_reply(
     return web.Response(body=body, status=status, headers=headers, content_type="application/json")
 
 
+def retry_after_headers(wait_s: float) -> dict[str, str]:
+    """Return the standard's header in whole seconds, and the one in milliseconds that OpenAI's SDKs prefer."""
+    return {"retry-after": str(math.ceil(wait_s)), "retry-after-ms": str(math.ceil(wait_s * 1000))}
+
+
 def refusal(error: RequestError) -> web.Response:
     """Return what a `RequestError` says."""
-    headers = {"x-should-retry": "false"} if error.is_final else None
+    headers = {"x-should-retry": "false"} if error.is_final else {}
+    if error.retry_after_s is not None:
+        headers |= retry_after_headers(error.retry_after_s)
     return error_reply(
         error.status, error.message, type_=error.type, code=error.code, param=error.param, headers=headers
     )

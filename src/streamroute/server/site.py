@@ -14,6 +14,8 @@ import structlog
 from aiohttp import HttpVersion10, HttpVersion11, web
 
 from streamroute.clock import wall
+from streamroute.core.caller import ANYONE, Caller
+from streamroute.core.cost.key_figures import KeyFigures
 from streamroute.core.cost.ledger_figures import LedgerFigures
 from streamroute.core.observation import RefusalObservation
 from streamroute.engine.dispatcher import Dispatcher
@@ -21,18 +23,20 @@ from streamroute.engine.prober import Prober
 from streamroute.errors import RequestError
 from streamroute.server.admin import PREFIX as ADMIN_PREFIX
 from streamroute.server.admin import operate
-from streamroute.server.auth import KeyCheck
+from streamroute.server.auth import KeyCheck, require_admin
 from streamroute.server.call import request_id
 from streamroute.server.chat import ChatHandler
 from streamroute.server.connection import Connection, ConnectionServer
 from streamroute.server.cors import Cors
 from streamroute.server.decisions import decisions_reply
 from streamroute.server.health import probe_reply
+from streamroute.server.key_limits import KeyLimits
 from streamroute.server.models import list_models, one_model
 from streamroute.server.options import ServerOptions
 from streamroute.server.replies import error_reply, json_reply, refusal
 from streamroute.server.status import status_document, upstream_status
 from streamroute.server.usage import ReadUsage, UsageHandler
+from streamroute.stores.key_watch import KeyWatch
 from streamroute.telemetry.bus import Bus
 from streamroute.telemetry.metrics.registry import Metrics
 
@@ -42,7 +46,7 @@ _VERSIONS = frozenset({HttpVersion10, HttpVersion11})
 _PROBE_PATHS = frozenset({"/livez", "/readyz", "/healthz"})
 """Orchestrators ask these without credentials, and they tell nothing about anyone."""
 
-Handler = Callable[[web.BaseRequest, str, dict[str, str]], Awaitable[web.StreamResponse]]
+Handler = Callable[[web.BaseRequest, Caller, dict[str, str]], Awaitable[web.StreamResponse]]
 
 
 class Site:
@@ -58,11 +62,16 @@ class Site:
         prober: Prober,
         ledger: Callable[[], LedgerFigures | None],
         usage: ReadUsage | None,
+        keys: KeyWatch,
     ) -> None:
         """`ledger` says how the ledger fares, and `usage` reads it; None where there is none."""
         self.dispatcher = dispatcher
         self.prober = prober
         self.ledger = ledger
+        self.keys = keys
+        self.limits = KeyLimits()
+        bus.subscribe(self.limits)
+        keys.on_change(self.limits.apply)
         self.started_at = wall()
         self.config_facts: Mapping[str, object] = {}
         """Where the configuration came from and when it was last loaded, for `/status`."""
@@ -85,10 +94,10 @@ class Site:
     def apply(self, options: ServerOptions) -> None:
         """Serve new requests by `options`; connections that are open keep their own limits."""
         self.options = options
-        self._keys = KeyCheck(options.api_keys)
+        self._check = KeyCheck(options, lambda: self.keys.ring)
         self._cors = Cors(options.cors_origins)
         self._client_paths = {
-            ("POST", "/chat/completions"): ChatHandler(self.dispatcher, options),
+            ("POST", "/chat/completions"): ChatHandler(self.dispatcher, options, self.limits),
             ("GET", "/models"): self._list_models,
         }
 
@@ -107,7 +116,7 @@ class Site:
         id_ = request_id(request)
         headers = {"x-request-id": id_, "server": "streamroute", **self._cors.headers(request)}
         try:
-            return await self._route(request, id_, headers)
+            return await self._route(request, headers)
         except RequestError as error:
             self._bus.publish(RefusalObservation(request_id=id_, http_status=error.status, code=error.code))
             reply = refusal(error)
@@ -119,7 +128,7 @@ class Site:
             reply.force_close()
         return reply
 
-    async def _route(self, request: web.BaseRequest, id_: str, headers: dict[str, str]) -> web.StreamResponse:
+    async def _route(self, request: web.BaseRequest, headers: dict[str, str]) -> web.StreamResponse:
         if request.version not in _VERSIONS:
             raise _wrong_version(request)
         path = request.path.rstrip("/") or "/"
@@ -131,9 +140,7 @@ class Site:
         if operator is not None:
             if request.method not in {"GET", "HEAD"}:
                 raise _wrong_method(request, "GET")
-            if path not in _PROBE_PATHS:
-                self._keys.check(request)
-            return await operator(request, id_, headers)
+            return await operator(request, ANYONE if path in _PROBE_PATHS else self._check.check(request), headers)
         if path.startswith(ADMIN_PREFIX):
             return await self._admin(request, path, headers)
         path = path.removeprefix("/v1")
@@ -143,12 +150,13 @@ class Site:
         if handler is None:
             allowed = [method for method, known in self._client_paths if known == path]
             raise _wrong_method(request, *allowed) if allowed else _no_such_path(request)
-        self._keys.check(request)
+        caller = self._check.check(request)
         self._check_origin(request)
-        return await handler(request, id_, headers)
+        headers.update(self.limits.headers(caller))
+        return await handler(request, caller, headers)
 
     def _check_origin(self, request: web.BaseRequest) -> None:
-        if request.method == "POST" and not self.options.api_keys and self._cors.refuses(request):
+        if request.method == "POST" and not self._check.is_asking and self._cors.refuses(request):
             raise RequestError(
                 f"Web pages of {request.headers['origin'][:200]!r} may not call: add it to `server.cors_origins`.",
                 status=403,
@@ -158,22 +166,23 @@ class Site:
     async def _admin(self, request: web.BaseRequest, path: str, headers: dict[str, str]) -> web.Response:
         if request.method != "POST":
             raise _wrong_method(request, "POST")
-        self._keys.check(request)
+        require_admin(self._check.check(request))
         self._check_origin(request)
         upstream = operate(path, self.dispatcher.directory.catalog, self.dispatcher.board)
         return json_reply(upstream_status(self, upstream), headers={**headers, "Cache-Control": "no-store"})
 
-    async def _list_models(self, request: web.BaseRequest, id_: str, headers: dict[str, str]) -> web.Response:
-        return json_reply(list_models(self.dispatcher.directory.catalog, int(self.started_at)), headers=headers)
+    async def _list_models(self, request: web.BaseRequest, caller: Caller, headers: dict[str, str]) -> web.Response:
+        return json_reply(list_models(self.dispatcher.directory.catalog, caller, int(self.started_at)), headers=headers)
 
-    async def _one_model(self, request: web.BaseRequest, id_: str, headers: dict[str, str]) -> web.Response:
+    async def _one_model(self, request: web.BaseRequest, caller: Caller, headers: dict[str, str]) -> web.Response:
         name = request.path.partition("/models/")[2]
-        return json_reply(one_model(name, self.dispatcher.directory.catalog, int(self.started_at)), headers=headers)
+        document = one_model(name, self.dispatcher.directory.catalog, caller, int(self.started_at))
+        return json_reply(document, headers=headers)
 
-    async def _livez(self, request: web.BaseRequest, id_: str, headers: dict[str, str]) -> web.Response:
+    async def _livez(self, request: web.BaseRequest, caller: Caller, headers: dict[str, str]) -> web.Response:
         return probe_reply(request, {"ping": None})
 
-    async def _readyz(self, request: web.BaseRequest, id_: str, headers: dict[str, str]) -> web.Response:
+    async def _readyz(self, request: web.BaseRequest, caller: Caller, headers: dict[str, str]) -> web.Response:
         return probe_reply(
             request,
             {
@@ -184,6 +193,7 @@ class Site:
                 **({"routes (SIMULATED answers)": None} if self._is_simulated() else {}),
                 # Nor is this: answers do not need it.
                 **dict.fromkeys(_ledger_check(self.ledger())),
+                **dict.fromkeys(_keys_check(self.keys.figures())),
                 "draining": "the sidecar is shutting down" if self.is_draining else None,
             },
         )
@@ -201,13 +211,13 @@ class Site:
     def _is_simulated(self) -> bool:
         return any(upstream.is_simulated for upstream in self.dispatcher.directory.catalog.upstreams.values())
 
-    async def _status(self, request: web.BaseRequest, id_: str, headers: dict[str, str]) -> web.Response:
-        return json_reply(status_document(self), headers={**headers, "Cache-Control": "no-store"})
+    async def _status(self, request: web.BaseRequest, caller: Caller, headers: dict[str, str]) -> web.Response:
+        return json_reply(status_document(self, caller), headers={**headers, "Cache-Control": "no-store"})
 
-    async def _decisions(self, request: web.BaseRequest, id_: str, headers: dict[str, str]) -> web.Response:
+    async def _decisions(self, request: web.BaseRequest, caller: Caller, headers: dict[str, str]) -> web.Response:
         return decisions_reply(self.dispatcher.decisions, request.path.rstrip("/"), headers)
 
-    async def _show_metrics(self, request: web.BaseRequest, id_: str, headers: dict[str, str]) -> web.Response:
+    async def _show_metrics(self, request: web.BaseRequest, caller: Caller, headers: dict[str, str]) -> web.Response:
         body, content_type = await self._metrics.render()
         return web.Response(body=body, headers={**headers, "Content-Type": content_type})
 
@@ -220,6 +230,15 @@ def _ledger_check(figures: LedgerFigures | None) -> list[str]:
         return [f"ledger ({figures.dropped} entries DROPPED)" if figures.dropped else "ledger"]
     where = f"{figures.spooled} entries on disk, {figures.waiting} in memory, {figures.dropped} DROPPED"
     return [f"ledger (TROUBLE: {figures.trouble}; {where})"]
+
+
+def _keys_check(figures: KeyFigures | None) -> list[str]:
+    """Name the check so that it says how the keys fare; nothing where there can be none."""
+    if figures is None:
+        return []
+    if figures.trouble is None:
+        return ["keys"]
+    return [f"keys (TROUBLE: {figures.trouble}; the last known go on working, {figures.live} live)"]
 
 
 def _wrong_version(request: web.BaseRequest) -> RequestError:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from streamroute import __version__
 from streamroute.clock import now, wall, wall_iso
+from streamroute.core.caller import Caller
 from streamroute.core.health.board import HealthBoard
 from streamroute.core.routing.route import Catalog, find_upstream
 from streamroute.core.upstream import Route, Upstream, UpstreamId
+from streamroute.server.key_status import key_status
 from streamroute.server.shown import moment, shown, shown_fields
 
 if TYPE_CHECKING:
@@ -26,8 +28,8 @@ NAMED_SHOWN = 50
 _RECENT = ("error_ratio", "ttft_p50_s", "ttft_p95_s", "ttft_p99_s", "tpot_p50_s")
 
 
-def status_document(site: "Site") -> dict[str, object]:
-    """Return the state of the process and of every upstream."""
+def status_document(site: "Site", caller: Caller) -> dict[str, object]:
+    """Return the state of the process and of every upstream; to operators, also of every key."""
     catalog, board, at = site.dispatcher.directory.catalog, site.dispatcher.board, now()
     shown_upstreams = {**catalog.upstreams, **_named(board, catalog)}
     upstreams = {name: upstream_status(site, upstream) for name, upstream in shown_upstreams.items()}
@@ -49,6 +51,7 @@ def status_document(site: "Site") -> dict[str, object]:
         "budget": shown(site.dispatcher.budget.figures(at), at),
         "prober": _prober(site),
         "ledger": None if (ledger := site.ledger()) is None else asdict(ledger),
+        "keys": key_status(site) if caller.is_admin else None,
         "local_trouble_until": moment(board.local_trouble_until, at),
         "health": asdict(board.options),
         "routes": {name: _route(site, route, catalog, at) for name, route in catalog.routes.items()},

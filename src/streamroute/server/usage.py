@@ -19,8 +19,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from aiohttp import web
 
 from streamroute.clock import wall
+from streamroute.core.caller import Caller
 from streamroute.core.cost.report import FILTERS, UsageQuery, UsageRow
 from streamroute.errors import RequestError, StoreError
+from streamroute.server.auth import require_admin
 from streamroute.wire.usage_query import QueryError, usage_query
 from streamroute.wire.usage_text import csv_chunks, json_chunks
 
@@ -45,8 +47,9 @@ class UsageHandler:
         self._lock = threading.Lock()
         self._running = 0
 
-    async def __call__(self, request: web.BaseRequest, id_: str, headers: dict[str, str]) -> web.StreamResponse:
+    async def __call__(self, request: web.BaseRequest, caller: Caller, headers: dict[str, str]) -> web.StreamResponse:
         """Answer one request; raises RequestError."""
+        require_admin(caller)
         if self._read is None:
             raise RequestError("There is no ledger: `ledger.url` is off.", status=404, code="no_ledger")
         query, form = _question(request)

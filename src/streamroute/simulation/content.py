@@ -16,7 +16,7 @@ from streamroute.simulation.chat_body import ChatBody
 from streamroute.simulation.continuing import continued_tokens
 from streamroute.simulation.json_sample import sample
 from streamroute.simulation.profile import Profile
-from streamroute.simulation.seeded import token_hex
+from streamroute.simulation.seeded import fraction, token_hex
 from streamroute.simulation.text import answer_tokens, expected_text
 
 _FRAGMENT_CHARS = 5
@@ -31,6 +31,10 @@ class ToolCall:
     name: str
     fragments: tuple[str, ...]
     """The arguments, a JSON object in text, in the pieces that a stream carries."""
+
+
+DOUBT = ("I am", " not sure", " about that.")
+"""What a model says of a question that is beyond it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,8 @@ def compose(body: ChatBody, profile: Profile) -> tuple[Choice, ...]:
     wanted = body.raw.get("response_format")
     if isinstance(wanted, Mapping) and wanted.get("type") in ("json_object", "json_schema"):
         return tuple(Choice(pieces=_fragments(_json_text(body, wanted, i))) for i in range(body.choices))
+    if profile.doubt_share > 0.0 and fraction("doubt", body.prompt) < profile.doubt_share:
+        return tuple(Choice(pieces=DOUBT) for _ in range(body.choices))
     return tuple(Choice(pieces=_stopped(_tokens(body, profile, i), body.stop)) for i in range(body.choices))
 
 

@@ -31,6 +31,8 @@ class Profile:
     """Each wait is multiplied by a seeded factor in [1 - jitter, 1 + jitter]; 0 to 1."""
     error_share: float = 0.0
     """Share of the requests that get a 500 though nothing is wrong, 0 to 1."""
+    doubt_share: float = 0.0
+    """Share of the questions, 0 to 1, that are beyond it: it answers that it is not sure, as small models do."""
     tokens: int = 16
     """Tokens of an answer to a request without `max_tokens` and `max_completion_tokens`; 0 to 9999."""
     models: tuple[str, ...] = ()
@@ -66,6 +68,7 @@ class Profile:
             ("jitter", self.jitter),
             ("ttft_tail_share", self.ttft_tail_share),
             ("error_share", self.error_share),
+            ("doubt_share", self.doubt_share),
         ):
             if not 0 <= share <= 1:
                 raise ValueError(f"{name} must be between 0 and 1, not {share}")

@@ -10,8 +10,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from streamroute.core.cost.entry import AttemptEntry, Entry, RequestEntry
 from streamroute.errors import StoreError
-from streamroute.stores.database import BUSY_TIMEOUT_S, open_engine, transaction
-from streamroute.stores.migrate import migrate
+from streamroute.stores.database import BUSY_TIMEOUT_S, transaction
+from streamroute.stores.migrate import open_newest
 from streamroute.stores.retention import announce, prune, pruned_before_ms
 from streamroute.stores.rollup import Rollup
 from streamroute.stores.schema import ATTEMPTS, REQUESTS
@@ -74,10 +74,9 @@ class Ledger:
     def _opened(self) -> Engine:
         """Return the engine of a database that has the newest schema."""
         if self._engine is None:
-            engine = open_engine(self._url, busy_timeout_s=self._busy_timeout_s)
+            engine = open_newest(self._url, busy_timeout_s=self._busy_timeout_s)
             try:
                 with transaction(engine) as connection:
-                    migrate(connection)
                     self._rollup.begin(connection)
             except BaseException:
                 engine.dispose()

@@ -2,14 +2,27 @@
 
 from pathlib import Path
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, Engine, inspect, text
 
 from streamroute.errors import StoreError
+from streamroute.stores.database import open_engine, transaction
 
 HEAD = "0003"
 """The newest step. Compared before alembic is loaded, which takes longer than the whole rest of a start."""
 _LOCK = 7_302_151
 """Any number, the same for all: sidecars that start together on one PostgreSQL take turns, as on SQLite anyway."""
+
+
+def open_newest(url: str, *, busy_timeout_s: float) -> Engine:
+    """Return the engine of a database that has the newest schema; raises StoreError."""
+    engine = open_engine(url, busy_timeout_s=busy_timeout_s)
+    try:
+        with transaction(engine) as connection:
+            migrate(connection)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
 
 
 def migrate(connection: Connection) -> None:

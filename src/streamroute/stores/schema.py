@@ -62,6 +62,37 @@ REQUESTS = Table(
     Index("requests_by_end", "ended_at_ms"),
 )
 
+_IS_KEPT = text("revoked_at_ms IS NULL")
+
+KEYS = Table(
+    "keys",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("shown", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger),
+    Column("revoked_at_ms", BigInteger),
+    Column("rotated_at_ms", BigInteger),
+    Column("previous_digest", Text),
+    Column("previous_until_ms", BigInteger),
+    Column("team", Text),
+    Column("task", Text),
+    Column("routes", Text),
+    Column("upstreams", Text),
+    Column("requests_per_min", BigInteger),
+    Column("tokens_per_min", BigInteger),
+    Column("budgets", Text, nullable=False),
+    Column("may_use_unpriced", Boolean, nullable=False),
+    Column("is_admin", Boolean, nullable=False),
+    Column("writes", BigInteger, nullable=False),
+    Index("keys_by_digest", "digest", unique=True),
+    Index("keys_by_name", "name", unique=True, sqlite_where=_IS_KEPT, postgresql_where=_IS_KEPT),
+)
+"""`writes` counts how often a row was written: whoever polls sees from the sum whether anything has changed. Lists are
+JSON. Digests are in hexadecimal."""
+
 GROUPED = ("task", "user", "team", "key", "route", "upstream", "provider", "model", "tier", "cause", "fate")
 """What rollups are kept by, beside the day; any of them may be null."""
 SUMS = (

@@ -1,4 +1,5 @@
-"""What a response's headers say of the rate limit that is left, in every spelling that is in use.
+"""What a response's headers say of the rate limit that is left: read in every spelling that is in use, written in
+OpenAI's.
 
 - OpenAI, Azure, Groq, Together and others: `x-ratelimit-{limit,remaining,reset}-{requests,tokens}`; resets are
   durations (`12ms`, `6s`, `1m2s`, plain seconds). https://platform.openai.com/docs/guides/rate-limits,
@@ -11,6 +12,7 @@
 Azure sends -1 where it does not know: whatever is below zero, or no number, is taken for not said.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -54,6 +56,36 @@ def read_rate_limit(headers: Headers, wall_s: float) -> RateLimitReport | None:
     if "anthropic-ratelimit-input-tokens-remaining" in headers:
         return _said(_anthropic(headers, wall_s))
     return None
+
+
+def rate_limit_headers(report: RateLimitReport) -> dict[str, str]:
+    """Write what is known as OpenAI does; resets are rounded up to milliseconds."""
+    headers: dict[str, str] = {}
+    kinds = (
+        ("requests", report.limit_requests, report.remaining_requests, report.reset_requests_s),
+        ("tokens", report.limit_tokens, report.remaining_tokens, report.reset_tokens_s),
+    )
+    for kind, limit, remaining, reset_s in kinds:
+        if limit is not None:
+            headers[f"x-ratelimit-limit-{kind}"] = str(limit)
+        if remaining is not None:
+            headers[f"x-ratelimit-remaining-{kind}"] = str(remaining)
+        if reset_s is not None:
+            headers[f"x-ratelimit-reset-{kind}"] = duration_text(reset_s)
+    return headers
+
+
+def duration_text(seconds: float) -> str:
+    """Write a duration as Go does, and so OpenAI: `20ms`, `8.64s`, `6m0s`, `1h0m2.5s`."""
+    ms = max(0, math.ceil(round(seconds * 1000, 3)))
+    if 0 < ms < 1000:
+        return f"{ms}ms"
+    minutes, rest_ms = divmod(ms, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    text = f"{rest_ms / 1000:g}s"
+    if hours:
+        return f"{hours}h{minutes}m{text}"
+    return f"{minutes}m{text}" if minutes else text
 
 
 def _said(report: RateLimitReport) -> RateLimitReport | None:

@@ -27,6 +27,13 @@ class BudgetLine:
     warn_at: Money | None = None
     """The soft limit: reaching it is logged and counted, and stops nothing."""
     window: Window = "day"
+    may_use_unpriced: bool = False
+    """Calls whose price nobody knows may be made, and count for nothing."""
+
+    @property
+    def identity(self) -> tuple[Scope, str | None, Window]:
+        """What makes it the same budget, whatever its limits."""
+        return self.scope, self.name, self.window
 
 
 def parse_amount(text: str) -> tuple[Money, Window]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import count
 
 from streamroute.core.execution.commands import Cancel, Command, Start
 from streamroute.core.execution.events import AttemptId
@@ -33,13 +34,21 @@ class Calls:
     """Keeps the live calls of one request. Times are monotonic seconds."""
 
     def __init__(
-        self, deadlines: Deadlines, *, stream: bool, max_attempts: int, client_limits: frozenset[FailureKind]
+        self,
+        deadlines: Deadlines,
+        *,
+        stream: bool,
+        max_attempts: int,
+        client_limits: frozenset[FailureKind],
+        numbers: Iterator[int] | None = None,
     ) -> None:
+        """`numbers` of attempts, where the request has other calls than these."""
         self._deadlines = deadlines
         self._stream = stream
         self._max_attempts = max_attempts
         self._client_limits = client_limits
         self._live: dict[AttemptId, LiveCall] = {}
+        self._numbers = count(1) if numbers is None else numbers
         self._started = 0
         self._uncounted = 0
 
@@ -84,7 +93,7 @@ class Calls:
     ) -> Start:
         """Begin a call. `is_last`: nothing better is left, so it has all the time that the route gives."""
         self._started += 1
-        attempt = AttemptId(self._started)
+        attempt = AttemptId(next(self._numbers))
         limits = deadlines_of(candidate.estimate, self._deadlines, is_last=is_last)
         soft_stall_s, _ = stall_limits(candidate.estimate, limits.stall_s)
         watchdog = Watchdog(limits, stream=self._stream, now=now, soft_stall_s=soft_stall_s)

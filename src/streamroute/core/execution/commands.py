@@ -48,6 +48,13 @@ class Finish:
     attempt: AttemptId
 
 
+@dataclass(frozen=True, slots=True)
+class Assess:
+    """Judge the attempt's whole answer, which is held back; `Assessed` follows."""
+
+    attempt: AttemptId
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
     """One upstream that gave no whole answer, for the error that a client reads."""
@@ -73,4 +80,4 @@ class Abandon:
     """End without a word: nobody is listening. Terminal."""
 
 
-Command = Start | Cancel | Commit | Finish | Fail | Abandon
+Command = Start | Cancel | Commit | Assess | Finish | Fail | Abandon

@@ -15,7 +15,7 @@ from streamroute.core.execution.calls import Calls, LiveCall
 from streamroute.core.execution.commands import Command, Commit, Tried
 from streamroute.core.execution.rescue import MAX_LEGS, Ladder
 from streamroute.core.health.classify import disposition
-from streamroute.core.outcome import Failure
+from streamroute.core.outcome import NOT_ASKED, Failure
 
 POLL_S = 0.1
 """How often a silent stream is asked whether it has resumed, while a continuation is under way beside it."""
@@ -108,7 +108,7 @@ class Delivery:
         """Take note of a call that is over without a whole answer: look for somebody who carries on."""
         if call.cause == "probe" and call is not self._speaker:
             return ()
-        if failure.kind == "blocked":
+        if failure.kind in NOT_ASKED:
             self._calls.not_made()
         if call is self._speaker:
             self._note(call, failure)
@@ -121,7 +121,7 @@ class Delivery:
                 self._ladder.not_continuable()
             else:
                 self._ladder.failed(call.candidate.upstream, call.rung, failure.kind)
-                if failure.kind != "blocked":
+                if failure.kind not in NOT_ASKED:
                     self._tried.append(Tried(upstream=call.candidate.upstream.id, failure=failure))
         return () if self._continuation() is not None else self._continue(now)
 

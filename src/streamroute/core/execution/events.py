@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NewType
 
 from streamroute.core.outcome import Failure
+from streamroute.core.quality.verdict import Verdict
 from streamroute.core.upstream import UpstreamId
 
 AttemptId = NewType("AttemptId", int)
@@ -58,6 +59,14 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Assessed:
+    """An answer was judged, as `Assess` asked."""
+
+    attempt: AttemptId
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
 class Doubted:
     """An upstream has come under suspicion: who waits for its first token may have reason to ask another one beside."""
 
@@ -85,6 +94,6 @@ class ShutDown:
 
 
 AttemptEvent = (
-    Connected | HeadReceived | Produced | Progressed | Succeeded | Failed | Doubted | ClientPaused | ClientResumed
-    | ClientGone | ShutDown
+    Connected | HeadReceived | Produced | Progressed | Succeeded | Failed | Assessed | Doubted
+    | ClientPaused | ClientResumed | ClientGone | ShutDown
 )  # fmt: skip

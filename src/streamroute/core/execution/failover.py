@@ -18,7 +18,7 @@ Commit follows gRPC's rule for retries (A6), but later: on the first content tok
 LLM servers send those and then die.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from streamroute.core.execution.calls import Calls, LiveCall
@@ -41,7 +41,7 @@ from streamroute.core.execution.events import (
 from streamroute.core.execution.rescue import Ladder, RescueOptions
 from streamroute.core.execution.selection import Selection, must_wait
 from streamroute.core.health.classify import disposition
-from streamroute.core.outcome import AttemptCause, CancelReason, Failure, FailureKind
+from streamroute.core.outcome import NOT_ASKED, AttemptCause, CancelReason, Failure, FailureKind
 from streamroute.core.routing.decision import Candidate
 from streamroute.core.upstream import Deadlines, RetryOptions, UpstreamId
 
@@ -82,6 +82,10 @@ class FailoverOptions:
     """An upstream on its way back, to be tried beside the first one."""
     rescue: RescueOptions | None = None
     """None: an answer that breaks off is an error."""
+    first_cause: AttemptCause = "first"
+    """Why the first call is made."""
+    numbers: Iterator[int] | None = None
+    """Of attempts, where the request has other calls than this plan's; None: 1, 2, 3, ..."""
 
 
 class Failover:
@@ -95,6 +99,7 @@ class Failover:
             stream=options.stream,
             max_attempts=options.max_attempts,
             client_limits=options.client_limits,
+            numbers=options.numbers,
         )
         self._total_at = options.arrived_at + options.deadlines.total_s
         self._waiting: tuple[float, Candidate] | None = None
@@ -118,7 +123,7 @@ class Failover:
         preferred = options.candidates[0] if options.candidates else None
         if preferred is not None and self._can_wait(preferred.standing.until, now) and not preferred.is_ready_at(now):
             return self._wait(preferred, (preferred.standing.until or now) + _MARGIN_S)
-        commands = [*self._next(now, None, cause="first")]
+        commands = [*self._next(now, None, cause=options.first_cause)]
         for _ in range(options.race_width - 1):
             commands += self._back_up(now, "race")
         if options.probe is not None and not self._calls.is_exhausted and not self._is_over:
@@ -196,7 +201,9 @@ class Failover:
         if self._waiting is not None and now >= self._waiting[0]:
             candidate = self._waiting[1]
             self._waiting = None
-            commands += self._ask(candidate, now, cause="failover" if self._calls.has_begun else "first")
+            commands += self._ask(
+                candidate, now, cause="failover" if self._calls.has_begun else self._options.first_cause
+            )
         if self._hedge_at is not None and now >= self._hedge_at:
             self._hedge_at = None
             if not any(call.watchdog.is_flowing for call in self._calls):  # tool calls that are held back are no delay
@@ -237,9 +244,9 @@ class Failover:
             self._stale[upstream.id] = stale + 1
             self._calls.not_made()
             return self._ask(call.candidate, now, cause=call.cause, is_last_resort=call.is_last_resort)
-        if call.cause in {"probe", "hedge", "race"} and (call.cause == "probe" or failure.kind == "blocked"):
+        if call.cause in {"probe", "hedge", "race"} and (call.cause == "probe" or failure.kind in NOT_ASKED):
             return self._beside(call, failure, now)
-        if failure.kind == "blocked" and not call.is_last_resort:
+        if failure.kind in NOT_ASKED and not call.is_last_resort:
             return self._refused(call, failure, now)
         self._tried.append(Tried(upstream=upstream.id, failure=failure))
         self._selection.failed(upstream)
@@ -268,7 +275,7 @@ class Failover:
 
     def _beside(self, call: LiveCall, failure: Failure, now: float) -> Sequence[Command]:
         """A call beside the first one was not to be made, or was a probe and has failed: nothing depends on it."""
-        if failure.kind == "blocked":
+        if failure.kind in NOT_ASKED:
             self._calls.not_made()
         if call.cause != "probe":
             self._selection.give_back(call.candidate)

@@ -3,13 +3,15 @@
     failover   one upstream at a time
     hedge      a second one when the first is late, where that pays (`hedge_delay`)
     race       several at once
+    cascade    a tier after the other, each by one of the above, where the route has tiers
 
-All three are `Failover` with different backups; whoever builds one for the engine or for a simulation comes here.
+The first three are `Failover` with different backups; whoever builds one for the engine or for a simulation comes here.
 """
 
 from dataclasses import dataclass, replace
 
 from streamroute.core.execution.calls import deadlines_of
+from streamroute.core.execution.cascade import Cascade, TierOptions
 from streamroute.core.execution.failover import Failover, FailoverOptions
 from streamroute.core.execution.hedge_delay import HedgeDelays
 from streamroute.core.execution.rescue import RescueOptions
@@ -37,8 +39,24 @@ class PlanRequest:
     """Draws from [0, 1) for back-offs."""
 
 
-def build_plan(decision: Decision, request: PlanRequest, delays: HedgeDelays) -> Failover:
+def build_plan(decision: Decision, request: PlanRequest, delays: HedgeDelays) -> Failover | Cascade:
     """Return the plan of one request, ready to start."""
+    if decision.next_tier is None:
+        return Failover(_options(decision, request, delays))
+    route = decision.route
+    return Cascade(
+        [
+            TierOptions(
+                plan=_options(tier, request, delays),
+                accept_at=route.accept_at,
+                speculate_after_s=route.speculate_after_s,
+            )
+            for tier in decision.tiers
+        ]
+    )
+
+
+def _options(decision: Decision, request: PlanRequest, delays: HedgeDelays) -> FailoverOptions:
     route, candidates = decision.route, decision.candidates
     options = FailoverOptions(
         candidates=candidates,
@@ -56,16 +74,16 @@ def build_plan(decision: Decision, request: PlanRequest, delays: HedgeDelays) ->
         options = replace(options, race_width=route.race_width)
     elif decision.plan == "hedge":
         options = replace(options, hedge_after_s=_hedge_after_s(decision, delays))
-    return Failover(options)
+    return options
 
 
 def deadlines_by_upstream(decision: Decision, request: PlanRequest) -> dict[UpstreamId, Deadlines]:
     """Return the deadlines that each candidate would be given if it were asked in the decision's order."""
     configured = _deadlines(decision.route.deadlines, request)
-    last = len(decision.candidates) - 1
     return {
-        each.upstream.id: deadlines_of(each.estimate, configured, is_last=place == last)
-        for place, each in enumerate(decision.candidates)
+        each.upstream.id: deadlines_of(each.estimate, configured, is_last=place == len(tier.candidates) - 1)
+        for tier in decision.tiers
+        for place, each in enumerate(tier.candidates)
     }
 
 

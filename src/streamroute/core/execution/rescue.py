@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from streamroute.core.execution.ladder import rungs_of
-from streamroute.core.outcome import FailureKind
+from streamroute.core.outcome import NOT_ASKED, FailureKind
 from streamroute.core.routing.decision import Candidate
 from streamroute.core.upstream import Midstream, Rung, Upstream, UpstreamId
 
@@ -57,7 +57,7 @@ class Ladder:
         upstream.
         """
         self._failed.add((upstream.id, rung))
-        self._calls -= kind == "blocked"  # nobody was asked
+        self._calls -= kind in NOT_ASKED  # nobody was asked
         if kind not in {"client_error", "seam_mismatch"}:
             self._broken.add(upstream.id)
 

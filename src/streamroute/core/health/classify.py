@@ -59,6 +59,7 @@ DISPOSITIONS: dict[FailureKind, Disposition] = {
     "not_continuable": Disposition(next_step="stop"),
     "seam_mismatch": Disposition(next_step="another"),
     "blocked": Disposition(next_step="another"),
+    "over_budget": Disposition(next_step="another"),
     "shutting_down": Disposition(next_step="stop"),
 }
 

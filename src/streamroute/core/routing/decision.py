@@ -60,3 +60,14 @@ class Decision:
     """So much is in trouble that health does not decide: no hedge, no race."""
     reasons: tuple[str, ...] = ()
     """What was decided and why, in words, for `explain`."""
+    next_tier: "Decision | None" = None
+    """Whom to ask where the answer of these is not good enough; None: what they say is delivered."""
+
+    @property
+    def tiers(self) -> tuple["Decision", ...]:
+        """This one and all that follow, smallest models first."""
+        return (self,) if self.next_tier is None else (self, *self.next_tier.tiers)
+
+    def is_held(self, upstream: UpstreamId) -> bool:
+        """Return whether an upstream's answer is judged before it is delivered."""
+        return any(each.upstream.id == upstream for tier in self.tiers[:-1] for each in tier.candidates)

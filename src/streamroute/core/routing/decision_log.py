@@ -6,6 +6,7 @@ from itertools import islice
 
 from streamroute.core.observation import AttemptObservation
 from streamroute.core.outcome import AttemptCause
+from streamroute.core.quality.verdict import Verdict
 from streamroute.core.routing.decision import Decision
 from streamroute.core.upstream import Deadlines, UpstreamId
 
@@ -32,6 +33,15 @@ class NotMade:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A held answer, and what was thought of it."""
+
+    upstream: UpstreamId
+    verdict: Verdict
+    is_accepted: bool
+
+
 class DecisionRecord:
     """One decision, when it was made (monotonic seconds), and what has become of its calls since."""
 
@@ -42,7 +52,7 @@ class DecisionRecord:
         self.decision = decision
         self.at = at
         self.hedge_after_s = hedge_after_s
-        self.calls: Sequence[Made | NotMade] = ()
+        self.calls: Sequence[Made | NotMade | Judged] = ()
 
 
 class DecisionLog:
@@ -62,7 +72,7 @@ class DecisionLog:
         if len(self._records) > self.size:
             del self._records[next(iter(self._records))]
 
-    def called(self, decision_id: str, call: Made | NotMade) -> None:
+    def called(self, decision_id: str, call: Made | NotMade | Judged) -> None:
         """Add what became of a call; one of a decision that is forgotten, or beyond `MAX_CALLS`, is not kept."""
         record = self._records.get(decision_id)
         if record is not None and len(record.calls) < MAX_CALLS:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from streamroute.core.health.board import DRAINED
 from streamroute.core.routing.decision import Candidate, Decision
-from streamroute.core.routing.decision_log import Made, NotMade
+from streamroute.core.routing.decision_log import Judged, Made, NotMade
 from streamroute.core.routing.weight import crowd
 from streamroute.core.upstream import Deadlines, UpstreamId
 
@@ -48,11 +48,24 @@ def explain(
         ],
         "probe": None if decision.probe is None else _candidate(decision.probe, at, 0.0),
         "rejected": [{"upstream": each.upstream, "reason": each.reason} for each in decision.rejected],
+        "accept_at": None if decision.next_tier is None else route.accept_at,
+        "next_tier": None if decision.next_tier is None else explain(decision.next_tier, at, deadlines=deadlines),
     }
 
 
-def explain_call(call: Made | NotMade) -> dict[str, object]:
-    """Return what came of one call that the plan wanted."""
+def explain_call(call: Made | NotMade | Judged) -> dict[str, object]:
+    """Return what came of one call that the plan wanted, or what was thought of its answer."""
+    if isinstance(call, Judged):
+        return {
+            "upstream": call.upstream,
+            "cause": "assessment",
+            "outcome": "accepted" if call.is_accepted else "rejected",
+            "score": round(call.verdict.score, 4),
+            "findings": {
+                name: {"score": round(each.score, 4), "reason": each.reason}
+                for name, each in call.verdict.findings.items()
+            },
+        }
     if isinstance(call, NotMade):
         return {"upstream": call.upstream, "cause": call.cause, "outcome": "not_made", "reason": call.reason}
     observation, failure = call.observation, call.observation.failure
@@ -74,7 +87,7 @@ def explain_call(call: Made | NotMade) -> dict[str, object]:
 
 def summary(decision: Decision) -> str:
     """Return one line: route, plan and order, such as `chat: hedge a, b; exploring`."""
-    order = ", ".join(each.upstream.id for each in decision.candidates) or "nobody"
+    order = " > ".join(", ".join(each.upstream.id for each in tier.candidates) or "nobody" for tier in decision.tiers)
     notes = [
         *(["exploring"] if decision.is_exploring else []),
         *(["panic"] if decision.is_panic else []),

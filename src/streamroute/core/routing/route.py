@@ -1,7 +1,7 @@
 """From the name in a request's `model` to the upstreams that may serve it."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from streamroute.core.upstream import Capabilities, CredentialId, ProviderName, Route, Upstream, UpstreamId
@@ -37,18 +37,12 @@ class Catalog:
         """Return what clients can put in `model`, routes first."""
         return [*self.routes, *self.upstreams]
 
-    def nearest(self, name: str) -> str | None:
-        """Return the known name that is closest to `name`."""
-        matches = difflib.get_close_matches(name, self.names(), n=1, cutoff=0.5)
-        return matches[0] if matches else None
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
     """No route, upstream or provider goes by that name, or the one that does cannot serve."""
 
     name: str
-    nearest: str | None = None
     disabled_because: str | None = None
 
 
@@ -61,7 +55,13 @@ def find_route(name: str, catalog: Catalog) -> tuple[Route, tuple[Upstream, ...]
     if upstream is not None:
         return Route(name=name, upstreams=(upstream.id,)), (upstream,)
     reason = catalog.disabled.get(name) or catalog.disabled.get(name.partition("/")[0])
-    return Unknown(name=name, nearest=catalog.nearest(name), disabled_because=reason)
+    return Unknown(name=name, disabled_because=reason)
+
+
+def nearest(name: str, known: Sequence[str]) -> str | None:
+    """Return the known name that is closest to `name`."""
+    matches = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return matches[0] if matches else None
 
 
 def find_upstream(name: str, catalog: Catalog) -> Upstream | None:

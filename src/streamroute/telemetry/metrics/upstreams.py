@@ -3,18 +3,20 @@
 The figures are taken on the event loop, where they live, before the exposition is rendered in another thread.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import get_args
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from streamroute.core.cost.key_figures import KeyFigures
 from streamroute.core.cost.ledger_figures import LedgerFigures
 from streamroute.core.health.attempt_budget import BudgetFigures
 from streamroute.core.health.scorecard import Score
 from streamroute.core.health.standing import BreakerState, Standing, StandingKind
 from streamroute.core.upstream import Upstream
+from streamroute.telemetry.metrics.keys import key_families
 from streamroute.telemetry.metrics.ledger import ledger_families
 
 _WHO = ("provider", "upstream")
@@ -31,6 +33,9 @@ class Snapshot:
     budget: BudgetFigures | None = None
     event_loop_lag_s: float = 0.0
     ledger: LedgerFigures | None = None
+    keys: KeyFigures | None = None
+    rate_limited: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """Requests, by key and limit."""
 
 
 class UpstreamGauges(Collector):
@@ -96,6 +101,8 @@ class UpstreamGauges(Collector):
             yield from _budget(self._snapshot.budget)
         if self._snapshot.ledger is not None:
             yield from ledger_families(self._snapshot.ledger)
+        if self._snapshot.keys is not None:
+            yield from key_families(self._snapshot.keys, self._snapshot.rate_limited)
         yield GaugeMetricFamily(
             "streamroute_event_loop_lag_seconds",
             "How late this process's event loop was at the last look.",

@@ -1,0 +1,251 @@
+"""Budgets that hold: what a call may cost at most is reserved before it is made, what it did cost is settled after it.
+
+Rules of the file:
+
+1. A call is reserved with every budget that it falls under, or with none. Nothing is begun that might exceed one: spent
+   + reserved + what the call may cost must stay within the limit. So any number of requests at once exceed a budget by
+   no more than what they cost above their reservations.
+2. A reservation is settled exactly once, with the real cost; what was reserved too much is free again at once.
+3. Spend belongs to the window in which it is settled; windows are UTC. A reservation outlives its window.
+4. Spend of a live window is never forgotten. Who has spent nothing, and whose window is over, is.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+from streamroute.core.attribution import Attribution
+from streamroute.core.cost.budget_line import BudgetLine, Scope, Window
+from streamroute.core.money import NOTHING, Money, usd_text
+
+SWEEP_AT = 1024
+"""Accounts at which the first look for ones to forget is taken; then whenever their number has doubled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whose account it is: `name` of the line's scope, None for the global one."""
+
+    line: BudgetLine
+    name: str | None
+
+    @property
+    def key(self) -> "Key":
+        """What the account is known by, whatever its limit becomes."""
+        return (*self.line.identity, self.name)
+
+
+Key = tuple[Scope, str | None, Window, str | None]
+_SCOPES: tuple[Literal["key", "user", "team", "task"], ...] = ("key", "user", "team", "task")
+
+
+@dataclass(slots=True)
+class _Account:
+    window_ms: int
+    """When the window began in which `spent` was spent."""
+    spent: Money = NOTHING
+    reserved: Money = NOTHING
+    has_warned: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Reservation:
+    """What is set aside for one call."""
+
+    amount: Money
+    keys: Sequence[Key] = ()
+    is_settled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exhausted:
+    """Why a call must not be made."""
+
+    subject: Subject
+    spent: Money
+    reserved: Money
+    wanted: Money
+    resets_at_ms: int | None
+    """Wall-clock milliseconds; None: never."""
+
+    def __str__(self) -> str:
+        """Say it to whoever has to pay."""
+        line = self.subject.line
+        whose = "the budget of all" if line.scope == "global" else f"the budget of {line.scope} {self.subject.name!r}"
+        per = "in total" if line.window == "total" else f"a {line.window}"
+        left = max(0, line.limit - self.spent - self.reserved)
+        when = "never" if self.resets_at_ms is None else f"at {_iso(self.resets_at_ms)}"
+        return (
+            f"{whose}, {usd_text(line.limit)} USD {per}, has {_short(left)} USD left ({_short(self.spent)} spent, "
+            f"{_short(self.reserved)} reserved for calls under way); this call may cost {_short(self.wanted)} USD. "
+            f"It resets {when}"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetFigures:
+    """How one account stands."""
+
+    subject: Subject
+    spent: Money
+    reserved: Money
+    resets_at_ms: int | None
+
+    @property
+    def is_soft_limit_reached(self) -> bool:
+        """The soft limit is reached."""
+        warn_at = self.subject.line.warn_at
+        return warn_at is not None and self.spent >= warn_at
+
+
+@dataclass(slots=True)
+class Budgets:
+    """All budgets. Times are wall-clock milliseconds."""
+
+    lines: Sequence[BudgetLine] = ()
+    """No two of the same identity."""
+    _accounts: dict[Key, _Account] = field(default_factory=dict)
+    _sweep_at: int = SWEEP_AT
+    _known: dict[tuple[Scope, str | None, Window], BudgetLine] = field(default_factory=dict)
+    _named: dict[tuple[Scope, str | None], list[BudgetLine]] = field(default_factory=dict)
+    """By whose they are; there may be one for each of many keys."""
+
+    def __post_init__(self) -> None:
+        self.apply(self.lines)
+
+    def apply(self, lines: Iterable[BudgetLine]) -> None:
+        """Keep these budgets from now on. What was spent stays where scope, name and window stay; limits may change."""
+        self.lines = tuple(lines)
+        self._known = {line.identity: line for line in self.lines}
+        self._named = {}
+        for line in self.lines:
+            self._named.setdefault((line.scope, line.name), []).append(line)
+        self._accounts = {key: account for key, account in self._accounts.items() if key[:3] in self._known}
+
+    def subjects(self, who: Attribution) -> list[Subject]:
+        """Return the budgets that a call for `who` falls under."""
+        found = [Subject(line, None) for line in self._named.get(("global", None), ())]
+        for scope in _SCOPES:
+            name = getattr(who, scope)
+            if name is not None:
+                found += [Subject(line, name) for line in self._named.get((scope, None), ())]
+                found += [Subject(line, name) for line in self._named.get((scope, name), ())]
+        return found
+
+    def reserve(self, who: Attribution, amount: Money, now_ms: int) -> Reservation | Exhausted:
+        """Set `amount` aside in every budget, or in none."""
+        subjects = self.subjects(who)
+        for subject in subjects:
+            account = self._of(subject.key, now_ms)
+            if account.spent + account.reserved + amount > subject.line.limit:
+                return Exhausted(
+                    subject=subject,
+                    spent=account.spent,
+                    reserved=account.reserved,
+                    wanted=amount,
+                    resets_at_ms=window_end_ms(subject.line.window, now_ms),
+                )
+        keys = [subject.key for subject in subjects]
+        for key in keys:
+            account = self._of(key, now_ms)
+            account.reserved = Money(account.reserved + amount)
+        return Reservation(amount, keys)
+
+    def settle(self, reservation: Reservation, cost: Money, now_ms: int) -> list[BudgetFigures]:
+        """Replace what was reserved by what it cost; idempotent. Return whose soft limit was reached by it."""
+        if reservation.is_settled:
+            return []
+        reservation.is_settled = True
+        warned = []
+        for key in reservation.keys:
+            if key in self._accounts:  # else its budget was taken away
+                account = self._of(key, now_ms)
+                account.reserved = Money(account.reserved - reservation.amount)
+                warned += self._spend(key, account, cost, now_ms)
+        return warned
+
+    def spend(self, who: Attribution, cost: Money, now_ms: int) -> list[BudgetFigures]:
+        """Take what was spent without a reservation: before a restart, or by probes."""
+        warned = []
+        for subject in self.subjects(who):
+            warned += self._spend(subject.key, self._of(subject.key, now_ms), cost, now_ms)
+        return warned
+
+    def figures(self, now_ms: int) -> list[BudgetFigures]:
+        """Return how every account stands; those of whom nothing was asked yet are left out."""
+        return [self._figures(key, self._of(key, now_ms), now_ms) for key in list(self._accounts)]
+
+    def _figures(self, key: Key, account: _Account, now_ms: int) -> BudgetFigures:
+        line = self._known[key[:3]]
+        return BudgetFigures(
+            subject=Subject(line, key[3]),
+            spent=account.spent,
+            reserved=account.reserved,
+            resets_at_ms=window_end_ms(line.window, now_ms),
+        )
+
+    def _spend(self, key: Key, account: _Account, cost: Money, now_ms: int) -> list[BudgetFigures]:
+        account.spent = Money(account.spent + cost)
+        figures = self._figures(key, account, now_ms)
+        if account.has_warned or not figures.is_soft_limit_reached:
+            return []
+        account.has_warned = True
+        return [figures]
+
+    def _of(self, key: Key, now_ms: int) -> _Account:
+        """Return an account as it stands in the present window."""
+        began_ms = window_start_ms(key[2], now_ms)
+        account = self._accounts.get(key)
+        if account is None:
+            if len(self._accounts) >= self._sweep_at:
+                self._sweep(now_ms)
+            account = self._accounts[key] = _Account(began_ms)
+        elif account.window_ms < began_ms:
+            account.window_ms, account.spent, account.has_warned = began_ms, NOTHING, False
+        return account
+
+    def _sweep(self, now_ms: int) -> None:
+        """Forget who has nothing reserved, and nothing spent in a window that is not over."""
+        self._accounts = {
+            key: account
+            for key, account in self._accounts.items()
+            if account.reserved or (account.spent and account.window_ms >= window_start_ms(key[2], now_ms))
+        }
+        self._sweep_at = max(SWEEP_AT, 2 * len(self._accounts))
+
+
+_WINDOW_MS = {"hour": 3_600_000, "day": 86_400_000}
+
+
+def window_start_ms(window: Window, now_ms: int) -> int:
+    """Return when the window began in which `now_ms` lies."""
+    if window == "total":
+        return 0
+    if window == "month":
+        return _ms(datetime.fromtimestamp(now_ms / 1000, UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0))
+    return now_ms - now_ms % _WINDOW_MS[window]
+
+
+def window_end_ms(window: Window, now_ms: int) -> int | None:
+    """Return when the next window begins; None: never."""
+    if window == "total":
+        return None
+    if window == "month":
+        first = datetime.fromtimestamp(now_ms / 1000, UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        is_december = first.month == 12
+        return _ms(first.replace(year=first.year + is_december, month=1 if is_december else first.month + 1))
+    return window_start_ms(window, now_ms) + _WINDOW_MS[window]
+
+
+def _ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+def _iso(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _short(amount: int) -> str:
+    """Write an amount for people, to the millionth of a dollar."""
+    return usd_text(amount // 1_000_000 * 1_000_000)

@@ -1,0 +1,83 @@
+"""What a call has cost, and what one may cost at most: the charge rule and the price book together.
+
+A price or an upstream that a reload has taken away is still known for the calls that were under way.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from streamroute.core.cost.charge import Charge, charge
+from streamroute.core.cost.price_book import Price, PriceBook, Quote
+from streamroute.core.money import NOTHING, Money
+from streamroute.core.observation import AttemptObservation, Charged
+from streamroute.core.request import ChatRequest
+from streamroute.core.upstream import Capabilities, Upstream, UpstreamId
+from streamroute.core.usage import Usage
+
+BYTES_PER_TOKEN = 3
+"""Of a prompt, for what it may cost at most. English text has four and more; the JSON around it and other languages
+have fewer. Images in base64 are counted far too high this way: what is reserved too much comes back."""
+UNLIMITED_OUTPUT_TOKENS = 4096
+"""What an answer is held to have at most whose length nobody has limited: the limit that most hosted models had by
+default for years. One that is longer exceeds its reservation by the rest."""
+_UNKNOWN = Capabilities()
+_NO_CHARGE = Charge(Usage(), is_counted=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What prices are found by."""
+
+    prices: PriceBook
+    find: Callable[[UpstreamId], Upstream | None]
+    """Returns the upstream of that name."""
+
+
+class Pricing:
+    """Puts a price on calls. Times are wall-clock milliseconds."""
+
+    def __init__(self, terms: Terms) -> None:
+        self._terms = self._before = terms
+
+    def apply(self, terms: Terms) -> None:
+        """Go by new terms; the old ones stay for what they alone know."""
+        self._before, self._terms = self._terms, terms
+
+    def charged(self, observation: AttemptObservation, at_ms: int) -> Charged:
+        """Return what a call that ended at `at_ms` is charged, and what that costs."""
+        name = observation.upstream
+        upstream = self._terms.find(name) or self._before.find(name)
+        made = charge(observation, _UNKNOWN if upstream is None else upstream.capabilities)
+        if made is None:
+            return Charged(usage=_NO_CHARGE.usage, is_counted=False, cost=NOTHING, price_source=None)
+        model, provider, tier = observation.model, observation.provider, observation.tier
+        quote = self._quote(name, provider, model, tier, at_ms)
+        cost: Money | None = None
+        source: str | None = None
+        if quote is not None:
+            cost, source = quote.price.cost(made.usage), quote.source
+        elif upstream is not None and upstream.is_simulated:
+            cost, source = NOTHING, "simulated"
+        return Charged(usage=made.usage, is_counted=made.is_counted, cost=cost, price_source=source)
+
+    def most(self, upstream: Upstream, chat: ChatRequest, at_ms: int) -> Money | None:
+        """Return what one call to `upstream` may cost at most; None where nobody knows its price."""
+        price = self._price(upstream, chat.service_tier, at_ms)
+        if price is None:
+            return NOTHING if upstream.is_simulated else None
+        limit = chat.max_output_tokens or UNLIMITED_OUTPUT_TOKENS
+        tokens = -(-chat.prompt_bytes // BYTES_PER_TOKEN)
+        # Whatever kind of input or output it turns out to be.
+        input_, output = max(price.input, price.cached_input, price.cache_write), max(price.output, price.reasoning)
+        return Money(tokens * input_ + limit * chat.choices * output + price.per_request)
+
+    def _price(self, upstream: Upstream, tier: str | None, at_ms: int) -> Price | None:
+        quote = self._quote(upstream.id, upstream.provider, upstream.model, tier, at_ms)
+        return None if quote is None else quote.price
+
+    def _quote(self, name: UpstreamId, provider: str, model: str, tier: str | None, at_ms: int) -> Quote | None:
+        for terms in (self._terms, self._before):
+            quote = terms.prices.find(name, provider, model, tier, at_ms)  # type: ignore[arg-type]
+            if quote is not None:
+                return quote
+        return None

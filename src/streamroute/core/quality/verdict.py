@@ -1,0 +1,61 @@
+"""What is looked at of an answer that is held back, and what is said of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A whole answer that the client does not have yet."""
+
+    text: str = ""
+    """Of the first choice."""
+    finish_reason: str | None = None
+    token_ln_probs: Sequence[float] = ()
+    """Natural logarithms, one a token, in order; empty where the provider offers none."""
+    tool_arguments: Sequence[str] = ()
+    """Of each tool call: JSON, if the model has kept to it."""
+    refusal: str | None = None
+    """The model's own word for why it does not answer, where the API has a place for that."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What the request asked for, as far as an answer can be held against it."""
+
+    json: bool = False
+    """The answer must be JSON."""
+    required_keys: Sequence[str] = ()
+    """Of the JSON object, at its top."""
+    tools: bool = False
+    """Tool calls are welcome: an answer without text may be one."""
+    task: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one assessor says."""
+
+    score: float
+    """0 (no good) to 1 (nothing against it)."""
+    reason: str = ""
+    """In words, where the score is below 1. Never a quotation from the answer."""
+
+
+NOTHING_AGAINST = Finding(1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What all assessors say together."""
+
+    score: float
+    """The lowest of them: each speaks of another way to be wrong."""
+    findings: Mapping[str, Finding]
+    """By assessor; only of those that had something to judge."""
+
+    @property
+    def reason(self) -> str:
+        """What speaks against the answer most; empty where nothing does."""
+        worst = min(self.findings.items(), key=lambda item: item[1].score, default=None)
+        return "" if worst is None or worst[1].score >= 1.0 else f"{worst[0]}: {worst[1].reason}"

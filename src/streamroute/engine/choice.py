@@ -1,0 +1,73 @@
+"""From the name in `model` to the upstreams that may serve this caller, or the error that says what it may use."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from streamroute.core.caller import Caller
+from streamroute.core.routing.decision import Rejected
+from streamroute.core.routing.route import Catalog, Unknown, find_route, nearest
+from streamroute.core.routing.scope import may_ask, may_serve, visible_names
+from streamroute.core.upstream import Route, Upstream
+from streamroute.errors import ForbiddenError, RequestError
+
+_NAMES_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Among whom a request may choose."""
+
+    route: Route
+    upstreams: Sequence[Upstream]
+    """Never empty."""
+    rejected: tuple[Rejected, ...] = ()
+    """Of the route, those that the caller's key leaves out."""
+
+
+def choose(model: str, catalog: Catalog, caller: Caller) -> Choice:
+    """Return among whom there is to choose; raises RequestError 403, 404 or 503."""
+    if not may_ask(caller, model):
+        raise _forbidden(model, catalog, caller)
+    found = find_route(model, catalog)
+    if isinstance(found, Unknown):
+        raise _not_found(found, visible_names(catalog, caller))
+    route, upstreams = found
+    if caller.upstreams is None:
+        return Choice(route, upstreams)
+    fit = [each for each in upstreams if may_serve(caller, each)]
+    if not fit:
+        raise _forbidden(model, catalog, caller)
+    reason = f"the key {caller.defaults.key!r} may not use it"
+    left_out = tuple([Rejected(upstream=each.id, reason=reason) for each in upstreams if not may_serve(caller, each)])
+    return Choice(route, fit, left_out)
+
+
+def _forbidden(model: str, catalog: Catalog, caller: Caller) -> ForbiddenError:
+    names = visible_names(catalog, caller)
+    usable = _listed(names) if names else "nothing that is configured here"
+    return ForbiddenError(f"The key {caller.defaults.key!r} may not use {model!r}; it may use {usable}.", param="model")
+
+
+def _not_found(unknown: Unknown, names: Sequence[str]) -> RequestError:
+    if unknown.disabled_because is not None:
+        return RequestError(
+            f"The model {unknown.name!r} is configured but disabled: {unknown.disabled_because}.",
+            status=503,
+            code="model_disabled",
+            param="model",
+            type_="server_error",
+            is_final=True,
+        )
+    near = nearest(unknown.name, names)
+    hint = f"Did you mean {near!r}? " if near is not None else ""
+    return RequestError(
+        f"The model {unknown.name!r} does not exist: it is no route, no upstream and no `provider/model`. "
+        f"{hint}There are {_listed(names)}; `GET /v1/models` lists them all.",
+        status=404,
+        code="model_not_found",
+        param="model",
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:_NAMES_SHOWN])}{', ...' if len(names) > _NAMES_SHOWN else ''}"

@@ -1,0 +1,96 @@
+"""Money on the way: what calls may cost is reserved before they are made, what they did cost is worked out once.
+
+A call is reserved for itself, when it starts: the first of a request, and each retry, hedge, rival, continuation and
+larger model when its turn comes. So a request needs no more money than it uses, and what money does not suffice for is
+the call beside the first one, not the request.
+"""
+
+from collections.abc import Iterable
+
+import structlog
+
+from streamroute.clock import wall
+from streamroute.core.attribution import Attribution
+from streamroute.core.cost.budget import BudgetFigures, Budgets, Exhausted, Reservation
+from streamroute.core.cost.pricing import Pricing
+from streamroute.core.money import NOTHING, usd_text
+from streamroute.core.observation import AttemptObservation
+from streamroute.core.outcome import Failure
+from streamroute.core.request import ChatRequest
+from streamroute.core.upstream import Upstream
+
+_log = structlog.get_logger(__name__)
+
+
+class Spending:
+    """Keeps budgets and puts prices on calls."""
+
+    def __init__(self, pricing: Pricing, budgets: Budgets) -> None:
+        self.pricing = pricing
+        self.budgets = budgets
+        self.refused = 0
+        """Calls that were not made for want of money."""
+
+    def reserve(
+        self, who: Attribution, upstream: Upstream, chat: ChatRequest, *, may_use_unpriced: bool = False
+    ) -> Reservation | Failure:
+        """Set aside what one call may cost, or say why it must not be made."""
+        subjects = self.budgets.subjects(who)
+        if not subjects:
+            return Reservation(NOTHING)
+        at_ms = now_ms()
+        most = self.pricing.most(upstream, chat, at_ms)
+        if most is None:
+            if not may_use_unpriced and not all(each.line.may_use_unpriced for each in subjects):
+                self.refused += 1
+                return Failure(
+                    kind="over_budget",
+                    message="nobody knows its price, and there is a budget: give it a `price`, or let the budget or "
+                    "the key use what is unpriced",
+                )
+            most = NOTHING
+        found = self.budgets.reserve(who, most, at_ms)
+        if isinstance(found, Exhausted):
+            self.refused += 1
+            return Failure(kind="over_budget", message=str(found))
+        return found
+
+    def settle(self, observation: AttemptObservation, reservation: Reservation) -> AttemptObservation:
+        """Work out what a call has cost, take it off its budgets, and return the observation that says so."""
+        at_ms = now_ms()
+        charged = self.pricing.charged(observation, at_ms)
+        _warn(self.budgets.settle(reservation, charged.cost or NOTHING, at_ms))
+        return observation.with_charge(charged)
+
+    def spent(self, observation: AttemptObservation) -> AttemptObservation:
+        """The same for a call that nothing was reserved for: a probe."""
+        at_ms = now_ms()
+        charged = self.pricing.charged(observation, at_ms)
+        _warn(self.budgets.spend(observation.attribution, charged.cost or NOTHING, at_ms))
+        return observation.with_charge(charged)
+
+    def give_back(self, reservation: Reservation) -> None:
+        """Take back a reservation for a call that was never made."""
+        self.budgets.settle(reservation, NOTHING, now_ms())
+
+    def figures(self) -> list[BudgetFigures]:
+        """Return how every budget stands that anything was asked of."""
+        return self.budgets.figures(now_ms())
+
+
+def now_ms() -> int:
+    """Return wall-clock milliseconds."""
+    return int(wall() * 1000)
+
+
+def _warn(reached: Iterable[BudgetFigures]) -> None:
+    for each in reached:
+        line = each.subject.line
+        _log.warning(
+            "budget.soft_limit",
+            scope=line.scope,
+            name=each.subject.name,
+            window=line.window,
+            spent_usd=usd_text(each.spent),
+            limit_usd=usd_text(line.limit),
+        )

@@ -1,0 +1,71 @@
+"""Reads the keys of a ledger's database without changing or creating anything in it."""
+
+from pathlib import Path
+
+from sqlalchemy import Engine, func, inspect, select
+from sqlalchemy.engine import make_url
+
+from streamroute.core.cost.client_key import ClientKey
+from streamroute.errors import StoreError
+from streamroute.stores.database import open_engine, transaction
+from streamroute.stores.key_cache import KeyCache
+from streamroute.stores.keys import read_keys
+from streamroute.stores.options import LedgerOptions
+from streamroute.stores.schema import KEYS
+
+
+class KeyReader:
+    """Used by one thread at a time."""
+
+    def __init__(self, options: LedgerOptions) -> None:
+        """`options` name a database."""
+        if options.url is None:
+            raise ValueError("there is no ledger that could hold keys")
+        self._url = options.url
+        self._cache = None if options.spool_dir is None else KeyCache(options.url, options.spool_dir)
+        self._engine: Engine | None = None
+        self._seen: tuple[int, int] | None = None
+
+    def look(self) -> tuple[list[ClientKey] | None, str | None]:
+        """Return all keys, None where there is no news of them, and what the trouble is. Never raises."""
+        try:
+            keys = self.poll()
+        except StoreError as error:
+            return None, str(error)
+        except Exception as error:  # noqa: BLE001 - a row that cannot be read must not end the watch over the others
+            return None, f"{type(error).__name__}: {error}"[:200]
+        if keys is not None and self._cache is not None:
+            self._cache.save(keys)
+        return keys, None
+
+    def known_before(self) -> list[ClientKey]:
+        """Return the keys as they were last known on this machine."""
+        return [] if self._cache is None else self._cache.load()
+
+    def poll(self) -> list[ClientKey] | None:
+        """Return all keys, None where nothing has changed since the last time; raises StoreError."""
+        if self._engine is None:
+            if _is_absent(self._url):
+                return None  # whoever writes entries is about to make it
+            self._engine = open_engine(self._url, is_reader=True)
+        with transaction(self._engine) as connection:
+            if self._seen is None and not inspect(connection).has_table(KEYS.name):
+                return None  # likewise
+            count, writes = connection.execute(select(func.count(), func.sum(KEYS.c.writes))).one()
+            seen = (int(count), int(writes or 0))
+            if seen == self._seen:
+                return None
+            keys = read_keys(connection)
+        self._seen = seen
+        return keys
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
+
+
+def _is_absent(url: str) -> bool:
+    parts = make_url(url)
+    return parts.get_backend_name() == "sqlite" and not Path(parts.database or "").is_file()

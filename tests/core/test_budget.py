@@ -1,0 +1,206 @@
+"""Budgets hold: reserved before, settled after, whatever happens in between."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+
+from streamroute.core.attribution import NOBODY, Attribution
+from streamroute.core.cost.budget import SWEEP_AT, Budgets, Exhausted, Reservation, window_end_ms, window_start_ms
+from streamroute.core.cost.budget_line import BudgetLine, Window
+from streamroute.core.money import Money
+
+HOUR, DAY = 3_600_000, 86_400_000
+NOON = round(datetime(2026, 2, 28, 12, tzinfo=UTC).timestamp() * 1000)
+ANN, BOB = Attribution(user="ann", task="triage"), Attribution(user="bob")
+
+
+def line(
+    limit: int, scope: str = "global", name: str | None = None, window: Window = "day", **more: object
+) -> BudgetLine:
+    return BudgetLine(scope=scope, name=name, limit=Money(limit), window=window, **more)  # type: ignore[arg-type]
+
+
+def reserved(budgets: Budgets, amount: int, who: Attribution = ANN, at: int = NOON) -> Reservation:
+    found = budgets.reserve(who, Money(amount), at)
+    assert isinstance(found, Reservation)
+    return found
+
+
+def refused(budgets: Budgets, amount: int, who: Attribution = ANN, at: int = NOON) -> Exhausted:
+    found = budgets.reserve(who, Money(amount), at)
+    assert isinstance(found, Exhausted)
+    return found
+
+
+def spent(budgets: Budgets, at: int = NOON) -> dict[str, tuple[int, int]]:
+    return {each.subject.name or "all": (each.spent, each.reserved) for each in budgets.figures(at)}
+
+
+def test_what_is_reserved_cannot_be_reserved_again() -> None:
+    """However many ask at once; and what was reserved too much is free when it is settled."""
+    budgets = Budgets((line(100),))
+    held = [reserved(budgets, 40), reserved(budgets, 40)]
+    assert refused(budgets, 40).reserved == 80
+    assert budgets.settle(held[0], Money(5), NOON) == []
+    assert spent(budgets) == {"all": (5, 40)}
+    reserved(budgets, 55)
+    refused(budgets, 1)
+
+
+def test_the_limit_itself_can_be_spent() -> None:
+    """To the last unit."""
+    budgets = Budgets((line(100),))
+    budgets.settle(reserved(budgets, 100), Money(100), NOON)
+    refused(budgets, 1)
+    reserved(budgets, 0)
+
+
+def test_settling_twice_counts_once() -> None:
+    """An attempt settles once, whoever says so again."""
+    budgets = Budgets((line(100),))
+    one = reserved(budgets, 40)
+    budgets.settle(one, Money(30), NOON)
+    budgets.settle(one, Money(30), NOON)
+    assert spent(budgets) == {"all": (30, 0)}
+
+
+def test_all_budgets_or_none() -> None:
+    """Who is over one of them takes nothing from the others."""
+    budgets = Budgets((line(100), line(10, "user"), line(50, "task", "triage")))
+    assert refused(budgets, 20).subject.name == "ann"
+    assert all(each == (0, 0) for each in spent(budgets).values())
+    reserved(budgets, 10)
+    assert spent(budgets) == {"all": (0, 10), "ann": (0, 10), "triage": (0, 10)}
+    reserved(budgets, 10, BOB)
+    assert refused(budgets, 1, BOB).subject.name == "bob"
+
+
+def test_a_named_budget_is_for_that_name() -> None:
+    """Others, and who has no name, do not fall under it."""
+    budgets = Budgets((line(10, "user", "ann"), line(5, "team")))
+    reserved(budgets, 1000, BOB)
+    reserved(budgets, 1000, NOBODY)
+    refused(budgets, 11)
+
+
+@pytest.mark.parametrize(
+    ("window", "start", "end"),
+    [
+        ("hour", NOON, NOON + HOUR),
+        ("day", NOON - 12 * HOUR, NOON + 12 * HOUR),
+        ("month", NOON - 12 * HOUR - 27 * DAY, NOON + 12 * HOUR),
+        ("total", 0, None),
+    ],
+)
+def test_windows(window: Window, start: int, end: int | None) -> None:
+    """UTC hours, days and months."""
+    assert (window_start_ms(window, NOON + 5), window_end_ms(window, NOON + 5)) == (start, end)
+
+
+def test_december_ends_with_the_year() -> None:
+    """And January begins the next."""
+    at = round(datetime(2026, 12, 31, 23, tzinfo=UTC).timestamp() * 1000)
+    assert window_end_ms("month", at) == at + HOUR
+
+
+def test_a_new_window_begins_with_nothing_spent() -> None:
+    """A call that is under way keeps its reservation, and counts where it ends."""
+    budgets = Budgets((line(100, window="hour"),))
+    budgets.settle(reserved(budgets, 70), Money(70), NOON)
+    late = reserved(budgets, 30)
+    refused(budgets, 1)
+    assert spent(budgets, NOON + HOUR) == {"all": (0, 30)}
+    budgets.settle(late, Money(20), NOON + HOUR)
+    assert spent(budgets, NOON + HOUR) == {"all": (20, 0)}
+
+
+def test_soft_limits_warn_once_a_window() -> None:
+    """And stop nothing."""
+    budgets = Budgets((line(100, window="hour", warn_at=Money(50)),))
+    assert not budgets.settle(reserved(budgets, 40), Money(40), NOON)
+    assert len(budgets.settle(reserved(budgets, 20), Money(20), NOON)) == 1
+    assert not budgets.settle(reserved(budgets, 20), Money(20), NOON)
+    assert len(budgets.spend(ANN, Money(60), NOON + HOUR)) == 1
+
+
+def test_a_reload_keeps_what_was_spent() -> None:
+    """Where the budget is still the same one; the limit may be another."""
+    budgets = Budgets((line(100), line(10, "user")))
+    one = reserved(budgets, 10)
+    budgets.apply((line(50), line(10, "team")))
+    assert spent(budgets) == {"all": (0, 10)}
+    budgets.settle(one, Money(9), NOON)
+    assert spent(budgets) == {"all": (9, 0)}
+    assert refused(budgets, 45).subject.line.limit == 50
+
+
+def test_the_refusal_says_what_is_left() -> None:
+    """Whose budget, how much of it is left, and when it begins anew."""
+    budgets = Budgets((line(2 * 10**12, "task", "triage"),))
+    budgets.settle(reserved(budgets, 10**12), Money(10**12), NOON)
+    text = str(refused(budgets, 15 * 10**11))
+    assert text == (
+        "the budget of task 'triage', 2 USD a day, has 1 USD left (1 spent, 0 reserved for calls under way); "
+        "this call may cost 1.5 USD. It resets at 2026-03-01T00:00:00Z"
+    )
+
+
+def test_names_that_clients_choose_take_bounded_memory() -> None:
+    """Who spent nothing, or spent it in a window that is over, is forgotten; nobody else."""
+    budgets = Budgets((line(100, "user", window="hour"),))
+    for i in range(SWEEP_AT - 1):
+        budgets.settle(reserved(budgets, 1, Attribution(user=f"u{i}")), Money(i % 2), NOON)
+    reserved(budgets, 1)
+    for i in range(SWEEP_AT):
+        reserved(budgets, 0, Attribution(user=f"v{i}"), NOON + 1)
+    assert sum(each.spent for each in budgets.figures(NOON + 2)) == (SWEEP_AT - 1) // 2
+    for i in range(4 * SWEEP_AT):
+        reserved(budgets, 0, Attribution(user=f"w{i}"), NOON + HOUR)
+    assert len(budgets.figures(NOON + HOUR)) <= 3 * SWEEP_AT
+    assert spent(budgets, NOON + HOUR)["ann"] == (0, 1)
+
+
+class Machine(RuleBasedStateMachine):
+    """Calls of several people under budgets of every kind, in any order."""
+
+    calls = Bundle("calls")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.budgets = Budgets((line(1000, window="total"), line(300, "user", window="total")))
+        self.live: list[Reservation] = []
+        self.cost = 0
+
+    @rule(target=calls, user=st.sampled_from("abc"), most=st.integers(0, 200))
+    def begin(self, user: str, most: int) -> Reservation | None:
+        found = self.budgets.reserve(Attribution(user=user), Money(most), NOON)
+        if isinstance(found, Exhausted):
+            assert found.spent + found.reserved + most > found.subject.line.limit
+            return None
+        self.live.append(found)
+        return found
+
+    @rule(call=consumes(calls), share=st.floats(0, 1))
+    def end(self, call: Reservation | None, share: float) -> None:
+        if call is not None:
+            cost = Money(int(call.amount * share))
+            self.budgets.settle(call, cost, NOON)
+            self.live.remove(call)
+            self.cost += cost
+
+    @invariant()
+    def nothing_is_exceeded_and_nothing_is_lost(self) -> None:
+        for each in self.budgets.figures(NOON):
+            assert each.spent >= 0
+            assert each.reserved >= 0
+            assert each.spent + each.reserved <= each.subject.line.limit
+            if each.subject.name is None:
+                assert each.spent == self.cost
+                assert each.reserved == sum(call.amount for call in self.live)
+
+
+TestMachine = Machine.TestCase
+TestMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
