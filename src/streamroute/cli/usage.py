@@ -20,7 +20,7 @@ from streamroute.core.cost.report import GROUPINGS, UsageQuery, UsageRow, group_
 from streamroute.errors import ConfigError, StoreError
 from streamroute.reports import usage_report
 from streamroute.wire.usage_query import QueryError, usage_query
-from streamroute.wire.usage_text import csv_chunks, figure_names, figures, json_chunks
+from streamroute.wire.usage_text import WASTE, csv_chunks, figure_names, figures, json_chunks
 
 EXIT_UNAVAILABLE = 69
 EXIT_CONFIG = 78
@@ -142,6 +142,7 @@ def _print_table(query: UsageQuery, rows: Sequence[UsageRow]) -> None:
 
 
 def _is_shown(name: str, lines: Sequence[tuple[list[str | None], list[str | None]]], index: int) -> bool:
-    """What a kind of waste cost is a column only where there is any."""
-    is_kind = name.endswith("_usd") and name not in {"cost_usd", "wasted_usd", "baseline_usd", "saved_usd"}
-    return not is_kind or any(values[index] != "0" for _, values in lines)
+    """Kinds of waste, and what the baseline has no price for, are columns only where there are any."""
+    is_kind = name in WASTE and name not in {"unpriced_percent", "wasted_usd", "wasted_percent"}
+    is_rare = is_kind or name == "baseline_unpriced_attempts"
+    return not is_rare or any(values[index] != "0" for _, values in lines)
