@@ -26,6 +26,7 @@ from streamroute.core.cost.budget import Budgets
 from streamroute.core.cost.ledger_figures import LedgerFigures
 from streamroute.core.cost.price_book import PriceBook
 from streamroute.core.cost.pricing import Pricing, Terms
+from streamroute.core.cost.report import UsageQuery, UsageRow
 from streamroute.core.health.board import HealthBoard
 from streamroute.core.routing.route import Catalog, ProviderFacts, find_upstream
 from streamroute.core.upstream import Capabilities, ProviderName, Upstream, UpstreamId
@@ -37,6 +38,7 @@ from streamroute.providers.openai_compatible import OpenAICompatible
 from streamroute.providers.options import ProviderOptions, SimulationOptions
 from streamroute.providers.presets import PRESETS
 from streamroute.providers.transport import Transport
+from streamroute.reports import usage_report
 from streamroute.server.site import Site
 from streamroute.simulation.profile import Profile
 from streamroute.simulation.script import Script
@@ -115,6 +117,7 @@ class App:
                 bus=bus,
                 prober=self.prober,
                 ledger=self._ledger_figures,
+                usage=None if config.ledger.url is None else self._usage,
                 keys=self.keys,
             )
             self.site.config_facts = _config_facts(config)
@@ -212,6 +215,10 @@ class App:
 
     def _upstream_of(self, upstream: UpstreamId) -> Upstream | None:
         return self.config.upstreams.get(upstream)
+
+    def _usage(self, query: UsageQuery, timeout_s: float) -> list[UsageRow]:
+        """Blocks: for another thread. The ledger stays where it was opened, prices are those of now."""
+        return usage_report(replace(self.config, ledger=self._ledger), query, timeout_s)
 
     def _ledger_figures(self) -> LedgerFigures | None:
         return None if self.bookkeeping is None else self.bookkeeping.figures()

@@ -21,6 +21,7 @@ base_url = "http://127.0.0.1:9001/v1"
 [upstreams.a]
 provider = "lab"
 model = "m-1"
+price = { input_per_mtok = 10, output_per_mtok = 100 }
 """
 
 
@@ -116,3 +117,50 @@ def test_without_a_ledger_it_says_so(file: Path) -> None:
     assert "there is no ledger at" in run(file)[2]
     file.write_text("version = 2")
     assert run(file)[0] == 78
+
+
+def test_filters_narrow_it_down(file: Path) -> None:
+    """An empty value is for what has none; the end of a span is not part of it."""
+    assert json.loads(run(file, "--task", 'say "hi"', "--json")[1])[0]["attempts"] == 2
+    assert json.loads(run(file, "--task", "", "--provider", "lab", "--json")[1])[0]["attempts"] == 1
+    assert run(file, "--task", "other", "--json")[1] == "[]\n"
+    assert run(file, "--until", "2026-11-01", "--json")[1] == "[]\n"
+    assert json.loads(run(file, "--until", "2026-11-02", "--by", "month", "--json")[1])[0]["month"] == "2026-11"
+
+
+def test_what_answers_would_have_cost_elsewhere(file: Path) -> None:
+    """Two answers of 100 and 20 tokens at $10 and $100 a million are 0.6 cents; the probe is no answer."""
+    [row] = json.loads(run(file, "--by", "", "--baseline", "a", "--waste", "--json")[1], parse_float=Decimal)
+    assert row["baseline_usd"] == Decimal("0.006")
+    assert row["saved_usd"] == Decimal("0.006") - row["cost_usd"] == Decimal("-8999999.994000000001")
+    assert row["saved_percent"] == Decimal("-149999999900.00")
+    assert (row["unpriced_percent"], row["wasted_usd"], row["wasted_percent"]) == (Decimal("33.33"), 0, Decimal("0.00"))
+    code, _, said = run(file, "--baseline", "lab/m-9")
+    assert code == 2
+    assert "nobody knows the price of 'lab/m-9'" in said
+
+
+def test_what_was_wasted_is_shown_by_cause(file: Path) -> None:
+    """In the table only the causes that there were."""
+    with closing(Ledger(f"sqlite:///{file.parent}/ledger.db")) as ledger:
+        lost = {"outcome": "cancelled", "cancel_reason": "lost", "cause": "hedge"}
+        ledger.write([attempt_entry("r9", 1, cost=25 * 10**10, provider="other", **lost)])
+    rows = json.loads(run(file, "--by", "provider", "--waste", "--json")[1], parse_float=Decimal)
+    other = next(row for row in rows if row["provider"] == "other")
+    assert (other["wasted_usd"], other["hedge_lost_usd"], other["race_lost_usd"]) == (
+        Decimal("0.25"),
+        Decimal("0.25"),
+        0,
+    )
+    assert other["wasted_percent"] == 100
+    table = run(file, "--by", "provider", "--waste")[1]
+    assert "hedge lost usd" in table
+    assert "race lost usd" not in table
+    assert "total" in table
+
+
+def test_a_table_does_not_run_formulas(file: Path) -> None:
+    """Names are made up by clients; a spreadsheet takes what begins with `=` for a formula."""
+    with closing(Ledger(f"sqlite:///{file.parent}/ledger.db")) as ledger:
+        ledger.write([attempt_entry("r9", 1, user="=1+1")])
+    assert "\n'=1+1,0,1," in run(file, "--by", "user", "--csv")[1]

@@ -17,13 +17,13 @@ from rich.table import Table
 from rich.text import Text
 
 from streamroute.cli.key_settings import checked_name, checked_scope
-from streamroute.cli.moments import moment_ms, span_s
 from streamroute.clock import wall, wall_iso
 from streamroute.config.load import load_config
 from streamroute.config.model import Config
 from streamroute.core.cost.client_key import ClientKey, amount_text, key_budgets
 from streamroute.errors import ConfigError, StoreError
 from streamroute.stores.keys import KeyStore, new_key, new_secret
+from streamroute.wire.moments import moment_ms, span_s
 
 EXIT_UNAVAILABLE = 69
 EXIT_CONFIG = 78

@@ -3,40 +3,59 @@
 Exit codes: 0 well, 2 usage, 69 (EX_UNAVAILABLE) the ledger cannot be read, 78 (EX_CONFIG) the configuration is wrong.
 """
 
-import csv
-import json
 import os
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from streamroute.cli.moments import moment_ms, span_s
 from streamroute.clock import wall
 from streamroute.config.load import load_config
-from streamroute.core.cost.report import DAY_MS, GROUPINGS, Grouping, UsageRow
-from streamroute.core.money import usd_text
+from streamroute.config.model import Config
+from streamroute.core.cost.report import GROUPINGS, UsageQuery, UsageRow, group_texts, total_row
 from streamroute.errors import ConfigError, StoreError
-from streamroute.stores.usage import read_usage
+from streamroute.reports import usage_report
+from streamroute.wire.usage_query import QueryError, usage_query
+from streamroute.wire.usage_text import WASTE, csv_chunks, figure_names, figures, json_chunks
 
 EXIT_UNAVAILABLE = 69
 EXIT_CONFIG = 78
-_SUMS = ("requests", "attempts", "input_tokens", "output_tokens", "cost_usd", "unpriced_attempts")
+NAME_WIDTH = 40
+MAX_WIDTH = 1000
+_WHEN = "30m, 24h, 7d, 4w, or a date or time (UTC) such as 2026-11-01."
+
+Only = Annotated[list[str] | None, typer.Option(help="Only this; repeat it for several, '' for those without.")]
 
 
-def usage(
+def usage(  # noqa: PLR0913 - typer declares options as arguments
+    *,
     by: Annotated[
         str,
         typer.Option("--by", help=f"What to group by, separated by commas: {', '.join(GROUPINGS)}; '' for a total."),
     ] = "upstream",
-    since: Annotated[
-        str | None, typer.Option("--since", help="30m, 24h, 7d, 4w, or a date or time (UTC) such as 2026-11-01.")
+    since: Annotated[str | None, typer.Option("--since", help=_WHEN)] = None,
+    until: Annotated[str | None, typer.Option("--until", help=f"Not included. {_WHEN}")] = None,
+    task: Only = None,
+    user: Only = None,
+    team: Only = None,
+    key: Only = None,
+    provider: Only = None,
+    upstream: Only = None,
+    route: Only = None,
+    model: Only = None,
+    tier: Only = None,
+    cause: Only = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option("--baseline", help="What answers would have cost at this upstream or provider/model."),
     ] = None,
+    waste: Annotated[
+        bool, typer.Option("--waste", help="What was spent on calls that brought no answer, by cause.")
+    ] = False,
     config: Annotated[
         Path | None, typer.Option("--config", "-c", help="TOML file; ./config.toml or the shipped one by default.")
     ] = None,
@@ -46,88 +65,84 @@ def usage(
     """Add up the ledger: requests, attempts, tokens and cost."""
     if as_json and as_csv:
         raise typer.BadParameter("choose one of --json and --csv")
-    groupings, since_ms = _groupings(by), _since_ms(since)
+    only = {
+        "task": task, "user": user, "team": team, "key": key, "provider": provider, "upstream": upstream,
+        "route": route, "model": model, "tier": tier, "cause": cause,
+    }  # fmt: skip
     try:
-        rows = read_usage(_url(config), groupings, since_ms)
+        query = usage_query(
+            int(wall() * 1000),
+            by=by,
+            since=since,
+            until=until,
+            only={name: values for name, values in only.items() if values},
+            baseline=baseline,
+            is_waste_told=waste,
+        )
+    except QueryError as error:
+        raise typer.BadParameter(str(error), param_hint=f"--{error.part}") from None
+    rows = _rows(config_or_exit(config), query)
+    if as_json or as_csv:
+        for chunk in (json_chunks if as_json else csv_chunks)(query, rows):
+            sys.stdout.write(chunk)
+    else:
+        _print_table(query, rows)
+
+
+def config_or_exit(file: Path | None) -> Config:
+    """Return the configuration; leaves the program where it is wrong."""
+    try:
+        return load_config(file, environ=os.environ)
     except ConfigError as error:
         for problem in error.problems:
             typer.echo(str(problem), err=True)
         raise typer.Exit(EXIT_CONFIG) from None
+
+
+def unavailable(error: StoreError) -> typer.Exit:
+    """Say why the ledger cannot be read; return how the program is to end."""
+    typer.echo(f"the ledger cannot be read: {error}", err=True)
+    return typer.Exit(EXIT_UNAVAILABLE)
+
+
+def _rows(config: Config, query: UsageQuery) -> list[UsageRow]:
+    try:
+        return usage_report(config, query)
     except StoreError as error:
-        typer.echo(f"the ledger cannot be read: {error}", err=True)
-        raise typer.Exit(EXIT_UNAVAILABLE) from None
-    if as_json:
-        typer.echo(_json(groupings, rows))
-    elif as_csv:
-        table = csv.writer(sys.stdout, lineterminator="\n")
-        table.writerow([*groupings, *_SUMS])
-        table.writerows([*(_shown(groupings, row)), *_sums(row)] for row in rows)
-    else:
-        _print_table(groupings, rows)
+        raise unavailable(error) from None
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--baseline") from None
 
 
-def _url(config: Path | None) -> str:
-    url = load_config(config, environ=os.environ).ledger.url
-    if url is None:
-        raise StoreError("there is none: `ledger.url` is off")
-    return url
-
-
-def _groupings(text: str) -> list[Grouping]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    for name in names:
-        if name not in GROUPINGS:
-            raise typer.BadParameter(f"{name!r} is none of {', '.join(GROUPINGS)}", param_hint="--by")
-    return [cast(Grouping, name) for name in dict.fromkeys(names)]
-
-
-def _since_ms(text: str | None) -> int:
-    if text is None:
-        return 0
-    ago_s, moment = span_s(text), moment_ms(text)
-    if ago_s is not None:
-        return round((wall() - ago_s) * 1000)
-    if moment is None:
-        raise typer.BadParameter(f"{text!r} is neither 24h, 7d nor a date", param_hint="--since")
-    return moment
-
-
-def _shown(groupings: Sequence[Grouping], row: UsageRow) -> list[str | None]:
-    """Return the values of the groupings as text; a day as its date."""
-    return [
-        datetime.fromtimestamp(int(value) * DAY_MS / 1000, UTC).date().isoformat()
-        if name == "day" and value is not None
-        else None
-        if value is None
-        else str(value)
-        for name, value in zip(groupings, row.by, strict=True)
-    ]
-
-
-def _sums(row: UsageRow) -> list[str]:
-    """Return the sums as text, in the order of `_SUMS`: a float could not hold every amount."""
-    counts = (row.requests, row.attempts, row.input_tokens, row.output_tokens)
-    return [*map(str, counts), usd_text(row.cost), str(row.unpriced_attempts)]
-
-
-def _json(groupings: Sequence[Grouping], rows: Sequence[UsageRow]) -> str:
-    """Write the rows as JSON whose numbers have all their digits."""
-    lines = []
-    for row in rows:
-        values = [*map(json.dumps, _shown(groupings, row)), *_sums(row)]
-        fields = zip([*groupings, *_SUMS], values, strict=True)
-        lines.append("  {" + ", ".join(f'"{name}": {value}' for name, value in fields) + "}")
-    return "[\n" + ",\n".join(lines) + "\n]" if lines else "[]"
-
-
-def _print_table(groupings: Sequence[Grouping], rows: Sequence[UsageRow]) -> None:
+def _print_table(query: UsageQuery, rows: Sequence[UsageRow]) -> None:
+    if not rows:
+        Console().print("nothing was written down in that time")
+        return
+    lines = [(group_texts(query.by, row.by), figures(query, row)) for row in rows]
+    if query.by:
+        total = total_row(rows)
+        lines.append((["total", *[""] * (len(query.by) - 1)], figures(query, total)))
     table = Table(box=None, pad_edge=False)
-    for grouping in groupings:
-        table.add_column(grouping, overflow="fold")
-    sums = [_sums(row) for row in rows]
-    for i, name in enumerate(_SUMS):  # a figure is never cut, however narrow the terminal
-        width = max((len(each[i]) for each in sums), default=1)
-        table.add_column(name.replace("_", " "), justify="right", min_width=width)
-    for row in rows:
-        table.add_row(*(value or "-" for value in _shown(groupings, row)), *_sums(row))
-    Console().print(table if rows else "nothing was written down in that time")
+    for grouping in query.by:
+        table.add_column(grouping, overflow="fold", max_width=NAME_WIDTH)
+    shown = [i for i, name in enumerate(figure_names(query)) if _is_shown(name, lines, i)]
+    for i in shown:
+        table.add_column(figure_names(query)[i].replace("_", " "), justify="right")
+    for index, (keys, values) in enumerate(lines):
+        is_total = bool(query.by) and index == len(lines) - 1
+        table.add_row(
+            *("-" if key is None else key for key in keys),
+            *(values[i] or "-" for i in shown),
+            style="bold" if is_total else None,
+        )
+    console = Console()
+    wide = console.options.update(width=MAX_WIDTH)
+    console.width = max(console.width, console.measure(table, options=wide).maximum)  # a figure is never cut
+    console.print(table)
+
+
+def _is_shown(name: str, lines: Sequence[tuple[list[str | None], list[str | None]]], index: int) -> bool:
+    """Kinds of waste, and what the baseline has no price for, are columns only where there are any."""
+    is_kind = name in WASTE and name not in {"unpriced_percent", "wasted_usd", "wasted_percent"}
+    is_rare = is_kind or name == "baseline_unpriced_attempts"
+    return not is_rare or any(values[index] != "0" for _, values in lines)

@@ -2,7 +2,7 @@
 
     clients     POST /v1/chat/completions   GET /v1/models   GET /v1/models/{id}      (also without /v1)
     operators   GET /livez /readyz /healthz /status /status/decisions /status/decisions/{id} /metrics
-                POST /admin/upstreams/{id}/{drain,enable,open,close}
+                POST /admin/upstreams/{id}/{drain,enable,open,close}   GET /admin/usage
 
 Rules: every reply carries `x-request-id`; every error has OpenAI's shape; what we did not expect is a 500 that is
 logged with its traceback, and never reaches the client in words.
@@ -35,6 +35,7 @@ from streamroute.server.models import list_models, one_model
 from streamroute.server.options import ServerOptions
 from streamroute.server.replies import error_reply, json_reply, refusal
 from streamroute.server.status import status_document, upstream_status
+from streamroute.server.usage import ReadUsage, UsageHandler
 from streamroute.stores.key_watch import KeyWatch
 from streamroute.telemetry.bus import Bus
 from streamroute.telemetry.metrics.registry import Metrics
@@ -62,9 +63,10 @@ class Site:
         bus: Bus,
         prober: Prober,
         ledger: Callable[[], LedgerFigures | None],
+        usage: ReadUsage | None,
         keys: KeyWatch,
     ) -> None:
-        """`ledger` says how the ledger fares, None where there is none."""
+        """`ledger` says how the ledger fares, and `usage` reads it; None where there is none."""
         self.dispatcher = dispatcher
         self.prober = prober
         self.ledger = ledger
@@ -88,6 +90,7 @@ class Site:
             "/status": self._status,
             "/status/decisions": self._decisions,
             "/metrics": self._show_metrics,
+            "/admin/usage": UsageHandler(usage),
         }
 
     def apply(self, options: ServerOptions) -> None:
@@ -257,7 +260,7 @@ def _wrong_method(request: web.BaseRequest, *allowed: str) -> RequestError:
 def _no_such_path(request: web.BaseRequest) -> RequestError:
     return RequestError(
         f"There is no {request.method} {request.path[:200]}. Clients use POST /v1/chat/completions and GET /v1/models; "
-        "operators /livez, /readyz, /status, /metrics and POST /admin/upstreams/{id}/{action}.",
+        "operators /livez, /readyz, /status, /metrics, GET /admin/usage and POST /admin/upstreams/{id}/{action}.",
         status=404,
         code="not_found",
     )

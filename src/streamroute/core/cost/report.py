@@ -93,13 +93,24 @@ def usage_rows(lines: Iterable[Line], baseline: Callable[[int], Price | None] | 
         _add(row, line.sums)
         if line.fate in row.wasted:
             row.wasted[line.fate] = Money(row.wasted[line.fate] + line.sums.cost)
-        elif line.fate is not None and line.day is not None and baseline is not None:
+        elif line.fate == "answer" and line.day is not None and baseline is not None:
             price = baseline(line.day)
             if price is None:
                 row.baseline_unpriced_attempts += line.sums.attempts
             else:
                 row.baseline = Money(row.baseline + _cost_at(price, line.sums))
     return sorted(rows.values(), key=lambda row: (-row.cost, [str(each) for each in row.by]))
+
+
+def total_row(rows: Iterable[UsageRow]) -> UsageRow:
+    """Return the sum of all rows."""
+    total = UsageRow(by=())
+    for row in rows:
+        _add(total, row)
+        total.wasted = {fate: Money(total.wasted[fate] + cost) for fate, cost in row.wasted.items()}
+        total.baseline = Money(total.baseline + row.baseline)
+        total.baseline_unpriced_attempts += row.baseline_unpriced_attempts
+    return total
 
 
 def month_of(day: int) -> int:
