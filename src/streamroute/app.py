@@ -32,7 +32,7 @@ from streamroute.core.routing.route import Catalog, ProviderFacts, find_upstream
 from streamroute.core.upstream import Capabilities, ProviderName, Upstream, UpstreamId
 from streamroute.engine.dispatcher import Directory, Dispatcher
 from streamroute.engine.prober import Prober
-from streamroute.engine.spending import Spending
+from streamroute.engine.spending import Spending, now_ms
 from streamroute.providers.aiohttp_transport import AiohttpTransport
 from streamroute.providers.openai_compatible import OpenAICompatible
 from streamroute.providers.options import ProviderOptions, SimulationOptions
@@ -72,6 +72,7 @@ class App:
         """None: there is no ledger."""
         self._ledger = config.ledger
         self.keys = KeyWatch(config.ledger)
+        self._budgets = Budgets()
         self._listens_on = (config.server.host, config.server.port)
 
     async def __aenter__(self) -> Self:
@@ -98,8 +99,9 @@ class App:
                 board=board,
                 bus=bus,
                 rng=self._rng,
-                spending=Spending(Pricing(_terms(config, directory.catalog)), Budgets(config.budgets)),
+                spending=Spending(Pricing(_terms(config, directory.catalog)), self._budgets),
             )
+            self.keys.on_change(lambda _: self._apply_budgets())
             self.prober = Prober(
                 self.dispatcher,
                 transport=transport,
@@ -130,6 +132,9 @@ class App:
             stack.callback(probing.cancel)
             watching = tasks.create_task(self.keys.run())
             stack.callback(watching.cancel)
+            if self.bookkeeping is not None:
+                recalling = tasks.create_task(self.bookkeeping.recall(self._budgets))
+                stack.callback(recalling.cancel)
             self._stack = stack.pop_all()
         return self
 
@@ -162,17 +167,19 @@ class App:
         """Take over a new configuration at once; what was learned of upstreams stays, running requests go on."""
         if (config.server.host, config.server.port) != self._listens_on:
             _log.warning("config.listen_needs_restart", listen=f"{config.server.host}:{config.server.port}")
-        self._require_keys(config)
+        # The address stays as it is, and so does what must be asked of whoever reaches it.
+        server = replace(config.server, host=self._listens_on[0], port=self._listens_on[1])
+        self._require_keys(replace(config, server=server))
         directory = await self._directory(config)
         self.dispatcher.apply(directory, config.health)
         self.dispatcher.spending.pricing.apply(_terms(config, directory.catalog))
-        self.dispatcher.spending.budgets.apply(config.budgets)
         if config.ledger != self._ledger:
             _log.warning("config.ledger_needs_restart")
         self.prober.policy.options = config.health
-        self.site.apply(config.server)
+        self.site.apply(server)
         self.site.config_facts = _config_facts(config)
         self.config = config
+        self._apply_budgets()
         _log.info("config.reloaded", file=str(config.file), routes=list(config.routes))
 
     async def drain(self) -> None:
@@ -199,6 +206,13 @@ class App:
         self.site.is_draining = self.dispatcher.is_closed = True
         self.dispatcher.shut_down()
 
+    def _apply_budgets(self) -> None:
+        """Keep the budgets of the configuration and of all live keys."""
+        at_ms = now_ms()
+        self._budgets.apply((*self.config.budgets, *self.keys.ring.budget_lines(at_ms)), at_ms)
+        if self.bookkeeping is None:
+            self._budgets.unknown.clear()  # nobody knows, and nobody ever will
+
     def _upstream_of(self, upstream: UpstreamId) -> Upstream | None:
         return self.config.upstreams.get(upstream)
 
@@ -217,6 +231,8 @@ class App:
                 for upstream in self.config.upstreams.values()
             ],
             budget=self.dispatcher.budget.figures(at),
+            spend=self.dispatcher.spending.figures(),
+            over_budget=self.dispatcher.spending.refused,
             event_loop_lag_s=self.prober.lag_s,
             ledger=self._ledger_figures(),
             keys=self.keys.figures(),

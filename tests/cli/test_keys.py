@@ -151,6 +151,8 @@ def test_a_date_is_its_beginning(file: Path) -> None:
         (["create", "taken"], "there is a key 'taken' already; rotate or revoke it"),
         (["rotate", "takn"], "did you mean 'taken'"),
         (["rotate", "taken", "--grace", "long"], "is no span"),
+        (["rotate", "taken", "--grace", "999999w"], "up to 366d"),
+        (["create", "app", "--expires", "999999w"], "is over already, or never"),
         (["revoke", "zzz"], "there are taken"),
     ],
 )

@@ -130,7 +130,7 @@ def test_a_reload_keeps_what_was_spent() -> None:
     """Where the budget is still the same one; the limit may be another."""
     budgets = Budgets((line(100), line(10, "user")))
     one = reserved(budgets, 10)
-    budgets.apply((line(50), line(10, "team")))
+    budgets.apply((line(50), line(10, "team")), NOON)
     assert spent(budgets) == {"all": (0, 10)}
     budgets.settle(one, Money(9), NOON)
     assert spent(budgets) == {"all": (9, 0)}
@@ -161,6 +161,22 @@ def test_names_that_clients_choose_take_bounded_memory() -> None:
         reserved(budgets, 0, Attribution(user=f"w{i}"), NOON + HOUR)
     assert len(budgets.figures(NOON + HOUR)) <= 3 * SWEEP_AT
     assert spent(budgets, NOON + HOUR)["ann"] == (0, 1)
+
+
+def test_what_was_spent_before_is_recalled() -> None:
+    """Once, for the window that was live when the budget came here; what was spent since is not forgotten."""
+    budgets = Budgets()
+    budgets.apply((line(100, window="hour"), line(50, "user")), NOON)
+    assert budgets.unknown == {("global", None, "hour"): NOON, ("user", None, "day"): NOON}
+    budgets.settle(reserved(budgets, 10), Money(10), NOON)
+    budgets.recall(("user", None, "day"), [("ann", Money(30)), ("bob", Money(5))], NOON + 1)
+    budgets.recall(("user", None, "day"), [("ann", Money(30))], NOON + 1)
+    assert spent(budgets) == {"all": (10, 0), "ann": (40, 0), "bob": (5, 0)}
+    budgets.recall(("global", None, "hour"), [(None, Money(70))], NOON + HOUR)
+    assert spent(budgets, NOON + HOUR)["all"] == (0, 0), "that hour is over"
+    assert budgets.unknown == {}
+    budgets.apply((line(100, window="hour"), line(7, "team")), NOON + HOUR)
+    assert list(budgets.unknown) == [("team", None, "day")]
 
 
 class Machine(RuleBasedStateMachine):

@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -246,6 +247,9 @@ async def test_tokens_a_minute_are_settled(desk: Desk) -> None:
         too_large = await ask(rig, secret, messages=[{"role": "user", "content": "x" * 8000}])
         assert code(too_large) == (429, "rate_limit_exceeded")
         assert (too_large.headers["x-should-retry"], "retry-after" in too_large.headers) == ("false", False)
+        image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{'x' * 8000}"}}
+        waits = await ask(rig, secret, messages=[{"role": "user", "content": [image]}])
+        assert (code(waits), "retry-after" in waits.headers) == ((429, "rate_limit_exceeded"), True)
 
 
 async def test_tokens_of_clients_that_leave_are_counted(desk: Desk) -> None:
@@ -302,3 +306,6 @@ async def test_beyond_this_machine_it_wants_a_key(desk: Desk) -> None:
         await rig.app.keys.refresh()
         with pytest.raises(ConfigError, match="lets in everyone"):
             await rig.app.reload(rig.app.config)
+        here = replace(rig.app.config, server=ServerOptions(host="127.0.0.1"))
+        with pytest.raises(ConfigError, match=r"listening on 0\.0\.0\.0 lets in everyone"):
+            await rig.app.reload(here)  # it would hold after a restart only

@@ -9,12 +9,15 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from streamroute import __version__
+from streamroute.core.cost.budget import SpendFigures, Subject
+from streamroute.core.cost.budget_line import BudgetLine
 from streamroute.core.cost.charge import EXPECTED_OUTPUT_TOKENS
 from streamroute.core.cost.key_figures import KeyFigures
 from streamroute.core.cost.ledger_figures import LedgerFigures
 from streamroute.core.health.attempt_budget import BudgetFigures
 from streamroute.core.health.scorecard import Score
 from streamroute.core.health.standing import Standing
+from streamroute.core.money import PER_USD, Money
 from streamroute.core.observation import Observation, ProbeObservation, RefusalObservation
 from streamroute.core.outcome import Failure
 from streamroute.core.upstream import Capabilities, TokenPrice, UpstreamId
@@ -57,6 +60,15 @@ EXTRA: list[Observation] = [
 ]
 
 SCORE = Score(steers=3, confirmed=2, predicted=1, false_steers=1, last_lead_s=-0.5)
+SPEND = [
+    SpendFigures(subject=Subject(line, name), spent=Money(PER_USD), reserved=Money(PER_USD // 2), resets_at_ms=None)
+    for line, name in (
+        (BudgetLine(scope="global", limit=Money(5 * PER_USD)), None),
+        (BudgetLine(scope="task", name="triage", limit=Money(4 * PER_USD)), "triage"),
+        (BudgetLine(scope="user", limit=Money(3 * PER_USD)), "ann"),
+    )
+]
+"""The last one is not shown: there may be any number of users."""
 BUDGET = BudgetFigures(
     hedges_in_flight=0,
     spent_usd=0.0,
@@ -95,6 +107,8 @@ def fed(*observations: Observation) -> Metrics:
             upstreams=[(upstream(), standing, SCORE)],
             budget=BUDGET,
             event_loop_lag_s=0.002,
+            spend=SPEND,
+            over_budget=7,
             keys=KeyFigures(live=3, expired=2, revoked=1, trouble="locked"),
             rate_limited={("app", "requests"): 4, ("app", "tokens"): 5, **{(f"k{i}", "tokens"): 1 for i in range(300)}},
             ledger=LedgerFigures(waiting=1, spooled=2, written=3, refused=4, dropped=5, unpriced=6, trouble="locked"),
@@ -285,3 +299,10 @@ async def test_the_ledger() -> None:
     assert values[of("streamroute_ledger_waiting_entries", place="disk")] == 2
     assert values[of("streamroute_ledger_trouble")] == 1
     assert values[of("streamroute_unpriced_attempts_total")] == 6
+
+
+async def test_budgets_without_number_are_not_shown() -> None:
+    """Those that have a name are, and the one of all."""
+    _, series = await exposed(fed())
+    limits = {labels: value for (name, labels), value in series.items() if name == "streamroute_budget_limit_usd"}
+    assert sorted(limits.values()) == [4.0, 5.0]

@@ -22,7 +22,6 @@ from streamroute.config.explain import Setting, effective
 from streamroute.config.listen import require_keys
 from streamroute.config.load import load_config
 from streamroute.config.model import Config
-from streamroute.core.cost.key_ring import KeyRing
 from streamroute.errors import ConfigError, Problem
 from streamroute.stores.key_reader import KeyReader
 
@@ -60,9 +59,11 @@ def _check_keys(config: Config) -> None:
     if config.server.is_loopback or config.server.api_keys or config.ledger.url is None:
         return
     with closing(KeyReader(config.ledger)) as reader:
-        keys, trouble = reader.look()
-        ring = KeyRing(keys or (reader.known_before() if trouble else ()))
-    require_keys(config, ring.count("live", int(wall() * 1000)), trouble)
+        ring, trouble = reader.look()
+        if trouble is not None:
+            ring = reader.known_before()
+    live = 0 if ring is None else ring.states(int(wall() * 1000))["live"]
+    require_keys(config, live, trouble)
 
 
 def _print_problems(problems: Sequence[Problem], *, as_json: bool) -> None:

@@ -6,10 +6,8 @@ A secret goes to standard output, alone, and nowhere else; it is shown once. Exi
 
 import json
 import os
-import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -25,11 +23,14 @@ from streamroute.config.model import Config
 from streamroute.core.cost.client_key import ClientKey, amount_text, key_budgets
 from streamroute.errors import ConfigError, StoreError
 from streamroute.stores.keys import KeyStore, new_key, new_secret
+from streamroute.wire.moments import moment_ms, span_s
 
 EXIT_UNAVAILABLE = 69
 EXIT_CONFIG = 78
-_SPAN = re.compile(r"(\d{1,5})([mhdw])")
-_UNIT_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+MAX_GRACE_S = 366 * 86_400
+"""A secret that is to be good for longer need not be replaced."""
+MAX_MS = 253_402_300_800_000
+"""The year 10000, which no date can be written after."""
 
 app = typer.Typer(
     name="keys", help="Client keys: make, list, replace and end them.", no_args_is_help=True, add_completion=False
@@ -85,7 +86,7 @@ def create(  # noqa: PLR0913, PLR0917 - one option a setting
         budgets = key_budgets(name, budget or [], warn_at or [])
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--budget, --warn-at") from None
-    expires_at_ms = None if expires is None else _moment_ms(expires, now_ms)
+    expires_at_ms = None if expires is None else _end_ms(expires, now_ms)
     loaded = _loaded(config)
     routes, upstreams = checked_scope(loaded, route, upstream)
     secret = new_secret()
@@ -136,7 +137,7 @@ def rotate(
 ) -> None:
     """Give a key a new secret; settings, budgets and what was spent stay. A secret still in its grace ends."""
     now_ms, secret = _now_ms(), new_secret()
-    until_ms = now_ms + (0 if grace == "0" else _span_ms(grace, "--grace"))
+    until_ms = now_ms + _grace_ms(grace)
     with _store(_loaded(config)) as store:
         key = store.rotate(name, secret, now_ms=now_ms, previous_until_ms=until_ms)
     _print_secret(key, secret, f"; the one before goes on working until {_iso(until_ms)}", as_json=as_json)
@@ -161,24 +162,20 @@ def _iso(at_ms: int | None) -> str | None:
     return None if at_ms is None else wall_iso(at_ms / 1000)
 
 
-def _span_ms(text: str, hint: str) -> int:
-    span = _SPAN.fullmatch(text)
-    if span is None:
-        raise typer.BadParameter(f"{text!r} is no span such as 30m, 24h, 7d or 4w", param_hint=hint)
-    return int(span[1]) * _UNIT_MS[span[2]]
+def _grace_ms(text: str) -> int:
+    seconds = 0 if text == "0" else span_s(text)
+    if seconds is None or seconds > MAX_GRACE_S:
+        raise typer.BadParameter(f"{text!r} is no span such as 30m, 24h, 7d or 0, up to 366d", param_hint="--grace")
+    return seconds * 1000
 
 
-def _moment_ms(text: str, now_ms: int) -> int:
-    if _SPAN.fullmatch(text):
-        at_ms = now_ms + _span_ms(text, "--expires")
-    else:
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            raise typer.BadParameter(f"{text!r} is neither 90d, 12h nor a date", param_hint="--expires") from None
-        at_ms = round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-    if at_ms <= now_ms:
-        raise typer.BadParameter(f"{text!r} is over already", param_hint="--expires")
+def _end_ms(text: str, now_ms: int) -> int:
+    seconds, moment = span_s(text), moment_ms(text)
+    at_ms = moment if seconds is None else now_ms + seconds * 1000
+    if at_ms is None:
+        raise typer.BadParameter(f"{text!r} is neither 90d, 12h nor a date", param_hint="--expires")
+    if not now_ms < at_ms < MAX_MS:
+        raise typer.BadParameter(f"{text!r} is over already, or never", param_hint="--expires")
     return at_ms
 
 

@@ -314,7 +314,9 @@ class Dispatcher:
                 return continuation
             chat, rung, decoder = continuation.chat, continuation.rung, continuation.decoder
         chat, clean = holding.asked(chat, upstream)
-        reservation = self.spending.reserve(call.attribution, upstream, chat)
+        reservation = self.spending.reserve(
+            call.attribution, upstream, chat, may_use_unpriced=call.caller.may_use_unpriced
+        )
         if isinstance(reservation, Failure):
             self._note(call, NotMade(upstream.id, start.cause, reservation.message))
             return reservation

@@ -11,7 +11,7 @@ import structlog
 
 from streamroute.clock import wall
 from streamroute.core.attribution import Attribution
-from streamroute.core.cost.budget import BudgetFigures, Budgets, Exhausted, Reservation
+from streamroute.core.cost.budget import Budgets, Exhausted, Reservation, SpendFigures
 from streamroute.core.cost.pricing import Pricing
 from streamroute.core.money import NOTHING, usd_text
 from streamroute.core.observation import AttemptObservation
@@ -73,7 +73,7 @@ class Spending:
         """Take back a reservation for a call that was never made."""
         self.budgets.settle(reservation, NOTHING, now_ms())
 
-    def figures(self) -> list[BudgetFigures]:
+    def figures(self) -> list[SpendFigures]:
         """Return how every budget stands that anything was asked of."""
         return self.budgets.figures(now_ms())
 
@@ -83,7 +83,7 @@ def now_ms() -> int:
     return int(wall() * 1000)
 
 
-def _warn(reached: Iterable[BudgetFigures]) -> None:
+def _warn(reached: Iterable[SpendFigures]) -> None:
     for each in reached:
         line = each.subject.line
         _log.warning(

@@ -4,7 +4,15 @@ from collections.abc import Collection
 
 from aiohttp import web
 
-_EXPOSED = "x-request-id, x-streamroute-upstream, x-streamroute-provider, x-streamroute-attempts, server-timing"
+_LIMITS = [
+    f"x-ratelimit-{figure}-{kind}" for kind in ("requests", "tokens") for figure in ("limit", "remaining", "reset")
+]
+_EXPOSED = ", ".join(
+    [
+        "x-request-id", "x-streamroute-upstream", "x-streamroute-provider", "x-streamroute-attempts", "server-timing",
+        "retry-after", *_LIMITS,
+    ]
+)  # fmt: skip
 _MAX_AGE_S = 600
 """How long a browser may remember a preflight: the longest that Chromium before 76 honoured."""
 

@@ -46,12 +46,8 @@ class KeyLimits:
     @contextmanager
     def held(self, call: Call) -> Iterator[None]:
         """Hold what the call needs of its caller's limits until it is over; raises RequestError 429."""
-        reservation = self._rates.reserve(
-            call.caller,
-            prompt_tokens=call.chat.prompt_tokens,
-            output_tokens=_output_tokens(call.chat),
-            now=now(),
-        )
+        prompt, output = _estimate(call.chat)
+        reservation = self._rates.reserve(call.caller, prompt_tokens=prompt, output_tokens=output, now=now())
         if isinstance(reservation, OverLimit):
             self.refused[call.caller.defaults.key or "", reservation.kind] += 1
             raise _refusal(reservation, call)
@@ -79,9 +75,14 @@ class KeyLimits:
         self.refused = Counter({each: count for each, count in self.refused.items() if each[0] in names})
 
 
-def _output_tokens(chat: ChatRequest) -> int:
+def _estimate(chat: ChatRequest) -> tuple[int, int]:
+    """Return the tokens of the prompt, as far as they are sure, and all others that may come.
+
+    The bytes of an image say little of its tokens: they must not make a request too large for good.
+    """
     each = EXPECTED_OUTPUT_TOKENS if chat.max_output_tokens is None else chat.max_output_tokens
-    return each * chat.choices
+    output = each * chat.choices
+    return (0, chat.prompt_tokens + output) if chat.uses_vision else (chat.prompt_tokens, output)
 
 
 def _refusal(over: OverLimit, call: Call) -> RequestError:

@@ -46,6 +46,8 @@ _VERSIONS = frozenset({HttpVersion10, HttpVersion11})
 _PROBE_PATHS = frozenset({"/livez", "/readyz", "/healthz"})
 """Orchestrators ask these without credentials, and they tell nothing about anyone."""
 
+_SPEND_UNKNOWN = "budgets (TROUBLE: what was spent before is not known yet)"
+
 Handler = Callable[[web.BaseRequest, Caller, dict[str, str]], Awaitable[web.StreamResponse]]
 
 
@@ -194,6 +196,7 @@ class Site:
                 # Nor is this: answers do not need it.
                 **dict.fromkeys(_ledger_check(self.ledger())),
                 **dict.fromkeys(_keys_check(self.keys.figures())),
+                **({_SPEND_UNKNOWN: None} if self.dispatcher.spending.budgets.unknown else {}),
                 "draining": "the sidecar is shutting down" if self.is_draining else None,
             },
         )

@@ -14,6 +14,7 @@ from streamroute.core.caller import Caller
 from streamroute.core.health.board import HealthBoard
 from streamroute.core.routing.route import Catalog, find_upstream
 from streamroute.core.upstream import Route, Upstream, UpstreamId
+from streamroute.server.budget_status import budget_status
 from streamroute.server.key_status import key_status
 from streamroute.server.shown import moment, shown, shown_fields
 
@@ -52,6 +53,7 @@ def status_document(site: "Site", caller: Caller) -> dict[str, object]:
         "prober": _prober(site),
         "ledger": None if (ledger := site.ledger()) is None else asdict(ledger),
         "keys": key_status(site) if caller.is_admin else None,
+        "budgets": budget_status(site) if caller.is_admin else None,
         "local_trouble_until": moment(board.local_trouble_until, at),
         "health": asdict(board.options),
         "routes": {name: _route(site, route, catalog, at) for name, route in catalog.routes.items()},

@@ -6,6 +6,7 @@ from sqlalchemy import Engine, func, inspect, select
 from sqlalchemy.engine import make_url
 
 from streamroute.core.cost.client_key import ClientKey
+from streamroute.core.cost.key_ring import NO_KEYS, KeyRing
 from streamroute.errors import StoreError
 from streamroute.stores.database import open_engine, transaction
 from streamroute.stores.key_cache import KeyCache
@@ -26,7 +27,7 @@ class KeyReader:
         self._engine: Engine | None = None
         self._seen: tuple[int, int] | None = None
 
-    def look(self) -> tuple[list[ClientKey] | None, str | None]:
+    def look(self) -> tuple[KeyRing | None, str | None]:
         """Return all keys, None where there is no news of them, and what the trouble is. Never raises."""
         try:
             keys = self.poll()
@@ -34,13 +35,15 @@ class KeyReader:
             return None, str(error)
         except Exception as error:  # noqa: BLE001 - a row that cannot be read must not end the watch over the others
             return None, f"{type(error).__name__}: {error}"[:200]
-        if keys is not None and self._cache is not None:
+        if keys is None:
+            return None, None
+        if self._cache is not None:
             self._cache.save(keys)
-        return keys, None
+        return KeyRing(keys), None
 
-    def known_before(self) -> list[ClientKey]:
+    def known_before(self) -> KeyRing:
         """Return the keys as they were last known on this machine."""
-        return [] if self._cache is None else self._cache.load()
+        return NO_KEYS if self._cache is None else KeyRing(self._cache.load())
 
     def poll(self) -> list[ClientKey] | None:
         """Return all keys, None where nothing has changed since the last time; raises StoreError."""

@@ -4,14 +4,13 @@ A request is checked against what was read last, so no request waits for a datab
 known keys go on working; at a start without it, those that this machine knew before.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import anyio
 import anyio.to_thread
 import structlog
 
 from streamroute.clock import thread_now, wall
-from streamroute.core.cost.client_key import ClientKey
 from streamroute.core.cost.key_figures import KeyFigures
 from streamroute.core.cost.key_ring import NO_KEYS, KeyRing
 from streamroute.stores.key_reader import KeyReader
@@ -67,22 +66,22 @@ class KeyWatch:
         if self._reader is None:
             return
         # A database that does not answer must not keep the process from ending.
-        keys, trouble = await anyio.to_thread.run_sync(self._reader.look, abandon_on_cancel=True)
+        ring, trouble = await anyio.to_thread.run_sync(self._reader.look, abandon_on_cancel=True)
         self._note(trouble)
-        if keys is not None:
-            self._take(keys)
+        if ring is not None:
+            self._take(ring)
 
     def figures(self) -> KeyFigures | None:
         """Return how the keys fare; None where there can be none."""
         if self._reader is None:
             return None
-        now_ms = int(wall() * 1000)
+        states = self.ring.states(int(wall() * 1000))
         silent_s = thread_now() - self._answered_at
         silence = f"the database has not answered for {silent_s:.0f} s" if silent_s > SILENT_AFTER_S else None
         return KeyFigures(
-            live=self.ring.count("live", now_ms),
-            expired=self.ring.count("expired", now_ms),
-            revoked=self.ring.count("revoked", now_ms),
+            live=states["live"],
+            expired=states["expired"],
+            revoked=states["revoked"],
             trouble=self._trouble or silence,
         )
 
@@ -100,7 +99,10 @@ class KeyWatch:
             _log.error("keys.trouble", reason=trouble)
         self._trouble = trouble
 
-    def _take(self, keys: Sequence[ClientKey]) -> None:
-        self.ring = KeyRing(keys)
+    def _take(self, ring: KeyRing) -> None:
+        if ring.keys or self.ring.keys:
+            states = ring.states(int(wall() * 1000))
+            _log.info("keys.changed", live=states["live"], expired=states["expired"], revoked=states["revoked"])
+        self.ring = ring
         for listener in self._listeners:
-            listener(self.ring)
+            listener(ring)

@@ -42,6 +42,11 @@ class Spool:
         """Whether nothing waits."""
         return not self.entries and not self._left
 
+    @property
+    def has_heirlooms(self) -> bool:
+        """Whether something waits that another process has left."""
+        return bool(self._left)
+
     def append(self, entries: Sequence[Entry]) -> None:
         """Add entries and wait for the disk; raises StoreError, and then none was added."""
         data = lines_of(entries)

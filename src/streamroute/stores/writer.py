@@ -86,6 +86,7 @@ class LedgerWriter:
         self._is_over = threading.Event()
         self._is_closing = False
         self._written = self._refused = self._dropped = 0
+        self._has_written = False
         self._trouble: str | None = None
         self._spool_trouble: str | None = None
         self._retry_s = FIRST_RETRY_S
@@ -115,6 +116,11 @@ class LedgerWriter:
             return
         self._queue.append(entry)
         self._recorded += 1
+
+    @property
+    def has_taken_over(self) -> bool:
+        """The database was to be had, and all that other processes had left for it is in it."""
+        return self._has_written and not self._spool.has_heirlooms
 
     def close(self, timeout_s: float) -> None:
         """Write what there is, to the database or else to the spool; returns after `timeout_s` at the latest."""
@@ -243,6 +249,7 @@ class LedgerWriter:
             _log.info("ledger.recovered", spooled=self._spool.entries)
         self._trouble = self._spool_trouble = None
         self._retry_s = FIRST_RETRY_S
+        self._has_written = True
         return True
 
     def _spooled(self, entries: Sequence[Entry]) -> bool:

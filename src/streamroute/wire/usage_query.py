@@ -1,14 +1,10 @@
 """What people ask of the ledger, on the command line and over HTTP, as a `UsageQuery`."""
 
-import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import cast
 
 from streamroute.core.cost.report import FILTERS, GROUPINGS, Grouping, UsageQuery
-
-_AGO = re.compile(r"(\d{1,6})([mhdw])")
-_UNIT_S = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+from streamroute.wire.moments import moment_ms, span_s
 
 
 class QueryError(ValueError):
@@ -56,11 +52,9 @@ def _filter(name: str) -> Grouping:
 
 
 def _moment_ms(part: str, text: str, now_ms: int) -> int:
-    ago = _AGO.fullmatch(text)
-    if ago is not None:
-        return now_ms - int(ago[1]) * _UNIT_S[ago[2]] * 1000
-    try:
-        moment = datetime.fromisoformat(text)
-        return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-    except (ValueError, OverflowError):
-        raise QueryError(part, f"{text[:100]!r} is neither 24h, 7d nor a date") from None
+    ago_s, moment = span_s(text), moment_ms(text)
+    if ago_s is not None:
+        return now_ms - ago_s * 1000
+    if moment is None:
+        raise QueryError(part, f"{text[:100]!r} is neither 24h, 7d nor a date")
+    return moment

@@ -36,6 +36,7 @@ class Subject:
         return (*self.line.identity, self.name)
 
 
+Identity = tuple[Scope, str | None, Window]
 Key = tuple[Scope, str | None, Window, str | None]
 _SCOPES: tuple[Literal["key", "user", "team", "task"], ...] = ("key", "user", "team", "task")
 
@@ -84,7 +85,7 @@ class Exhausted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetFigures:
+class SpendFigures:
     """How one account stands."""
 
     subject: Subject
@@ -104,24 +105,41 @@ class Budgets:
     """All budgets. Times are wall-clock milliseconds."""
 
     lines: Sequence[BudgetLine] = ()
-    """No two of the same identity."""
+    unknown: dict[Identity, int] = field(default_factory=dict)
+    """Budgets of which it is not known what was spent before they came here, and when that was."""
     _accounts: dict[Key, _Account] = field(default_factory=dict)
     _sweep_at: int = SWEEP_AT
-    _known: dict[tuple[Scope, str | None, Window], BudgetLine] = field(default_factory=dict)
+    _known: dict[Identity, BudgetLine] = field(default_factory=dict)
     _named: dict[tuple[Scope, str | None], list[BudgetLine]] = field(default_factory=dict)
     """By whose they are; there may be one for each of many keys."""
 
     def __post_init__(self) -> None:
-        self.apply(self.lines)
+        self.apply(self.lines, 0)
+        self.unknown.clear()
 
-    def apply(self, lines: Iterable[BudgetLine]) -> None:
+    def apply(self, lines: Iterable[BudgetLine], now_ms: int) -> None:
         """Keep these budgets from now on. What was spent stays where scope, name and window stay; limits may change."""
-        self.lines = tuple(lines)
-        self._known = {line.identity: line for line in self.lines}
+        before, self._known = self._known, {}
+        for line in lines:
+            other = self._known.get(line.identity)
+            if other is None or line.limit < other.limit:  # of two for the same spend, the stricter one holds
+                self._known[line.identity] = line
+        self.lines = tuple(self._known.values())
+        self.unknown = {each: at for each, at in self.unknown.items() if each in self._known}
+        self.unknown.update((each, now_ms) for each in self._known if each not in before)
         self._named = {}
         for line in self.lines:
             self._named.setdefault((line.scope, line.name), []).append(line)
         self._accounts = {key: account for key, account in self._accounts.items() if key[:3] in self._known}
+
+    def recall(self, identity: Identity, spent: Iterable[tuple[str | None, Money]], now_ms: int) -> None:
+        """Learn what each name had spent in the window that was live when the budget came here."""
+        came_ms = self.unknown.pop(identity, None)
+        if came_ms is None or window_start_ms(identity[2], came_ms) != window_start_ms(identity[2], now_ms):
+            return
+        for name, cost in spent:
+            account = self._of((*identity, name), now_ms)
+            account.spent = Money(account.spent + cost)
 
     def subjects(self, who: Attribution) -> list[Subject]:
         """Return the budgets that a call for `who` falls under."""
@@ -152,7 +170,7 @@ class Budgets:
             account.reserved = Money(account.reserved + amount)
         return Reservation(amount, keys)
 
-    def settle(self, reservation: Reservation, cost: Money, now_ms: int) -> list[BudgetFigures]:
+    def settle(self, reservation: Reservation, cost: Money, now_ms: int) -> list[SpendFigures]:
         """Replace what was reserved by what it cost; idempotent. Return whose soft limit was reached by it."""
         if reservation.is_settled:
             return []
@@ -165,27 +183,27 @@ class Budgets:
                 warned += self._spend(key, account, cost, now_ms)
         return warned
 
-    def spend(self, who: Attribution, cost: Money, now_ms: int) -> list[BudgetFigures]:
+    def spend(self, who: Attribution, cost: Money, now_ms: int) -> list[SpendFigures]:
         """Take what was spent without a reservation: before a restart, or by probes."""
         warned = []
         for subject in self.subjects(who):
             warned += self._spend(subject.key, self._of(subject.key, now_ms), cost, now_ms)
         return warned
 
-    def figures(self, now_ms: int) -> list[BudgetFigures]:
+    def figures(self, now_ms: int) -> list[SpendFigures]:
         """Return how every account stands; those of whom nothing was asked yet are left out."""
         return [self._figures(key, self._of(key, now_ms), now_ms) for key in list(self._accounts)]
 
-    def _figures(self, key: Key, account: _Account, now_ms: int) -> BudgetFigures:
+    def _figures(self, key: Key, account: _Account, now_ms: int) -> SpendFigures:
         line = self._known[key[:3]]
-        return BudgetFigures(
+        return SpendFigures(
             subject=Subject(line, key[3]),
             spent=account.spent,
             reserved=account.reserved,
             resets_at_ms=window_end_ms(line.window, now_ms),
         )
 
-    def _spend(self, key: Key, account: _Account, cost: Money, now_ms: int) -> list[BudgetFigures]:
+    def _spend(self, key: Key, account: _Account, cost: Money, now_ms: int) -> list[SpendFigures]:
         account.spent = Money(account.spent + cost)
         figures = self._figures(key, account, now_ms)
         if account.has_warned or not figures.is_soft_limit_reached:

@@ -5,6 +5,7 @@ secret; what is compared in the end is compared in constant time.
 """
 
 import hmac
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -52,9 +53,9 @@ class KeyRing:
             return Barred(key, "replaced", key.previous_until_ms or 0)
         return caller
 
-    def count(self, state: KeyState, now_ms: int) -> int:
-        """Return how many are in a state."""
-        return sum(key.state(now_ms) == state for key in self.keys)
+    def states(self, now_ms: int) -> Counter[KeyState]:
+        """Return how many are in each state."""
+        return Counter(key.state(now_ms) for key in self.keys)
 
     def budget_lines(self, now_ms: int) -> tuple[BudgetLine, ...]:
         """Return the budgets of all live keys."""

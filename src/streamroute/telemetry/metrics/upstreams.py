@@ -10,12 +10,14 @@ from typing import get_args
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from streamroute.core.cost.budget import SpendFigures
 from streamroute.core.cost.key_figures import KeyFigures
 from streamroute.core.cost.ledger_figures import LedgerFigures
 from streamroute.core.health.attempt_budget import BudgetFigures
 from streamroute.core.health.scorecard import Score
 from streamroute.core.health.standing import BreakerState, Standing, StandingKind
 from streamroute.core.upstream import Upstream
+from streamroute.telemetry.metrics.budgets import budget_families
 from streamroute.telemetry.metrics.keys import key_families
 from streamroute.telemetry.metrics.ledger import ledger_families
 
@@ -34,6 +36,9 @@ class Snapshot:
     event_loop_lag_s: float = 0.0
     ledger: LedgerFigures | None = None
     keys: KeyFigures | None = None
+    spend: Sequence[SpendFigures] = ()
+    over_budget: int = 0
+    """Calls that were not made for want of money."""
     rate_limited: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """Requests, by key and limit."""
 
@@ -103,6 +108,7 @@ class UpstreamGauges(Collector):
             yield from ledger_families(self._snapshot.ledger)
         if self._snapshot.keys is not None:
             yield from key_families(self._snapshot.keys, self._snapshot.rate_limited)
+        yield from budget_families(self._snapshot.spend, self._snapshot.over_budget)
         yield GaugeMetricFamily(
             "streamroute_event_loop_lag_seconds",
             "How late this process's event loop was at the last look.",
