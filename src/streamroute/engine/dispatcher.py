@@ -50,6 +50,7 @@ from streamroute.telemetry.bus import Bus
 
 _REPLACEABLE = frozenset({"first", "failover"})
 """Causes of calls whose failure another call makes good; one made beside them fails without consequence."""
+_BESIDE = frozenset({"hedge", "race", "probe"})
 _JITTER_DRAWS = 4
 
 
@@ -324,7 +325,11 @@ class Dispatcher:
             chat, rung, decoder = continuation.chat, continuation.rung, continuation.decoder
         chat, clean = course.holding.asked(chat, upstream)
         reservation = self.spending.reserve(
-            call.attribution, upstream, chat, may_use_unpriced=call.caller.may_use_unpriced
+            call.attribution,
+            upstream,
+            chat,
+            is_beside=start.cause in _BESIDE,
+            may_use_unpriced=call.caller.may_use_unpriced,
         )
         if isinstance(reservation, Failure):
             self._note(call, NotMade(upstream.id, start.cause, reservation.message))

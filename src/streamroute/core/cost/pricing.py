@@ -72,11 +72,11 @@ class Pricing:
         price = self._price(upstream, chat.service_tier, at_ms)
         if price is None:
             return NOTHING if upstream.is_simulated else None
-        limit = chat.max_output_tokens or UNLIMITED_OUTPUT_TOKENS
+        longest = chat.longest_output_tokens or UNLIMITED_OUTPUT_TOKENS * chat.choices
         tokens = -(-chat.prompt_bytes // BYTES_PER_TOKEN)
         # Whatever kind of input or output it turns out to be.
         input_, output = max(price.input, price.cached_input, price.cache_write), max(price.output, price.reasoning)
-        return Money(tokens * input_ + limit * chat.choices * output + price.per_request)
+        return Money(tokens * input_ + longest * output + price.per_request)
 
     def _price(self, upstream: Upstream, tier: str | None, at_ms: int) -> Price | None:
         quote = self._quote(upstream.id, upstream.provider, upstream.model, tier, at_ms)
