@@ -231,8 +231,9 @@ class App:
                 for upstream in self.config.upstreams.values()
             ],
             budget=self.dispatcher.budget.figures(at),
-            spend=self.dispatcher.spending.figures(),
+            spend=self._budgets.named(now_ms()),
             over_budget=self.dispatcher.spending.refused,
+            soft_limits=dict(self.dispatcher.spending.soft_limits),
             event_loop_lag_s=self.prober.lag_s,
             ledger=self._ledger_figures(),
             keys=self.keys.figures(),

@@ -10,7 +10,7 @@ _LIMITS = [
 _EXPOSED = ", ".join(
     [
         "x-request-id", "x-streamroute-upstream", "x-streamroute-provider", "x-streamroute-attempts", "server-timing",
-        "retry-after", *_LIMITS,
+        "retry-after", "x-streamroute-budget-warning", *_LIMITS,
     ]
 )  # fmt: skip
 _MAX_AGE_S = 600
