@@ -65,7 +65,7 @@ def measure(folder: Path) -> list[float]:
     line = DatedPrice(subject=UPSTREAM.id, price=PRICE, source="upstreams.mini.price")
     pricing = Pricing(Terms(find={UPSTREAM.id: UPSTREAM}.get, prices=PriceBook([line])))
     spending = Spending(pricing, Budgets((BudgetLine(scope="global", limit=MAX_MONEY),)))
-    accounting = Accounting(writer.record)
+    accounting = Accounting(writer.record, sidecar="bench")
     writer.start()
     figures = []
     for rep in range(REPS):

@@ -133,7 +133,7 @@ class App:
             watching = tasks.create_task(self.keys.run())
             stack.callback(watching.cancel)
             if self.bookkeeping is not None:
-                recalling = tasks.create_task(self.bookkeeping.recall(self._budgets))
+                recalling = tasks.create_task(self.bookkeeping.follow(self.dispatcher.spending))
                 stack.callback(recalling.cancel)
             self._stack = stack.pop_all()
         return self

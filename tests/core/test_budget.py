@@ -237,19 +237,11 @@ def test_what_others_spend_is_heard() -> None:
     reserved(budgets, 100, at=NOON + HOUR)
 
 
-def test_what_others_spend_waits_for_what_was_before() -> None:
-    """Until that is read, which tells of others too; and it is nothing to budgets that were taken away."""
-    budgets = Budgets()
-    budgets.apply((line(100),), NOON)
-    key: Key = ("global", None, "day", None)
-    heard = Elsewhere(window_start_ms("day", NOON), certain=Money(9), passing=Money(9))
-    assert budgets.hear(key, heard, NOON) == []
-    assert spent(budgets) == {}
-    budgets.recall(key[:3], [(None, Money(1))], NOON)
-    budgets.hear(key, heard, NOON)
-    assert spent(budgets) == {"all": (19, 0)}
+def test_what_others_spend_is_nothing_to_a_budget_that_is_gone() -> None:
+    """It may have been taken away while the ledger was read."""
+    budgets = Budgets((line(100),))
     budgets.apply((), NOON)
-    budgets.hear(key, heard, NOON)
+    budgets.hear(("global", None, "day", None), Elsewhere(window_start_ms("day", NOON), certain=Money(9)), NOON)
     assert spent(budgets) == {}
 
 
@@ -259,7 +251,8 @@ def test_what_was_spent_before_is_recalled() -> None:
     budgets.apply((line(100, window="hour"), line(50, "user")), NOON)
     assert budgets.unknown == {("global", None, "hour"): NOON, ("user", None, "day"): NOON}
     budgets.settle(reserved(budgets, 10), Money(10), NOON)
-    budgets.recall(("user", None, "day"), [("ann", Money(30)), ("bob", Money(5))], NOON + 1)
+    budgets.recall(("user", None, "day"), [("ann", Money(30))], NOON + 1, is_all=False)
+    budgets.recall(("user", None, "day"), [("bob", Money(5))], NOON + 1)
     budgets.recall(("user", None, "day"), [("ann", Money(30))], NOON + 1)
     assert spent(budgets) == {"all": (10, 0), "ann": (40, 0), "bob": (5, 0)}
     budgets.recall(("global", None, "hour"), [(None, Money(70))], NOON + HOUR)

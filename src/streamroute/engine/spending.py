@@ -96,9 +96,9 @@ class Spending:
         """Take back a reservation for a call that was never made."""
         self.budgets.settle(reservation, NOTHING, now_ms())
 
-    def recall(self, identity: Identity, spent: Iterable[tuple[str | None, Money]]) -> None:
+    def recall(self, identity: Identity, spent: Iterable[tuple[str | None, Money]], *, is_all: bool) -> None:
         """See `Budgets.recall`."""
-        self._warn(self.budgets.recall(identity, spent, now_ms()))
+        self._warn(self.budgets.recall(identity, spent, now_ms(), is_all=is_all))
 
     def hear(self, key: Key, heard: Elsewhere) -> None:
         """See `Budgets.hear`."""

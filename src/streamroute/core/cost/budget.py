@@ -155,9 +155,12 @@ class Budgets:
             self._named.setdefault((line.scope, line.name), []).append(line)
         self._accounts = {key: account for key, account in self._accounts.items() if key[:3] in self._known}
 
-    def recall(self, identity: Identity, spent: Iterable[tuple[str | None, Money]], now_ms: int) -> list[SpendFigures]:
-        """Learn what each name had spent in the window that was live when the budget came here."""
-        came_ms = self.unknown.pop(identity, None)
+    def recall(
+        self, identity: Identity, spent: Iterable[tuple[str | None, Money]], now_ms: int, *, is_all: bool = True
+    ) -> list[SpendFigures]:
+        """Learn what each name had spent in the window that was live when the budget came here; in parts, until all of
+        it is told."""
+        came_ms = self.unknown.pop(identity, None) if is_all else self.unknown.get(identity)
         if came_ms is None or window_start_ms(identity[2], came_ms) != window_start_ms(identity[2], now_ms):
             return []
         warned = []
@@ -167,9 +170,7 @@ class Budgets:
 
     def hear(self, key: Key, heard: "Elsewhere", now_ms: int) -> list[SpendFigures]:
         """Learn what one account has spent elsewhere."""
-        identity = key[:3]
-        is_over = window_start_ms(key[2], now_ms) != heard.window_ms
-        if identity not in self._known or identity in self.unknown or is_over:
+        if key[:3] not in self._known or window_start_ms(key[2], now_ms) != heard.window_ms:
             return []
         self._of(key, now_ms).elsewhere = heard.passing
         return self._spend(key, heard.certain, now_ms)
