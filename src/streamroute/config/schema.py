@@ -170,15 +170,29 @@ class ProviderTable(Table):
     simulation: SimulationTable | None = None
 
 
-class PriceTable(Table):
-    """`price` of an upstream in US dollars, see `core.upstream.TokenPrice`."""
+class TokenPriceTable(Table):
+    """What tokens cost, in US dollars for a million of them."""
 
     input_per_mtok: TokenDollars
     output_per_mtok: TokenDollars
     cached_input_per_mtok: TokenDollars | None = None
     cache_write_per_mtok: TokenDollars | None = None
+    cache_write_1h_per_mtok: TokenDollars | None = None
     reasoning_per_mtok: TokenDollars | None = None
+
+
+class LongContextTable(TokenPriceTable):
+    """One of `long_context` of a price, see `core.upstream.LongContext`."""
+
+    above_tokens: Count = Field(ge=1, le=1_000_000_000)
+
+
+class PriceTable(TokenPriceTable):
+    """`price` of an upstream in US dollars, see `core.upstream.TokenPrice`."""
+
     per_request: CallDollars = Decimal(0)
+    per_image: CallDollars = Decimal(0)
+    long_context: list[LongContextTable] = Field(default_factory=list)
 
 
 class PriceLineTable(PriceTable):

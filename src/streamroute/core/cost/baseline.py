@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from functools import cache
 
-from streamroute.core.cost.price_book import Price, PriceBook
+from streamroute.core.cost.price import Price
+from streamroute.core.cost.price_book import PriceBook
 from streamroute.core.upstream import ProviderName, Upstream, UpstreamId
 
 _DAY_MS = 86_400_000
