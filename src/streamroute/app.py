@@ -21,10 +21,9 @@ from streamroute.bookkeeping import Bookkeeping
 from streamroute.clock import now, wall_iso
 from streamroute.config.listen import require_keys
 from streamroute.config.model import Config
-from streamroute.config.prices import price_lines
+from streamroute.config.prices import price_book
 from streamroute.core.cost.budget import Budgets
 from streamroute.core.cost.ledger_figures import LedgerFigures
-from streamroute.core.cost.price_book import PriceBook
 from streamroute.core.cost.pricing import Pricing, Terms
 from streamroute.core.cost.report import UsageQuery, UsageRow
 from streamroute.core.health.board import HealthBoard
@@ -306,9 +305,7 @@ class App:
 
 
 def _terms(config: Config, catalog: Catalog) -> Terms:
-    return Terms(
-        prices=PriceBook(price_lines(config.upstreams, config.prices)), find=partial(find_upstream, catalog=catalog)
-    )
+    return Terms(prices=price_book(config), find=partial(find_upstream, catalog=catalog))
 
 
 def _script(options: SimulationOptions) -> Script:

@@ -1,14 +1,15 @@
 """`price` of upstreams and `[[prices]]` -> the lines of the price book."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from streamroute.config.draft import Draft, dotted, suggestion
 from streamroute.config.locate import Path
+from streamroute.config.model import Config
 from streamroute.config.schema import PriceLineTable, PriceTable, TokenPriceTable
 from streamroute.config.validate import validate
-from streamroute.core.cost.price_book import DatedPrice, Subject
-from streamroute.core.upstream import LongContext, ProviderName, TokenPrice, Upstream, UpstreamId
+from streamroute.core.cost.price_book import DatedPrice, PriceBook, Subject
+from streamroute.core.upstream import LongContext, ProviderName, TokenPrice, UpstreamId
+from streamroute.feeds.price_list import PublicPrices
 
 
 def build_price(table: PriceTable) -> TokenPrice:
@@ -53,14 +54,15 @@ def build_prices(draft: Draft) -> tuple[DatedPrice, ...]:
     return tuple(lines)
 
 
-def price_lines(upstreams: Mapping[UpstreamId, Upstream], prices: Sequence[DatedPrice]) -> list[DatedPrice]:
-    """Return everything that the price book is made of."""
+def price_book(config: Config) -> PriceBook:
+    """Compile all prices: of upstreams, of `[[prices]]`, and of the public list for what is left."""
     own = [
         DatedPrice(subject=upstream.id, price=upstream.price, source=dotted(("upstreams", upstream.id, "price")))
-        for upstream in upstreams.values()
+        for upstream in config.upstreams.values()
         if upstream.price is not None
     ]
-    return [*own, *prices]
+    lists = {name: each.price_list for name, each in config.providers.items() if each.price_list is not None}
+    return PriceBook([*own, *config.prices], listed=PublicPrices(lists) if lists else None)
 
 
 def _subject(draft: Draft, path: Path, table: PriceLineTable) -> Subject | None:

@@ -167,6 +167,7 @@ class ProviderTable(Table):
     wire_format: WireFormatName = "openai_chat"
     chat_path: str = Field(default="/chat/completions", pattern=r"^/")
     quirks: QuirksTable = QuirksTable()
+    price_list: Text | None = None
     simulation: SimulationTable | None = None
 
 

@@ -30,6 +30,7 @@ def baseline_prices(
 
     if on(today) is None:
         raise ValueError(
-            f"nobody knows the price of {name!r}: it is neither an upstream nor provider/model in [[prices]]"
+            f"nobody knows the price of {name!r}: it is neither an upstream that has one nor provider/model with one "
+            "in [[prices]] or a price list"
         )
     return on
