@@ -45,6 +45,8 @@ def effective(config: Config) -> tuple[Setting, ...]:
             found += [_setting(config, p, v) for p, v in _leaves((kind, name), item)]
     for index, line in enumerate(config.prices):
         found.append(_setting(config, ("prices", index), _price_line(line)))
+    for index, feed in enumerate(config.price_feeds):
+        found += [_setting(config, p, v) for p, v in _leaves(("price_feeds", index), feed)]
     return tuple(found)
 
 
