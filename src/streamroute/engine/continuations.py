@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from streamroute.core.cost.bill import CostText
 from streamroute.core.execution.commands import Start
 from streamroute.core.outcome import Failure
 from streamroute.core.request import ChatRequest
@@ -37,8 +38,10 @@ class Continuations:
         self.transcript = Transcript()
         self._was_asked_anew = False
 
-    def call(self, start: Start, provider: OpenAICompatible) -> ContinuationCall | Failure:
-        """Put the follow-on request together, or say why there can be none."""
+    def call(
+        self, start: Start, provider: OpenAICompatible, priced: CostText | None = None
+    ) -> ContinuationCall | Failure:
+        """Put the follow-on request together, or say why there can be none; `priced` as for the first decoder."""
         delivered = self.transcript.read()
         rung = start.rung or "instructed"
         if rung != "restart":
@@ -54,7 +57,7 @@ class Continuations:
         return ContinuationCall(
             chat=continuation_request(self._chat, delivered, rung),
             rung=rung,
-            decoder=partial(provider.continuation_decoder, self._chat, delivered, rung, start.upstream),
+            decoder=partial(provider.continuation_decoder, self._chat, delivered, rung, start.upstream, priced),
         )
 
 

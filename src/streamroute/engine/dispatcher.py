@@ -22,12 +22,13 @@ from streamroute.core.execution.rescue import RescueOptions
 from streamroute.core.health.attempt_budget import AttemptBudget
 from streamroute.core.health.board import HealthBoard
 from streamroute.core.health.options import HealthOptions
+from streamroute.core.money import Money
 from streamroute.core.observation import AttemptObservation, RequestObservation
 from streamroute.core.outcome import Failure, OutcomeKind
 from streamroute.core.rate_limit import RateLimitReport
 from streamroute.core.request import ChatRequest
 from streamroute.core.routing.decision import Decision
-from streamroute.core.routing.decision_log import DecisionLog, Judged, Made, NotMade
+from streamroute.core.routing.decision_log import DecisionLog, Ended, Judged, Made, NotMade
 from streamroute.core.routing.explorer import Explorer
 from streamroute.core.routing.route import Catalog
 from streamroute.core.routing.tiers import decide_tiers
@@ -41,13 +42,12 @@ from streamroute.engine.holding import Holding
 from streamroute.engine.runner import Runner
 from streamroute.engine.sink import AnswerSink
 from streamroute.engine.spending import Spending
+from streamroute.engine.tally import Tally
 from streamroute.errors import RequestError
 from streamroute.providers.openai_compatible import ATTEMPT_HEADER, OpenAICompatible
 from streamroute.providers.transport import Transport
 from streamroute.telemetry.bus import Bus
 
-_REPLACEABLE = frozenset({"first", "failover"})
-"""Causes of calls whose failure another call makes good; one made beside them fails without consequence."""
 _JITTER_DRAWS = 4
 
 
@@ -82,6 +82,8 @@ class Call:
     """What the client wants done about an answer that breaks off; None: what the route says."""
     affinity_key: str | None = None
     """Names the conversation, for upstreams that cache its prompts."""
+    tells_cost: bool = True
+    """Whether the usage at the end of a stream says what the request has cost."""
     decision_id: str | None = None
     """Under which the decision is kept, for `/status/decisions`; None: it is not kept."""
     ledger_id: str = field(default_factory=lambda: f"call_{uuid.uuid4().hex}")
@@ -172,8 +174,9 @@ class Dispatcher:
         if self.is_closed:
             raise RequestError("The sidecar is shutting down.", status=503, code="shutting_down", type_="server_error")
 
-    async def dispatch(self, call: Call, sink: AnswerSink) -> None:
-        """Serve one call into `sink`; returns when it is over. Cancel it when the client goes away.
+    async def dispatch(self, call: Call, sink: AnswerSink) -> Money | None:
+        """Serve one call into `sink`; returns when it is over, with all its attempts, and says what they have cost:
+        None where nobody knows the price of one. Cancel it when the client goes away.
 
         Raises RequestError, before anything reached the sink, where nobody can serve the call as it is.
         """
@@ -186,12 +189,12 @@ class Dispatcher:
         plan = build_plan(decision, self._request(call, None if midstream == "error" else rescue), self._delays)
         if call.decision_id is not None:
             self.decisions.add(call.decision_id, decision, call.arrived_at, plan.hedge_after_s)
-        failures: list[AttemptObservation] = []
         holding = Holding(call.chat, decision, partial(self._note, call))
+        tally = Tally()
 
         def open_attempt(start: Start, notify: Callable[[AttemptEvent], None]) -> Attempt | Failure:
             numbered = replace(call, forwarded={**call.forwarded, ATTEMPT_HEADER: str(call.attempt + runner.attempts)})
-            return self._open(numbered, decision, directory.providers, start, notify, failures, continuations, holding)
+            return self._open(numbered, decision, directory.providers, start, notify, continuations, holding, tally)
 
         runner = Runner(
             plan,
@@ -208,7 +211,8 @@ class Dispatcher:
             self._running.discard(runner)
             if not self._running:
                 self._idle.set()
-            self._publish(call, decision, runner, failures)
+            self._publish(call, decision, runner, tally)
+        return tally.bill.cost
 
     def foresee(self, call: Call) -> Foresight:
         """Return what would be done for a call now, without a trace; raises RequestError as `dispatch` does."""
@@ -255,17 +259,12 @@ class Dispatcher:
             jitter=tuple(self._rng.random() for _ in range(_JITTER_DRAWS)),
         )
 
-    def _publish(self, call: Call, decision: Decision, runner: Runner, failures: list[AttemptObservation]) -> None:
+    def _publish(self, call: Call, decision: Decision, runner: Runner, tally: Tally) -> None:
         summary = runner.summary
         outcome: OutcomeKind = "succeeded" if summary.is_finished else "failed" if summary.fail else "cancelled"
         head = summary.head
-        replaced = [
-            each.failure.kind
-            for each in failures
-            if each.failure is not None and not each.is_committed and each.cause in _REPLACEABLE
-        ]
-        broken = [each.failure.kind for each in failures if each.failure is not None and each.is_committed]
-        is_answered = head is not None
+        if call.decision_id is not None:
+            self.decisions.ended(call.decision_id, Ended(outcome, runner.speaker, tally.bill.cost))
         self._bus.publish(
             RequestObservation(
                 request_id=call.request_id,
@@ -276,8 +275,8 @@ class Dispatcher:
                 outcome=outcome,
                 failure=summary.fail.failure.without_quotes() if summary.fail is not None else None,
                 attempts=runner.attempts,
-                failovers=tuple(replaced if is_answered else replaced[:-1]),
-                rescued=tuple(broken[: len(summary.continuations)]),
+                failovers=tally.replaced(is_answered=head is not None),
+                rescued=tally.broken()[: len(summary.continuations)],
                 latency_class=decision.latency_class,
                 continuations=tuple(summary.continuations),
                 upstream=None if head is None else head.upstream,
@@ -302,19 +301,20 @@ class Dispatcher:
         providers: Mapping[ProviderName, OpenAICompatible],
         start: Start,
         notify: Callable[[AttemptEvent], None],
-        failures: list[AttemptObservation],
         continuations: Continuations | None,
         holding: Holding,
+        tally: Tally,
     ) -> Attempt | Failure:
         """Take a permit and make the attempt that returns it, or say why the upstream must not be called.
 
-        The observation of its failure, if it fails, is added to `failures`.
+        `tally` hears how it ends.
         """
         upstream, provider = start.upstream, providers[start.upstream.provider]
         chat, rung = call.chat, None
-        decoder: Callable[[], StreamDecoder] = partial(provider.decoder, call.chat)
+        priced = partial(self.spending.cost_text, tally.bill, upstream, chat) if call.tells_cost else None
+        decoder: Callable[[], StreamDecoder] = partial(provider.decoder, call.chat, priced)
         if start.rung is not None:
-            continuation = continuations.call(start, provider) if continuations is not None else NOT_CONTINUABLE
+            continuation = continuations.call(start, provider, priced) if continuations is not None else NOT_CONTINUABLE
             if isinstance(continuation, Failure):
                 return continuation
             chat, rung, decoder = continuation.chat, continuation.rung, continuation.decoder
@@ -348,10 +348,9 @@ class Dispatcher:
             self._admission.reported(leave, report, now())
 
         def settled(observation: AttemptObservation) -> None:
-            if observation.failure is not None:
-                failures.append(observation)
             self._admission.settle(leave, observation)
             observation = self.spending.settle(observation, reservation)
+            tally.add(observation)
             self._note(call, Made(observation, start.deadlines))
             self._bus.publish(observation)
 

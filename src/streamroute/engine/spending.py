@@ -11,6 +11,7 @@ import structlog
 
 from streamroute.clock import wall
 from streamroute.core.attribution import Attribution
+from streamroute.core.cost.bill import Bill
 from streamroute.core.cost.budget import Budgets, Exhausted, Reservation, SpendFigures
 from streamroute.core.cost.pricing import Pricing
 from streamroute.core.money import NOTHING, usd_text
@@ -18,6 +19,7 @@ from streamroute.core.observation import AttemptObservation
 from streamroute.core.outcome import Failure
 from streamroute.core.request import ChatRequest
 from streamroute.core.upstream import Upstream
+from streamroute.core.usage import Usage
 
 _log = structlog.get_logger(__name__)
 
@@ -61,6 +63,10 @@ class Spending:
         charged = self.pricing.charged(observation, at_ms)
         _warn(self.budgets.settle(reservation, charged.cost or NOTHING, at_ms))
         return observation.with_charge(charged)
+
+    def cost_text(self, bill: Bill, upstream: Upstream, chat: ChatRequest, usage: Usage) -> str | None:
+        """Return what a request has cost once this call is added to its bill."""
+        return bill.text_with(self.pricing.cost_of(upstream, chat, usage, now_ms()))
 
     def spent(self, observation: AttemptObservation) -> AttemptObservation:
         """The same for a call that nothing was reserved for: a probe."""

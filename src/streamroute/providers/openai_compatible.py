@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
 from streamroute import __version__
+from streamroute.core.cost.bill import CostText
 from streamroute.core.execution.ladder import NATIVE_RUNGS
 from streamroute.core.request import ChatRequest
 from streamroute.core.upstream import Rung, Upstream
@@ -71,18 +72,28 @@ class OpenAICompatible:
             url=self.options.base_url + "/models", method="GET", headers={**headers, "Accept": "application/json"}
         )
 
-    def decoder(self, chat: ChatRequest) -> ChatStreamDecoder:
-        """Return what reads a stream of this provider."""
+    def decoder(self, chat: ChatRequest, priced: CostText | None = None) -> ChatStreamDecoder:
+        """Return what reads a stream of this provider, and tells what it costs where `priced` can say it."""
         return ChatStreamDecoder(
             choices=chat.choices,
             wants_usage=chat.wants_usage,
             finish_reason_optional=self.options.quirks.finish_reason_optional,
+            priced=priced,
         )
 
     def continuation_decoder(
-        self, chat: ChatRequest, delivered: Delivered, rung: Rung, upstream: Upstream
+        self,
+        chat: ChatRequest,
+        delivered: Delivered,
+        rung: Rung,
+        upstream: Upstream,
+        priced: CostText | None = None,
     ) -> ContinuationDecoder:
         """Return what reads a stream of this provider that carries on what was `delivered`."""
         return ContinuationDecoder(
-            self.decoder(chat), delivered=delivered, rung=rung, upstream=upstream.id, wants_usage=chat.wants_usage
+            self.decoder(chat, priced),
+            delivered=delivered,
+            rung=rung,
+            upstream=upstream.id,
+            wants_usage=chat.wants_usage,
         )

@@ -7,6 +7,8 @@ from aiohttp import web
 
 from streamroute.clock import now
 from streamroute.core.caller import Caller
+from streamroute.core.cost.bill import usd
+from streamroute.core.money import Money, usd_text
 from streamroute.engine.dispatcher import Call, Dispatcher
 from streamroute.server.answers import StreamAnswer, WholeAnswer, answer_headers
 from streamroute.server.call import decode_call, read_body
@@ -15,6 +17,7 @@ from streamroute.server.failure import FailureReply
 from streamroute.server.key_limits import KeyLimits
 from streamroute.server.options import ServerOptions
 from streamroute.server.replies import json_reply
+from streamroute.wire.openai_chat.cost import with_cost
 
 _log = structlog.get_logger(__name__)
 
@@ -38,7 +41,7 @@ class ChatHandler:
         call = decode_call(request, body, id_=headers["x-request-id"], arrived_at=arrived_at, caller=caller)
         if wants_explanation(request):
             return json_reply(dry_run(self._dispatcher.foresee(call)), headers=headers)
-        call = replace(call, decision_id=call.ledger_id)
+        call = replace(call, decision_id=call.ledger_id, tells_cost=self._options.cost_in_usage)
         with self._limits.held(call):
             headers.update(self._limits.headers(caller))
             headers = {**headers, DECISION_ID: call.decision_id or ""}
@@ -47,23 +50,31 @@ class ChatHandler:
     async def _stream(self, request: web.BaseRequest, call: Call, headers: dict[str, str]) -> web.StreamResponse:
         answer = StreamAnswer(request, model=call.chat.model, headers=headers, keepalive_s=self._options.keepalive_s)
         answer.open()
+        cost: Money | None = None
         try:
-            await self._dispatcher.dispatch(call, answer)
+            cost = await self._dispatcher.dispatch(call, answer)
         except Exception:
             if not answer.break_off():
                 raise
             _log.exception("request.broke", request_id=call.request_id)
         finally:
             answer.close()
-        return answer.reply if answer.failure is None else _reply(answer.failure, headers)
+        return answer.reply if answer.failure is None else _reply(answer.failure, headers | _cost_header(cost))
 
     async def _whole(self, call: Call, headers: dict[str, str]) -> web.StreamResponse:
         answer = WholeAnswer(model=call.chat.model)
-        await self._dispatcher.dispatch(call, answer)
+        cost = await self._dispatcher.dispatch(call, answer)
+        headers = headers | _cost_header(cost)
         if answer.failure is not None or answer.head is None:
             return _reply(answer.failure, headers)
         headers = {**headers, **answer_headers(answer.head)}
-        return web.Response(body=answer.body, headers=headers, content_type="application/json")
+        body = with_cost(answer.body, usd(cost)) if call.tells_cost else answer.body
+        return web.Response(body=body, headers=headers, content_type="application/json")
+
+
+def _cost_header(cost: Money | None) -> dict[str, str]:
+    """Say what all calls of the request have cost; nothing where nobody knows the price of one."""
+    return {} if cost is None else {"x-streamroute-cost-usd": usd_text(cost)}
 
 
 def _reply(failure: FailureReply | None, headers: dict[str, str]) -> web.Response:

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from streamroute.clock import now, wall, wall_iso
 from streamroute.core.routing.decision_log import DecisionLog, DecisionRecord
-from streamroute.core.routing.explain import explain, explain_call, summary
+from streamroute.core.routing.explain import explain, explain_call, explain_end, summary
 from streamroute.engine.dispatcher import Foresight
 from streamroute.errors import RequestError
 from streamroute.server.replies import json_reply
@@ -62,13 +62,16 @@ def decisions_reply(log: DecisionLog, path: str, headers: dict[str, str]) -> web
         "id": record.id,
         "at": _moment(record),
         **explain(record.decision, record.at, hedge_after_s=record.hedge_after_s),
+        **explain_end(record.ended),
         "attempts": [explain_call(each) for each in record.calls],
     }
     return json_reply(document, headers=headers)
 
 
 def _line(record: DecisionRecord) -> dict[str, object]:
-    return {"id": record.id, "at": _moment(record), "summary": summary(record.decision)}
+    return {
+        "id": record.id, "at": _moment(record), "summary": summary(record.decision), **explain_end(record.ended)
+    }  # fmt: skip
 
 
 def _moment(record: DecisionRecord) -> str:

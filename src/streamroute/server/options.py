@@ -37,6 +37,10 @@ class ServerOptions:
     """Unsent bytes of one response above which its upstream is no longer read, 4 KiB..64 MiB. 256 KiB: some 20 s of
     a fast stream (60 chunks a second of 200 bytes)."""
 
+    cost_in_usage: bool = True
+    """Answers say what they have cost, in `usage.cost`. On: OpenRouter's clients read it there, and the official SDKs
+    pass it on."""
+
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine reaches the address; a name other than `localhost` counts as reachable."""

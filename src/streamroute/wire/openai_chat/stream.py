@@ -16,9 +16,11 @@ All other events are decoded in full. Rules:
 
 from collections.abc import Mapping
 
+from streamroute.core.cost.bill import CostText
 from streamroute.core.outcome import Failure
 from streamroute.core.usage import Usage
 from streamroute.wire.json_text import read_json, write_json
+from streamroute.wire.openai_chat.cost import with_cost_event
 from streamroute.wire.openai_chat.errors import read_error_event
 from streamroute.wire.openai_chat.finish import EXPLAINS_SILENCE
 from streamroute.wire.openai_chat.usage import read_usage
@@ -48,7 +50,7 @@ class ChatStreamDecoder:
         "_held", "_held_bytes", "_held_content_events", "_hold_tool_calls",
         "_is_holding", "_is_verbatim",
         "_out_ending",
-        "_out_prefix", "_prefix", "_splitter", "_suffix",
+        "_out_prefix", "_prefix", "_priced", "_splitter", "_suffix",
         "_wants_usage", "content_events", "error", "is_done", "is_rescuable", "malformed_events", "model", "usage",
     )  # fmt: skip
 
@@ -59,7 +61,10 @@ class ChatStreamDecoder:
         wants_usage: bool = True,
         finish_reason_optional: bool = False,
         hold_tool_calls: bool = True,
+        priced: CostText | None = None,
     ) -> None:
+        """`priced` says what the request has cost, for clients that asked for usage; None: they are not told."""
+        self._priced = priced
         self._choices = choices
         self._hold_tool_calls = hold_tool_calls
         self._is_holding = False
@@ -259,7 +264,7 @@ class ChatStreamDecoder:
             return event if self._wants_usage else self._without_null_usage(event)
         self.usage = usage
         if self._wants_usage:
-            return event
+            return event if self._priced is None else with_cost_event(event, self._priced(usage))
         if not choices:
             return None
         try:
