@@ -145,7 +145,7 @@ async def test_the_ledger_is_the_sum_of_the_bills(market: Market, tmp_path: Path
                         asked += 1
                         tasks.create_task(market.ask(f"u{asked}", route=route, stream=stream))
     for provider in market.providers.values():
-        await provider.wait_until(lambda provider=provider: provider.in_flight == 0)
+        await provider.wait_until(lambda provider=provider: provider.in_flight == 0, 60)
     await market.app.dispatcher.idle()
     assert market.app.bookkeeping is not None
     await market.app.bookkeeping.aclose()
