@@ -1,10 +1,10 @@
 """The ledger against providers that keep their own bill: every call is on both, once, and the amounts are the same."""
 
 import asyncio
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -120,6 +120,8 @@ async def market(tmp_path: Path) -> AsyncIterator[Market]:
             )
             for name, (fault, profile) in SCRIPTS.items()
         }
+        for provider in providers.values():
+            provider._provider.log = deque()  # a bill has no end, unlike the log
         file = tmp_path / "config.toml"
         file.write_text(config_text(providers))
         app = await stack.enter_async_context(App(load_config(file, environ={})))
@@ -133,6 +135,8 @@ async def market(tmp_path: Path) -> AsyncIterator[Market]:
 async def test_the_ledger_is_the_sum_of_the_bills(market: Market, tmp_path: Path, rounds: int, at_once: int) -> None:
     """Failures, hedges, races, continuations and clients that leave: what a provider has counted is charged to the
     last picodollar, what it has not by what it has sent, and the sums are the same by every grouping."""
+    if rounds > 3:  # a probe under way at the end would be on the bill and not yet in the ledger
+        market.app.prober.policy.options = replace(market.app.config.health, is_probing=False)
     asked = 0
     for route in ("hedge", "race"):  # alone: nothing is spent or known yet that would forbid the other call
         asked += 1
