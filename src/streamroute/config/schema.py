@@ -106,6 +106,7 @@ class ServerTable(Table):
     body_timeout_s: Number = Field(default=_SERVER.body_timeout_s, ge=0.1, le=3600)
     drain_delay_s: Number = Field(default=_SERVER.drain_delay_s, ge=0, le=300)
     drain_timeout_s: Number = Field(default=_SERVER.drain_timeout_s, ge=0, le=3600)
+    cost_in_usage: bool = _SERVER.cost_in_usage
     max_write_buffer_bytes: Count = Field(default=_SERVER.max_write_buffer_bytes, ge=4096, le=64 * 1024**2)
 
 

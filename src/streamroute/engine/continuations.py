@@ -8,6 +8,7 @@ from streamroute.core.execution.commands import Start
 from streamroute.core.outcome import Failure
 from streamroute.core.request import ChatRequest
 from streamroute.core.upstream import Midstream, Rung
+from streamroute.core.usage import Usage
 from streamroute.engine.decoding import StreamDecoder
 from streamroute.providers.openai_compatible import OpenAICompatible
 from streamroute.wire.openai_chat.continuation import continuation_request
@@ -37,8 +38,10 @@ class Continuations:
         self.transcript = Transcript()
         self._was_asked_anew = False
 
-    def call(self, start: Start, provider: OpenAICompatible) -> ContinuationCall | Failure:
-        """Put the follow-on request together, or say why there can be none."""
+    def call(
+        self, start: Start, provider: OpenAICompatible, cost_of: Callable[[Usage], float | None] | None = None
+    ) -> ContinuationCall | Failure:
+        """Put the follow-on request together, or say why there can be none; `cost_of`: see `ChatStreamDecoder`."""
         delivered = self.transcript.read()
         rung = start.rung or "instructed"
         if rung != "restart":
@@ -54,7 +57,7 @@ class Continuations:
         return ContinuationCall(
             chat=continuation_request(self._chat, delivered, rung),
             rung=rung,
-            decoder=partial(provider.continuation_decoder, self._chat, delivered, rung, start.upstream),
+            decoder=partial(provider.continuation_decoder, self._chat, delivered, rung, start.upstream, cost_of),
         )
 
 

@@ -13,6 +13,7 @@ import anyio
 from streamroute.clock import now
 from streamroute.core.attribution import NOBODY, Attribution
 from streamroute.core.caller import ANYONE, Caller
+from streamroute.core.cost.bill import Bill
 from streamroute.core.execution.admission import Admission
 from streamroute.core.execution.commands import Start
 from streamroute.core.execution.events import AttemptEvent, Doubted
@@ -36,6 +37,7 @@ from streamroute.engine.attempt import Attempt
 from streamroute.engine.attempt_options import AttemptOptions
 from streamroute.engine.choice import choose
 from streamroute.engine.continuations import NOT_CONTINUABLE, Continuations, is_continuable, midstream_of
+from streamroute.engine.course import Course
 from streamroute.engine.decoding import StreamDecoder
 from streamroute.engine.holding import Holding
 from streamroute.engine.runner import Runner
@@ -87,6 +89,8 @@ class Call:
     ledger_id: str = field(default_factory=lambda: f"call_{uuid.uuid4().hex}")
     """See `AttemptObservation`."""
     attribution: Attribution = NOBODY
+    tells_cost: bool = True
+    """Beside the usage of a stream, where the client wants that."""
     caller: Caller = ANYONE
     """Whose key limits what may be asked; `attribution` has its defaults already."""
 
@@ -167,8 +171,9 @@ class Dispatcher:
         if self.is_closed:
             raise RequestError("The sidecar is shutting down.", status=503, code="shutting_down", type_="server_error")
 
-    async def dispatch(self, call: Call, sink: AnswerSink) -> None:
-        """Serve one call into `sink`; returns when it is over. Cancel it when the client goes away.
+    async def dispatch(self, call: Call, sink: AnswerSink) -> Bill:
+        """Serve one call into `sink`; returns when it is over, with what it has cost. Cancel it when the client goes
+        away.
 
         Raises RequestError, before anything reached the sink, where nobody can serve the call as it is.
         """
@@ -181,12 +186,16 @@ class Dispatcher:
         plan = build_plan(decision, self._request(call, None if midstream == "error" else rescue), self._delays)
         if call.decision_id is not None:
             self.decisions.add(call.decision_id, decision, call.arrived_at, plan.hedge_after_s)
-        failures: list[AttemptObservation] = []
-        holding = Holding(call.chat, decision, partial(self._note, call))
+        course = Course(
+            decision=decision,
+            providers=directory.providers,
+            continuations=continuations,
+            holding=Holding(call.chat, decision, partial(self._note, call)),
+        )
 
         def open_attempt(start: Start, notify: Callable[[AttemptEvent], None]) -> Attempt | Failure:
             numbered = replace(call, forwarded={**call.forwarded, ATTEMPT_HEADER: str(call.attempt + runner.attempts)})
-            return self._open(numbered, decision, directory.providers, start, notify, failures, continuations, holding)
+            return self._open(numbered, course, start, notify)
 
         runner = Runner(
             plan,
@@ -194,7 +203,7 @@ class Dispatcher:
             open_attempt,
             arrived_at=call.arrived_at,
             transcript=None if continuations is None else continuations.transcript,
-            judge=holding.judge,
+            judge=course.holding.judge,
         )
         self._running.add(runner)
         try:
@@ -203,7 +212,8 @@ class Dispatcher:
             self._running.discard(runner)
             if not self._running:
                 self._idle.set()
-            self._publish(call, decision, runner, failures)
+            self._publish(call, decision, runner, course.failures)
+        return course.bill
 
     def foresee(self, call: Call) -> Foresight:
         """Return what would be done for a call now, without a trace; raises RequestError as `dispatch` does."""
@@ -254,6 +264,8 @@ class Dispatcher:
         summary = runner.summary
         outcome: OutcomeKind = "succeeded" if summary.is_finished else "failed" if summary.fail else "cancelled"
         head = summary.head
+        if call.decision_id is not None:
+            self.decisions.ended(call.decision_id, outcome, None if head is None else head.upstream)
         replaced = [
             each.failure.kind
             for each in failures
@@ -293,27 +305,24 @@ class Dispatcher:
     def _open(
         self,
         call: Call,
-        decision: Decision,
-        providers: Mapping[ProviderName, OpenAICompatible],
+        course: Course,
         start: Start,
         notify: Callable[[AttemptEvent], None],
-        failures: list[AttemptObservation],
-        continuations: Continuations | None,
-        holding: Holding,
     ) -> Attempt | Failure:
-        """Take a permit and make the attempt that returns it, or say why the upstream must not be called.
-
-        The observation of its failure, if it fails, is added to `failures`.
-        """
-        upstream, provider = start.upstream, providers[start.upstream.provider]
+        """Take a permit and make the attempt that returns it, or say why the upstream must not be called."""
+        upstream, provider = start.upstream, course.providers[start.upstream.provider]
+        decision, continuations = course.decision, course.continuations
         chat, rung = call.chat, None
-        decoder: Callable[[], StreamDecoder] = partial(provider.decoder, call.chat)
+        cost_of = partial(self.spending.cost_usd, course.bill, upstream) if call.tells_cost else None
+        decoder: Callable[[], StreamDecoder] = partial(provider.decoder, call.chat, cost_of)
         if start.rung is not None:
-            continuation = continuations.call(start, provider) if continuations is not None else NOT_CONTINUABLE
+            continuation = (
+                continuations.call(start, provider, cost_of) if continuations is not None else NOT_CONTINUABLE
+            )
             if isinstance(continuation, Failure):
                 return continuation
             chat, rung, decoder = continuation.chat, continuation.rung, continuation.decoder
-        chat, clean = holding.asked(chat, upstream)
+        chat, clean = course.holding.asked(chat, upstream)
         reservation = self.spending.reserve(
             call.attribution, upstream, chat, may_use_unpriced=call.caller.may_use_unpriced
         )
@@ -344,9 +353,11 @@ class Dispatcher:
 
         def settled(observation: AttemptObservation) -> None:
             if observation.failure is not None:
-                failures.append(observation)
+                course.failures.append(observation)
             self._admission.settle(leave, observation)
             observation = self.spending.settle(observation, reservation)
+            if observation.charged is not None:
+                course.bill.add(observation.charged)
             self._note(call, Made(observation, start.deadlines))
             self._bus.publish(observation)
 

@@ -1,12 +1,13 @@
 """A provider that speaks OpenAI Chat Completions, which is most of them: options in, HTTP requests out."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from urllib.parse import urlsplit
 
 from streamroute import __version__
 from streamroute.core.execution.ladder import NATIVE_RUNGS
 from streamroute.core.request import ChatRequest
 from streamroute.core.upstream import Rung, Upstream
+from streamroute.core.usage import Usage
 from streamroute.providers.options import ProviderOptions
 from streamroute.providers.transport import HttpRequest
 from streamroute.wire.openai_chat.continuation import ContinuationDecoder
@@ -71,18 +72,28 @@ class OpenAICompatible:
             url=self.options.base_url + "/models", method="GET", headers={**headers, "Accept": "application/json"}
         )
 
-    def decoder(self, chat: ChatRequest) -> ChatStreamDecoder:
-        """Return what reads a stream of this provider."""
+    def decoder(self, chat: ChatRequest, cost_of: Callable[[Usage], float | None] | None = None) -> ChatStreamDecoder:
+        """Return what reads a stream of this provider; `cost_of`: see `ChatStreamDecoder`."""
         return ChatStreamDecoder(
             choices=chat.choices,
             wants_usage=chat.wants_usage,
             finish_reason_optional=self.options.quirks.finish_reason_optional,
+            cost_of=cost_of,
         )
 
     def continuation_decoder(
-        self, chat: ChatRequest, delivered: Delivered, rung: Rung, upstream: Upstream
+        self,
+        chat: ChatRequest,
+        delivered: Delivered,
+        rung: Rung,
+        upstream: Upstream,
+        cost_of: Callable[[Usage], float | None] | None = None,
     ) -> ContinuationDecoder:
         """Return what reads a stream of this provider that carries on what was `delivered`."""
         return ContinuationDecoder(
-            self.decoder(chat), delivered=delivered, rung=rung, upstream=upstream.id, wants_usage=chat.wants_usage
+            self.decoder(chat, cost_of),
+            delivered=delivered,
+            rung=rung,
+            upstream=upstream.id,
+            wants_usage=chat.wants_usage,
         )

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from streamroute.clock import now
 from streamroute.core.caller import Caller
+from streamroute.core.money import usd_text
 from streamroute.engine.dispatcher import Call, Dispatcher
 from streamroute.server.answers import StreamAnswer, WholeAnswer, answer_headers
 from streamroute.server.call import decode_call, read_body
@@ -15,6 +16,10 @@ from streamroute.server.failure import FailureReply
 from streamroute.server.key_limits import KeyLimits
 from streamroute.server.options import ServerOptions
 from streamroute.server.replies import json_reply
+
+COST = "x-streamroute-cost-usd"
+"""Of all calls made for the request, losers included; not there where a price is not known. Streams cannot tell it
+before they end: theirs stands in the last usage."""
 
 _log = structlog.get_logger(__name__)
 
@@ -38,7 +43,7 @@ class ChatHandler:
         call = decode_call(request, body, id_=headers["x-request-id"], arrived_at=arrived_at, caller=caller)
         if wants_explanation(request):
             return json_reply(dry_run(self._dispatcher.foresee(call)), headers=headers)
-        call = replace(call, decision_id=call.ledger_id)
+        call = replace(call, decision_id=call.ledger_id, tells_cost=self._options.cost_in_usage)
         with self._limits.held(call):
             headers.update(self._limits.headers(caller))
             headers = {**headers, DECISION_ID: call.decision_id or ""}
@@ -59,7 +64,9 @@ class ChatHandler:
 
     async def _whole(self, call: Call, headers: dict[str, str]) -> web.StreamResponse:
         answer = WholeAnswer(model=call.chat.model)
-        await self._dispatcher.dispatch(call, answer)
+        bill = await self._dispatcher.dispatch(call, answer)
+        if bill.total is not None:
+            headers = {**headers, COST: usd_text(bill.total)}
         if answer.failure is not None or answer.head is None:
             return _reply(answer.failure, headers)
         headers = {**headers, **answer_headers(answer.head)}

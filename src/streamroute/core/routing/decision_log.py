@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from streamroute.core.observation import AttemptObservation
-from streamroute.core.outcome import AttemptCause
+from streamroute.core.outcome import AttemptCause, OutcomeKind
 from streamroute.core.quality.verdict import Verdict
 from streamroute.core.routing.decision import Decision
 from streamroute.core.upstream import Deadlines, UpstreamId
@@ -45,13 +45,17 @@ class Judged:
 class DecisionRecord:
     """One decision, when it was made (monotonic seconds), and what has become of its calls since."""
 
-    __slots__ = ("at", "calls", "decision", "hedge_after_s", "id")
+    __slots__ = ("answered_by", "at", "calls", "decision", "hedge_after_s", "id", "outcome")
 
     def __init__(self, id_: str, decision: Decision, at: float, hedge_after_s: float | None) -> None:
         self.id = id_
         self.decision = decision
         self.at = at
         self.hedge_after_s = hedge_after_s
+        self.outcome: OutcomeKind | None = None
+        """None: it is under way."""
+        self.answered_by: UpstreamId | None = None
+        """Who began the answer that the client got."""
         self.calls: Sequence[Made | NotMade | Judged] = ()
 
 
@@ -77,6 +81,12 @@ class DecisionLog:
         record = self._records.get(decision_id)
         if record is not None and len(record.calls) < MAX_CALLS:
             record.calls = (*record.calls, call)
+
+    def ended(self, decision_id: str, outcome: OutcomeKind, answered_by: UpstreamId | None) -> None:
+        """Note how the request ended, and who answered."""
+        record = self._records.get(decision_id)
+        if record is not None:
+            record.outcome, record.answered_by = outcome, answered_by
 
     def get(self, decision_id: str) -> DecisionRecord | None:
         """Return a decision that is still kept."""

@@ -9,6 +9,7 @@ from math import exp, isfinite
 from types import MappingProxyType
 
 from streamroute.core.health.board import DRAINED
+from streamroute.core.money import usd_text
 from streamroute.core.routing.decision import Candidate, Decision
 from streamroute.core.routing.decision_log import Judged, Made, NotMade
 from streamroute.core.routing.weight import crowd
@@ -81,6 +82,7 @@ def explain_call(call: Made | NotMade | Judged) -> dict[str, object]:
         "headers_s": _seconds(observation.headers_s),
         "ttft_s": _seconds(observation.ttft_s),
         "duration_s": _seconds(observation.duration_s),
+        "cost_usd": None if (paid := observation.charged) is None or paid.cost is None else usd_text(paid.cost),
         "deadlines": _limits(call.deadlines),
     }
 

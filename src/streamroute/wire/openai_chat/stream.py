@@ -14,7 +14,7 @@ All other events are decoded in full. Rules:
    use to a client, and as long as it has none, another upstream can be asked. Held chunks are progress, not content.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from streamroute.core.outcome import Failure
 from streamroute.core.usage import Usage
@@ -43,7 +43,7 @@ class ChatStreamDecoder:
     """
 
     __slots__ = (
-        "_choices",
+        "_choices", "_cost_of",
         "_ending", "_envelope_misses", "_finish_reason_optional", "_finished",
         "_held", "_held_bytes", "_held_content_events", "_hold_tool_calls",
         "_is_holding", "_is_verbatim",
@@ -59,7 +59,10 @@ class ChatStreamDecoder:
         wants_usage: bool = True,
         finish_reason_optional: bool = False,
         hold_tool_calls: bool = True,
+        cost_of: Callable[[Usage], float | None] | None = None,
     ) -> None:
+        """`cost_of` says what the request has cost, US dollars, once this call's usage is known: it is told to clients
+        that want usage; None: it is not told, or nobody knows."""
         self._choices = choices
         self._hold_tool_calls = hold_tool_calls
         self._is_holding = False
@@ -67,6 +70,7 @@ class ChatStreamDecoder:
         self._held_bytes = 0
         self._held_content_events = 0
         self._wants_usage = wants_usage
+        self._cost_of = cost_of
         self._finish_reason_optional = finish_reason_optional
         self._splitter = EventSplitter()
         self._finished: dict[int, str] = {}
@@ -259,12 +263,23 @@ class ChatStreamDecoder:
             return event if self._wants_usage else self._without_null_usage(event)
         self.usage = usage
         if self._wants_usage:
-            return event
+            return self._with_cost(chunk, usage, event)
         if not choices:
             return None
         try:
             return b"data: " + write_json({key: value for key, value in chunk.items() if key != "usage"})
         except ValueError:  # nested too deeply to be written again: usage too many beats text too little
+            return event
+
+    def _with_cost(self, chunk: dict[str, object], usage: Usage, event: bytes) -> bytes:
+        """Put the request's cost beside its tokens, as OpenRouter does."""
+        cost_usd = None if self._cost_of is None else self._cost_of(usage)
+        told = chunk.get("usage")
+        if cost_usd is None or not isinstance(told, dict):
+            return event
+        try:
+            return b"data: " + write_json({**chunk, "usage": {**told, "cost": cost_usd}})
+        except ValueError:
             return event
 
     def _without_null_usage(self, event: bytes) -> bytes:
