@@ -111,7 +111,9 @@ async def market(tmp_path: Path) -> AsyncIterator[Market]:
         }
         file = tmp_path / "config.toml"
         file.write_text(config_text(providers))
-        app = await stack.enter_async_context(App(load_config(file, environ={})))
+        app = await stack.enter_async_context(
+            App(load_config(file, environ={}, overrides={"server.listen": "127.0.0.1:0"}))
+        )
         session = await stack.enter_async_context(aiohttp.ClientSession())
         yield Market(providers, app, session)
 
