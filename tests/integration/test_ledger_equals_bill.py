@@ -16,7 +16,7 @@ from sqlalchemy import Row, select
 
 from streamroute.app import App
 from streamroute.config.load import load_config
-from streamroute.core.cost.price_book import Price
+from streamroute.core.cost.price import Price
 from streamroute.core.cost.report import GROUPINGS, Grouping
 from streamroute.core.upstream import TokenPrice
 from streamroute.core.usage import Usage
