@@ -16,7 +16,7 @@ from sqlalchemy import Row, select
 
 from streamroute.app import App
 from streamroute.config.load import load_config
-from streamroute.core.cost.price_book import Price
+from streamroute.core.cost.price import Price
 from streamroute.core.cost.report import GROUPINGS, Grouping
 from streamroute.core.upstream import TokenPrice
 from streamroute.core.usage import Usage
@@ -124,7 +124,9 @@ async def market(tmp_path: Path) -> AsyncIterator[Market]:
             provider._provider.log = deque()  # a bill has no end, unlike the log
         file = tmp_path / "config.toml"
         file.write_text(config_text(providers))
-        app = await stack.enter_async_context(App(load_config(file, environ={})))
+        app = await stack.enter_async_context(
+            App(load_config(file, environ={}, overrides={"server.listen": "127.0.0.1:0"}))
+        )
         session = await stack.enter_async_context(aiohttp.ClientSession())
         yield Market(providers, app, session)
 

@@ -97,7 +97,7 @@ def test_observations_have_no_room_for_secrets() -> None:
         *("paused_s", "usage", "is_committed", "malformed_events", "received_bytes", "attempts", "failovers"),
         *("route_s", "code"),
         *("cause", "rung", "prompt_tokens", "content_events", "max_gap_s", "rate_limit", "charged"),
-        *("ledger_id", "attribution", "tier"),
+        *("ledger_id", "attribution", "tier", "images"),
         *("latency_class", "rescued", "continuations", "step", "ok", "cost_usd"),
     }
 

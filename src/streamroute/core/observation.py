@@ -67,6 +67,8 @@ class AttemptObservation:
     """The service tier that the provider reported, else the one that was asked for."""
     prompt_tokens: int = 0
     """Estimated from the size of the request."""
+    images: int = 0
+    """Of the prompt."""
     content_events: int = 0
     """Chunks with content that came: about as many output tokens."""
     max_gap_s: float | None = None

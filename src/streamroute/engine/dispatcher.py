@@ -32,7 +32,7 @@ from streamroute.core.routing.decision_log import DecisionLog, Judged, Made, Not
 from streamroute.core.routing.explorer import Explorer
 from streamroute.core.routing.route import Catalog
 from streamroute.core.routing.tiers import decide_tiers
-from streamroute.core.upstream import Deadlines, LatencyClass, Midstream, ProviderName, UpstreamId
+from streamroute.core.upstream import Deadlines, LatencyClass, Midstream, ProviderName, Upstream, UpstreamId
 from streamroute.engine.attempt import Attempt
 from streamroute.engine.attempt_options import AttemptOptions
 from streamroute.engine.choice import choose
@@ -140,6 +140,11 @@ class Dispatcher:
         self.directory = directory
         self.board.apply(options, now())
         self.budget.hedges.shares = options.hedge_spend
+
+    def reprice(self, priced: Callable[[Mapping[UpstreamId, Upstream]], Mapping[UpstreamId, Upstream]]) -> None:
+        """Let new calls see other prices; `priced` returns the upstreams with theirs."""
+        catalog = self.directory.catalog
+        self.directory = replace(self.directory, catalog=replace(catalog, upstreams=priced(catalog.upstreams)))
 
     @property
     def in_flight(self) -> int:

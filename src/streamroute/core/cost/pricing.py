@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from streamroute.core.cost.charge import Charge, charge
-from streamroute.core.cost.price_book import Price, PriceBook, Quote
+from streamroute.core.cost.price import Price
+from streamroute.core.cost.price_book import PriceBook, Quote
 from streamroute.core.money import NOTHING, Money
 from streamroute.core.observation import AttemptObservation, Charged
 from streamroute.core.request import ChatRequest
@@ -55,7 +56,7 @@ class Pricing:
         cost: Money | None = None
         source: str | None = None
         if quote is not None:
-            cost, source = quote.price.cost(made.usage), quote.source
+            cost, source = quote.price.cost(made.usage, made.images), quote.source
         elif upstream is not None and upstream.is_simulated:
             cost, source = NOTHING, "simulated"
         return Charged(usage=made.usage, is_counted=made.is_counted, cost=cost, price_source=source)
@@ -74,9 +75,12 @@ class Pricing:
             return NOTHING if upstream.is_simulated else None
         limit = chat.max_output_tokens or UNLIMITED_OUTPUT_TOKENS
         tokens = -(-chat.prompt_bytes // BYTES_PER_TOKEN)
+        price = price.at(tokens)
         # Whatever kind of input or output it turns out to be.
-        input_, output = max(price.input, price.cached_input, price.cache_write), max(price.output, price.reasoning)
-        return Money(tokens * input_ + limit * chat.choices * output + price.per_request)
+        input_ = max(price.input, price.cached_input, price.cache_write, price.cache_write_1h)
+        output = max(price.output, price.reasoning)
+        around = chat.images * price.per_image + price.per_request
+        return Money(tokens * input_ + limit * chat.choices * output + around)
 
     def _price(self, upstream: Upstream, tier: str | None, at_ms: int) -> Price | None:
         quote = self._quote(upstream.id, upstream.provider, upstream.model, tier, at_ms)
