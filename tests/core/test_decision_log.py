@@ -1,9 +1,7 @@
 """The last decisions, and no more of them than fit."""
 
-from streamroute.core.money import Money
 from streamroute.core.routing.decision import Candidate, Decision
-from streamroute.core.routing.decision_log import MAX_CALLS, DecisionLog, Ended, Made, NotMade
-from streamroute.core.routing.explain import explain_end
+from streamroute.core.routing.decision_log import MAX_CALLS, DecisionLog, Made, NotMade
 from streamroute.core.upstream import Deadlines, Route, UpstreamId
 from tests.support.observations import attempt, upstream
 
@@ -22,19 +20,6 @@ def test_only_the_newest_are_kept() -> None:
     assert [record.id for record in log.latest(2)] == ["d4", "d3"]
     assert len(log) == 3
     assert log.get("d1") is None
-
-
-def test_how_a_request_ended_is_told_once_it_has() -> None:
-    """Who answered and what it cost; before that, and where nobody knows, it is null. The forgotten are no trouble."""
-    log = DecisionLog(size=1)
-    log.add("d", DECISION, at=0.0)
-    record = log.get("d")
-    assert record is not None
-    assert set(explain_end(record.ended).values()) == {None}
-    log.ended("d", Ended("succeeded", UpstreamId("b"), Money(13_100_000)))
-    assert explain_end(record.ended) == {"outcome": "succeeded", "answered_by": "b", "cost_usd": 0.0000131}
-    log.ended("gone", Ended("failed", None, None))
-    assert explain_end(Ended("failed", None, None)) == {"outcome": "failed", "answered_by": None, "cost_usd": None}
 
 
 def test_calls_are_kept_in_order() -> None:

@@ -19,7 +19,7 @@ from streamroute.core.execution.events import (
 )
 from streamroute.core.health.classify import DISPOSITIONS
 from streamroute.core.health.standing import Standing
-from streamroute.core.outcome import FailureKind
+from streamroute.core.outcome import NOT_ASKED, FailureKind
 from streamroute.core.upstream import Deadlines, RetryOptions
 from tests.support.playbook import (
     ABANDON,
@@ -191,7 +191,9 @@ def test_a_lone_upstream_gets_two_more_attempts_with_back_off() -> None:
     book.over()
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if not DISPOSITIONS[kind].is_transient and kind != "blocked"])
+@pytest.mark.parametrize(
+    "kind", [kind for kind in KINDS if not DISPOSITIONS[kind].is_transient and kind not in NOT_ASKED]
+)
 def test_a_lone_upstream_is_not_asked_again_in_vain(kind: FailureKind) -> None:
     """What will not pass by itself is told at once."""
     book = lone()

@@ -24,13 +24,18 @@ WALL_CLOCK_READERS = {
     "engine/accounting.py",  # entries of the ledger have a date, and prices too
     "engine/attempt.py",  # Retry-After and x-ratelimit-reset may be HTTP dates
     "engine/prober.py",  # the same
+    "engine/spending.py",  # windows of budgets, and prices, have dates
+    "bookkeeping.py",  # the same
     "server/auth.py",  # keys end at a date
     "server/decisions.py",  # shown to people
     "server/key_status.py",
     "server/shown.py",
     "server/site.py",
     "server/status.py",
+    "reports.py",  # `since=24h`
+    "server/usage.py",
     "stores/key_watch.py",  # keys end at a date
+    "stores/writer.py",  # days that are over are thinned out
 }
 
 

@@ -4,8 +4,6 @@ import json
 
 import pytest
 
-from streamroute.core.cost.bill import Bill
-from streamroute.core.money import Money
 from streamroute.core.usage import Usage
 from streamroute.wire.openai_chat.cost import with_cost, with_cost_event
 from streamroute.wire.openai_chat.stream import ChatStreamDecoder
@@ -20,9 +18,10 @@ def test_nothing_else_of_the_text_changes() -> None:
     assert json.loads(expected)["usage"] == {"cost": 0.0000131, "prompt_tokens": 9}
 
 
-def test_an_unknown_cost_is_null() -> None:
-    """And never zero."""
-    assert json.loads(with_cost(TEXT, None))["usage"]["cost"] is None
+def test_an_unknown_cost_is_not_told() -> None:
+    """Neither as zero nor as null: the answer stays as it is."""
+    assert with_cost(TEXT, None) == TEXT
+    assert with_cost_event(b"data: {}", None) == b"data: {}"
 
 
 @pytest.mark.parametrize(
@@ -52,25 +51,12 @@ def test_what_only_the_tolerant_reader_reads_is_not_lost() -> None:
 def test_a_stream_tells_it_where_usage_was_asked_for() -> None:
     """In the event that has the usage; `null` on the others stays."""
     head, usage = b'data: {"choices":[],"usage":null}', b'data:{"choices":[],"usage":{"prompt_tokens":3}}'
-    decoder = ChatStreamDecoder(priced=lambda usage: f"0.{usage.input_tokens}")
+    decoder = ChatStreamDecoder(cost_of=lambda usage: f"0.{usage.input_tokens}")
     out = decoder.feed(head + b"\n\n" + usage + b"\n\n")
     assert out == head + b'\n\ndata: {"choices":[],"usage":{"cost":0.3,"prompt_tokens":3}}\n\n'
-    silent = ChatStreamDecoder(wants_usage=False, priced=lambda _: "1")
+    silent = ChatStreamDecoder(wants_usage=False, cost_of=lambda _: "1")
     assert silent.feed(usage + b"\n\n") == b""
     assert with_cost_event(b"data: {}", "1") == b"data: {}"
-
-
-def test_a_bill_adds_up() -> None:
-    """One cost that nobody knows makes the sum unknown, for good."""
-    bill = Bill()
-    assert bill.text_with(Money(0)) == "0"
-    bill.add(Money(1_500_000))
-    assert bill.text_with(Money(500_000)) == "0.000002"
-    assert bill.cost == 1_500_000
-    bill.add(None)
-    bill.add(Money(1))
-    assert bill.cost is None
-    assert bill.text_with(Money(1)) is None
 
 
 def test_one_hour_cache_writes_are_read() -> None:

@@ -12,6 +12,7 @@ from streamroute import __version__
 from streamroute.cli.check import check
 from streamroute.cli.demo import demo
 from streamroute.cli.keys import app as keys
+from streamroute.cli.reconcile import reconcile
 from streamroute.cli.serve import serve
 from streamroute.cli.simulate import simulate
 from streamroute.cli.usage import usage
@@ -23,7 +24,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,  # locals can hold keys
 )
-for command in (demo, serve, check, simulate, usage):
+for command in (demo, serve, check, simulate, usage, reconcile):
     app.command()(command)
 app.add_typer(keys)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from streamroute.cli.whole_table import print_whole
 from streamroute.clock import wall
 from streamroute.config.load import load_config
 from streamroute.config.model import Config
@@ -25,7 +25,6 @@ from streamroute.wire.usage_text import WASTE, csv_chunks, figure_names, figures
 EXIT_UNAVAILABLE = 69
 EXIT_CONFIG = 78
 NAME_WIDTH = 40
-MAX_WIDTH = 1000
 _WHEN = "30m, 24h, 7d, 4w, or a date or time (UTC) such as 2026-11-01."
 
 Only = Annotated[list[str] | None, typer.Option(help="Only this; repeat it for several, '' for those without.")]
@@ -116,7 +115,7 @@ def _rows(config: Config, query: UsageQuery) -> list[UsageRow]:
 
 def _print_table(query: UsageQuery, rows: Sequence[UsageRow]) -> None:
     if not rows:
-        Console().print("nothing was written down in that time")
+        typer.echo("nothing was written down in that time")
         return
     lines = [(group_texts(query.by, row.by), figures(query, row)) for row in rows]
     if query.by:
@@ -135,10 +134,7 @@ def _print_table(query: UsageQuery, rows: Sequence[UsageRow]) -> None:
             *(values[i] or "-" for i in shown),
             style="bold" if is_total else None,
         )
-    console = Console()
-    wide = console.options.update(width=MAX_WIDTH)
-    console.width = max(console.width, console.measure(table, options=wide).maximum)  # a figure is never cut
-    console.print(table)
+    print_whole(table)
 
 
 def _is_shown(name: str, lines: Sequence[tuple[list[str | None], list[str | None]]], index: int) -> bool:

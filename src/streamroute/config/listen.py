@@ -39,8 +39,8 @@ def build_server(draft: Draft, table: ServerTable, *, has_ledger: bool) -> Serve
         body_timeout_s=table.body_timeout_s,
         drain_delay_s=table.drain_delay_s,
         drain_timeout_s=table.drain_timeout_s,
-        max_write_buffer_bytes=table.max_write_buffer_bytes,
         cost_in_usage=table.cost_in_usage,
+        max_write_buffer_bytes=table.max_write_buffer_bytes,
     )
     if not has_ledger and not keys and not options.is_loopback:
         draft.report(("server", "listen"), _lets_everyone_in(options))

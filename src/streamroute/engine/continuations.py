@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from streamroute.core.cost.bill import CostText
 from streamroute.core.execution.commands import Start
 from streamroute.core.outcome import Failure
 from streamroute.core.request import ChatRequest
 from streamroute.core.upstream import Midstream, Rung
+from streamroute.core.usage import Usage
 from streamroute.engine.decoding import StreamDecoder
 from streamroute.providers.openai_compatible import OpenAICompatible
 from streamroute.wire.openai_chat.continuation import continuation_request
@@ -39,9 +39,9 @@ class Continuations:
         self._was_asked_anew = False
 
     def call(
-        self, start: Start, provider: OpenAICompatible, priced: CostText | None = None
+        self, start: Start, provider: OpenAICompatible, cost_of: Callable[[Usage], str | None] | None = None
     ) -> ContinuationCall | Failure:
-        """Put the follow-on request together, or say why there can be none; `priced` as for the first decoder."""
+        """Put the follow-on request together, or say why there can be none; `cost_of`: see `ChatStreamDecoder`."""
         delivered = self.transcript.read()
         rung = start.rung or "instructed"
         if rung != "restart":
@@ -57,7 +57,7 @@ class Continuations:
         return ContinuationCall(
             chat=continuation_request(self._chat, delivered, rung),
             rung=rung,
-            decoder=partial(provider.continuation_decoder, self._chat, delivered, rung, start.upstream, priced),
+            decoder=partial(provider.continuation_decoder, self._chat, delivered, rung, start.upstream, cost_of),
         )
 
 

@@ -13,6 +13,7 @@ import anyio
 from streamroute.clock import now
 from streamroute.core.attribution import NOBODY, Attribution
 from streamroute.core.caller import ANYONE, Caller
+from streamroute.core.cost.bill import Bill
 from streamroute.core.execution.admission import Admission
 from streamroute.core.execution.commands import Start
 from streamroute.core.execution.events import AttemptEvent, Doubted
@@ -22,13 +23,12 @@ from streamroute.core.execution.rescue import RescueOptions
 from streamroute.core.health.attempt_budget import AttemptBudget
 from streamroute.core.health.board import HealthBoard
 from streamroute.core.health.options import HealthOptions
-from streamroute.core.money import Money
 from streamroute.core.observation import AttemptObservation, RequestObservation
 from streamroute.core.outcome import Failure, OutcomeKind
 from streamroute.core.rate_limit import RateLimitReport
 from streamroute.core.request import ChatRequest
 from streamroute.core.routing.decision import Decision
-from streamroute.core.routing.decision_log import DecisionLog, Ended, Judged, Made, NotMade
+from streamroute.core.routing.decision_log import DecisionLog, Judged, Made, NotMade
 from streamroute.core.routing.explorer import Explorer
 from streamroute.core.routing.route import Catalog
 from streamroute.core.routing.tiers import decide_tiers
@@ -37,17 +37,19 @@ from streamroute.engine.attempt import Attempt
 from streamroute.engine.attempt_options import AttemptOptions
 from streamroute.engine.choice import choose
 from streamroute.engine.continuations import NOT_CONTINUABLE, Continuations, is_continuable, midstream_of
+from streamroute.engine.course import Course
 from streamroute.engine.decoding import StreamDecoder
 from streamroute.engine.holding import Holding
 from streamroute.engine.runner import Runner
 from streamroute.engine.sink import AnswerSink
 from streamroute.engine.spending import Spending
-from streamroute.engine.tally import Tally
 from streamroute.errors import RequestError
 from streamroute.providers.openai_compatible import ATTEMPT_HEADER, OpenAICompatible
 from streamroute.providers.transport import Transport
 from streamroute.telemetry.bus import Bus
 
+_REPLACEABLE = frozenset({"first", "failover"})
+"""Causes of calls whose failure another call makes good; one made beside them fails without consequence."""
 _JITTER_DRAWS = 4
 
 
@@ -82,13 +84,13 @@ class Call:
     """What the client wants done about an answer that breaks off; None: what the route says."""
     affinity_key: str | None = None
     """Names the conversation, for upstreams that cache its prompts."""
-    tells_cost: bool = True
-    """Whether the usage at the end of a stream says what the request has cost."""
     decision_id: str | None = None
     """Under which the decision is kept, for `/status/decisions`; None: it is not kept."""
     ledger_id: str = field(default_factory=lambda: f"call_{uuid.uuid4().hex}")
     """See `AttemptObservation`."""
     attribution: Attribution = NOBODY
+    tells_cost: bool = True
+    """Beside the usage of a stream, where the client wants that."""
     caller: Caller = ANYONE
     """Whose key limits what may be asked; `attribution` has its defaults already."""
 
@@ -174,9 +176,9 @@ class Dispatcher:
         if self.is_closed:
             raise RequestError("The sidecar is shutting down.", status=503, code="shutting_down", type_="server_error")
 
-    async def dispatch(self, call: Call, sink: AnswerSink) -> Money | None:
-        """Serve one call into `sink`; returns when it is over, with all its attempts, and says what they have cost:
-        None where nobody knows the price of one. Cancel it when the client goes away.
+    async def dispatch(self, call: Call, sink: AnswerSink) -> Bill:
+        """Serve one call into `sink`; returns when it is over, with what it has cost. Cancel it when the client goes
+        away.
 
         Raises RequestError, before anything reached the sink, where nobody can serve the call as it is.
         """
@@ -189,12 +191,16 @@ class Dispatcher:
         plan = build_plan(decision, self._request(call, None if midstream == "error" else rescue), self._delays)
         if call.decision_id is not None:
             self.decisions.add(call.decision_id, decision, call.arrived_at, plan.hedge_after_s)
-        holding = Holding(call.chat, decision, partial(self._note, call))
-        tally = Tally()
+        course = Course(
+            decision=decision,
+            providers=directory.providers,
+            continuations=continuations,
+            holding=Holding(call.chat, decision, partial(self._note, call)),
+        )
 
         def open_attempt(start: Start, notify: Callable[[AttemptEvent], None]) -> Attempt | Failure:
             numbered = replace(call, forwarded={**call.forwarded, ATTEMPT_HEADER: str(call.attempt + runner.attempts)})
-            return self._open(numbered, decision, directory.providers, start, notify, continuations, holding, tally)
+            return self._open(numbered, course, start, notify)
 
         runner = Runner(
             plan,
@@ -202,7 +208,7 @@ class Dispatcher:
             open_attempt,
             arrived_at=call.arrived_at,
             transcript=None if continuations is None else continuations.transcript,
-            judge=holding.judge,
+            judge=course.holding.judge,
         )
         self._running.add(runner)
         try:
@@ -211,8 +217,8 @@ class Dispatcher:
             self._running.discard(runner)
             if not self._running:
                 self._idle.set()
-            self._publish(call, decision, runner, tally)
-        return tally.bill.cost
+            self._publish(call, decision, runner, course.failures)
+        return course.bill
 
     def foresee(self, call: Call) -> Foresight:
         """Return what would be done for a call now, without a trace; raises RequestError as `dispatch` does."""
@@ -259,12 +265,19 @@ class Dispatcher:
             jitter=tuple(self._rng.random() for _ in range(_JITTER_DRAWS)),
         )
 
-    def _publish(self, call: Call, decision: Decision, runner: Runner, tally: Tally) -> None:
+    def _publish(self, call: Call, decision: Decision, runner: Runner, failures: list[AttemptObservation]) -> None:
         summary = runner.summary
         outcome: OutcomeKind = "succeeded" if summary.is_finished else "failed" if summary.fail else "cancelled"
         head = summary.head
         if call.decision_id is not None:
-            self.decisions.ended(call.decision_id, Ended(outcome, runner.speaker, tally.bill.cost))
+            self.decisions.ended(call.decision_id, outcome, None if head is None else head.upstream)
+        replaced = [
+            each.failure.kind
+            for each in failures
+            if each.failure is not None and not each.is_committed and each.cause in _REPLACEABLE
+        ]
+        broken = [each.failure.kind for each in failures if each.failure is not None and each.is_committed]
+        is_answered = head is not None
         self._bus.publish(
             RequestObservation(
                 request_id=call.request_id,
@@ -275,8 +288,8 @@ class Dispatcher:
                 outcome=outcome,
                 failure=summary.fail.failure.without_quotes() if summary.fail is not None else None,
                 attempts=runner.attempts,
-                failovers=tally.replaced(is_answered=head is not None),
-                rescued=tally.broken()[: len(summary.continuations)],
+                failovers=tuple(replaced if is_answered else replaced[:-1]),
+                rescued=tuple(broken[: len(summary.continuations)]),
                 latency_class=decision.latency_class,
                 continuations=tuple(summary.continuations),
                 upstream=None if head is None else head.upstream,
@@ -297,28 +310,24 @@ class Dispatcher:
     def _open(
         self,
         call: Call,
-        decision: Decision,
-        providers: Mapping[ProviderName, OpenAICompatible],
+        course: Course,
         start: Start,
         notify: Callable[[AttemptEvent], None],
-        continuations: Continuations | None,
-        holding: Holding,
-        tally: Tally,
     ) -> Attempt | Failure:
-        """Take a permit and make the attempt that returns it, or say why the upstream must not be called.
-
-        `tally` hears how it ends.
-        """
-        upstream, provider = start.upstream, providers[start.upstream.provider]
+        """Take a permit and make the attempt that returns it, or say why the upstream must not be called."""
+        upstream, provider = start.upstream, course.providers[start.upstream.provider]
+        decision, continuations = course.decision, course.continuations
         chat, rung = call.chat, None
-        priced = partial(self.spending.cost_text, tally.bill, upstream, chat) if call.tells_cost else None
-        decoder: Callable[[], StreamDecoder] = partial(provider.decoder, call.chat, priced)
+        cost_of = partial(self.spending.cost_usd, course.bill, upstream, chat) if call.tells_cost else None
+        decoder: Callable[[], StreamDecoder] = partial(provider.decoder, call.chat, cost_of)
         if start.rung is not None:
-            continuation = continuations.call(start, provider, priced) if continuations is not None else NOT_CONTINUABLE
+            continuation = (
+                continuations.call(start, provider, cost_of) if continuations is not None else NOT_CONTINUABLE
+            )
             if isinstance(continuation, Failure):
                 return continuation
             chat, rung, decoder = continuation.chat, continuation.rung, continuation.decoder
-        chat, clean = holding.asked(chat, upstream)
+        chat, clean = course.holding.asked(chat, upstream)
         reservation = self.spending.reserve(
             call.attribution, upstream, chat, may_use_unpriced=call.caller.may_use_unpriced
         )
@@ -348,9 +357,12 @@ class Dispatcher:
             self._admission.reported(leave, report, now())
 
         def settled(observation: AttemptObservation) -> None:
+            if observation.failure is not None:
+                course.failures.append(observation)
             self._admission.settle(leave, observation)
             observation = self.spending.settle(observation, reservation)
-            tally.add(observation)
+            if observation.charged is not None:
+                course.bill.add(observation.charged)
             self._note(call, Made(observation, start.deadlines))
             self._bus.publish(observation)
 

@@ -31,7 +31,6 @@ from streamroute.core.execution.events import (
 from streamroute.core.execution.plan import Plan
 from streamroute.core.outcome import Failure
 from streamroute.core.quality.verdict import Verdict
-from streamroute.core.upstream import UpstreamId
 from streamroute.core.usage import Usage
 from streamroute.engine.attempt import Attempt
 from streamroute.engine.sink import AnswerHead, AnswerSink, AnswerSummary, PartialAnswer
@@ -90,11 +89,6 @@ class Runner:
     def attempts(self) -> int:
         """How many calls were made so far."""
         return len(self._attempts)
-
-    @property
-    def speaker(self) -> UpstreamId | None:
-        """Who spoke to the client last; None: nobody has."""
-        return self._legs[-1].upstream.id if self._legs else None
 
     async def run(self) -> None:
         """Perform the plan. Cancelling this task means that the client has gone."""

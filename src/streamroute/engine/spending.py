@@ -64,16 +64,18 @@ class Spending:
         _warn(self.budgets.settle(reservation, charged.cost or NOTHING, at_ms))
         return observation.with_charge(charged)
 
-    def cost_text(self, bill: Bill, upstream: Upstream, chat: ChatRequest, usage: Usage) -> str | None:
-        """Return what a request has cost once this call is added to its bill."""
-        return bill.text_with(self.pricing.cost_of(upstream, chat, usage, now_ms()))
-
     def spent(self, observation: AttemptObservation) -> AttemptObservation:
         """The same for a call that nothing was reserved for: a probe."""
         at_ms = now_ms()
         charged = self.pricing.charged(observation, at_ms)
         _warn(self.budgets.spend(observation.attribution, charged.cost or NOTHING, at_ms))
         return observation.with_charge(charged)
+
+    def cost_usd(self, bill: Bill, upstream: Upstream, chat: ChatRequest, usage: Usage) -> str | None:
+        """Return what a request has cost once a call has ended with `usage`, beside what is on its bill already: US
+        dollars with all their digits."""
+        total = bill.plus(self.pricing.cost(upstream, chat, usage, now_ms()))
+        return None if total is None else usd_text(total)
 
     def give_back(self, reservation: Reservation) -> None:
         """Take back a reservation for a call that was never made."""

@@ -1,13 +1,13 @@
 """A provider that speaks OpenAI Chat Completions, which is most of them: options in, HTTP requests out."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from urllib.parse import urlsplit
 
 from streamroute import __version__
-from streamroute.core.cost.bill import CostText
 from streamroute.core.execution.ladder import NATIVE_RUNGS
 from streamroute.core.request import ChatRequest
 from streamroute.core.upstream import Rung, Upstream
+from streamroute.core.usage import Usage
 from streamroute.providers.options import ProviderOptions
 from streamroute.providers.transport import HttpRequest
 from streamroute.wire.openai_chat.continuation import ContinuationDecoder
@@ -72,13 +72,13 @@ class OpenAICompatible:
             url=self.options.base_url + "/models", method="GET", headers={**headers, "Accept": "application/json"}
         )
 
-    def decoder(self, chat: ChatRequest, priced: CostText | None = None) -> ChatStreamDecoder:
-        """Return what reads a stream of this provider, and tells what it costs where `priced` can say it."""
+    def decoder(self, chat: ChatRequest, cost_of: Callable[[Usage], str | None] | None = None) -> ChatStreamDecoder:
+        """Return what reads a stream of this provider; `cost_of`: see `ChatStreamDecoder`."""
         return ChatStreamDecoder(
             choices=chat.choices,
             wants_usage=chat.wants_usage,
             finish_reason_optional=self.options.quirks.finish_reason_optional,
-            priced=priced,
+            cost_of=cost_of,
         )
 
     def continuation_decoder(
@@ -87,11 +87,11 @@ class OpenAICompatible:
         delivered: Delivered,
         rung: Rung,
         upstream: Upstream,
-        priced: CostText | None = None,
+        cost_of: Callable[[Usage], str | None] | None = None,
     ) -> ContinuationDecoder:
         """Return what reads a stream of this provider that carries on what was `delivered`."""
         return ContinuationDecoder(
-            self.decoder(chat, priced),
+            self.decoder(chat, cost_of),
             delivered=delivered,
             rung=rung,
             upstream=upstream.id,

@@ -13,8 +13,10 @@ import uuid
 from aiohttp import web
 
 from streamroute.clock import now, wall, wall_iso
-from streamroute.core.routing.decision_log import DecisionLog, DecisionRecord
-from streamroute.core.routing.explain import explain, explain_call, explain_end, summary
+from streamroute.core.cost.bill import Bill
+from streamroute.core.money import usd_text
+from streamroute.core.routing.decision_log import DecisionLog, DecisionRecord, Made
+from streamroute.core.routing.explain import explain, explain_call, summary
 from streamroute.engine.dispatcher import Foresight
 from streamroute.errors import RequestError
 from streamroute.server.replies import json_reply
@@ -62,7 +64,8 @@ def decisions_reply(log: DecisionLog, path: str, headers: dict[str, str]) -> web
         "id": record.id,
         "at": _moment(record),
         **explain(record.decision, record.at, hedge_after_s=record.hedge_after_s),
-        **explain_end(record.ended),
+        **_end(record),
+        "cost_usd": _cost(record),
         "attempts": [explain_call(each) for each in record.calls],
     }
     return json_reply(document, headers=headers)
@@ -70,8 +73,26 @@ def decisions_reply(log: DecisionLog, path: str, headers: dict[str, str]) -> web
 
 def _line(record: DecisionRecord) -> dict[str, object]:
     return {
-        "id": record.id, "at": _moment(record), "summary": summary(record.decision), **explain_end(record.ended)
-    }  # fmt: skip
+        "id": record.id,
+        "at": _moment(record),
+        "summary": summary(record.decision),
+        **_end(record),
+        "attempts": sum(isinstance(each, Made) for each in record.calls),
+        "cost_usd": _cost(record),
+    }
+
+
+def _end(record: DecisionRecord) -> dict[str, object]:
+    return {"outcome": record.outcome or "under_way", "answered_by": record.answered_by}
+
+
+def _cost(record: DecisionRecord) -> str | None:
+    """Return what the calls of a request have cost that have ended; None where a price is not known."""
+    bill = Bill()
+    for each in record.calls:
+        if isinstance(each, Made) and each.observation.charged is not None:
+            bill.add(each.observation.charged)
+    return None if bill.total is None else usd_text(bill.total)
 
 
 def _moment(record: DecisionRecord) -> str:

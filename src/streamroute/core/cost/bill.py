@@ -1,37 +1,22 @@
-"""What one request has cost: the sum of its attempts, as they end."""
+"""What one request has cost so far: all its calls that have ended, losers included."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
-from streamroute.core.money import NOTHING, Money, usd_text
-from streamroute.core.usage import Usage
-
-CostText = Callable[[Usage], str | None]
-"""Says what a request has cost once a call with this usage is added, in US dollars with all their digits; None where
-nobody knows."""
+from streamroute.core.money import NOTHING, Money
+from streamroute.core.observation import Charged
 
 
+@dataclass(slots=True)
 class Bill:
-    """Adds up. One cost that nobody knows makes the sum unknown."""
+    """Adds up."""
 
-    __slots__ = ("cost",)
+    total: Money | None = NOTHING
+    """None: a call's price is not known, so nobody knows the sum."""
 
-    def __init__(self) -> None:
-        self.cost: Money | None = NOTHING
-        """Of the attempts that have ended."""
+    def add(self, charged: Charged) -> None:
+        """Take what an attempt was charged."""
+        self.total = self.plus(charged.cost)
 
-    def add(self, cost: Money | None) -> None:
-        """Take an attempt that has ended."""
-        self.cost = self.sum_with(cost)
-
-    def sum_with(self, cost: Money | None) -> Money | None:
-        """Return what it would be with one more."""
-        return None if self.cost is None or cost is None else Money(self.cost + cost)
-
-    def text_with(self, cost: Money | None) -> str | None:
-        """The same in US dollars."""
-        return usd(self.sum_with(cost))
-
-
-def usd(cost: Money | None) -> str | None:
-    """Write a cost in US dollars with all its digits; None stays None."""
-    return None if cost is None else usd_text(cost)
+    def plus(self, cost: Money | None) -> Money | None:
+        """Return the sum with one more."""
+        return None if cost is None or self.total is None else Money(self.total + cost)

@@ -51,7 +51,8 @@ class Pricing:
         made = charge(observation, _UNKNOWN if upstream is None else upstream.capabilities)
         if made is None:
             return Charged(usage=_NO_CHARGE.usage, is_counted=False, cost=NOTHING, price_source=None)
-        quote = self._quote(name, observation.provider, observation.model, observation.tier, at_ms)
+        model, provider, tier = observation.model, observation.provider, observation.tier
+        quote = self._quote(name, provider, model, tier, at_ms)
         cost: Money | None = None
         source: str | None = None
         if quote is not None:
@@ -60,12 +61,13 @@ class Pricing:
             cost, source = NOTHING, "simulated"
         return Charged(usage=made.usage, is_counted=made.is_counted, cost=cost, price_source=source)
 
-    def cost_of(self, upstream: Upstream, chat: ChatRequest, usage: Usage, at_ms: int) -> Money | None:
-        """Return what a call costs whose provider has just counted it, which is what it will be charged."""
-        quote = self._quote(upstream.id, upstream.provider, upstream.model, usage.tier or chat.service_tier, at_ms)
-        if quote is None:
+    def cost(self, upstream: Upstream, chat: ChatRequest, usage: Usage, at_ms: int) -> Money | None:
+        """Return what a call for `chat` costs that ends now, by what the provider has counted, as `charged` will; None
+        where nobody knows."""
+        price = self._price(upstream, usage.tier or chat.service_tier, at_ms)
+        if price is None:
             return NOTHING if upstream.is_simulated else None
-        return quote.price.cost(usage, chat.images)
+        return price.cost(usage, chat.images)
 
     def most(self, upstream: Upstream, chat: ChatRequest, at_ms: int) -> Money | None:
         """Return what one call to `upstream` may cost at most; None where nobody knows its price."""

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from streamroute.core.money import Money
 from streamroute.core.observation import AttemptObservation
 from streamroute.core.outcome import AttemptCause, OutcomeKind
 from streamroute.core.quality.verdict import Verdict
@@ -43,30 +42,21 @@ class Judged:
     is_accepted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """What became of the request."""
-
-    outcome: OutcomeKind
-    upstream: UpstreamId | None
-    """Who answered, and of an answer that was carried on, who spoke last; None: nobody."""
-    cost: Money | None
-    """None: nobody knows the price of one of its attempts."""
-
-
 class DecisionRecord:
     """One decision, when it was made (monotonic seconds), and what has become of its calls since."""
 
-    __slots__ = ("at", "calls", "decision", "ended", "hedge_after_s", "id")
+    __slots__ = ("answered_by", "at", "calls", "decision", "hedge_after_s", "id", "outcome")
 
     def __init__(self, id_: str, decision: Decision, at: float, hedge_after_s: float | None) -> None:
         self.id = id_
         self.decision = decision
         self.at = at
         self.hedge_after_s = hedge_after_s
-        self.calls: Sequence[Made | NotMade | Judged] = ()
-        self.ended: Ended | None = None
+        self.outcome: OutcomeKind | None = None
         """None: it is under way."""
+        self.answered_by: UpstreamId | None = None
+        """Who began the answer that the client got."""
+        self.calls: Sequence[Made | NotMade | Judged] = ()
 
 
 class DecisionLog:
@@ -92,11 +82,11 @@ class DecisionLog:
         if record is not None and len(record.calls) < MAX_CALLS:
             record.calls = (*record.calls, call)
 
-    def ended(self, decision_id: str, end: Ended) -> None:
-        """Add what became of the request, where its decision is not forgotten."""
+    def ended(self, decision_id: str, outcome: OutcomeKind, answered_by: UpstreamId | None) -> None:
+        """Note how the request ended, and who answered."""
         record = self._records.get(decision_id)
         if record is not None:
-            record.ended = end
+            record.outcome, record.answered_by = outcome, answered_by
 
     def get(self, decision_id: str) -> DecisionRecord | None:
         """Return a decision that is still kept."""

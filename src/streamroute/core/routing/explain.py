@@ -9,10 +9,9 @@ from math import exp, isfinite
 from types import MappingProxyType
 
 from streamroute.core.health.board import DRAINED
-from streamroute.core.money import Money, in_usd
-from streamroute.core.observation import Charged
+from streamroute.core.money import usd_text
 from streamroute.core.routing.decision import Candidate, Decision
-from streamroute.core.routing.decision_log import Ended, Judged, Made, NotMade
+from streamroute.core.routing.decision_log import Judged, Made, NotMade
 from streamroute.core.routing.weight import crowd
 from streamroute.core.upstream import Deadlines, UpstreamId
 
@@ -83,29 +82,10 @@ def explain_call(call: Made | NotMade | Judged) -> dict[str, object]:
         "headers_s": _seconds(observation.headers_s),
         "ttft_s": _seconds(observation.ttft_s),
         "duration_s": _seconds(observation.duration_s),
+        "cost_usd": None if (paid := observation.charged) is None or paid.cost is None else usd_text(paid.cost),
+        "price_source": None if paid is None else paid.price_source,
         "deadlines": _limits(call.deadlines),
-        **_charge(observation.charged),
     }
-
-
-def explain_end(ended: Ended | None) -> dict[str, object]:
-    """Return what became of a request, and what all its attempts have cost, in US dollars."""
-    return {
-        "outcome": None if ended is None else ended.outcome,
-        "answered_by": None if ended is None else ended.upstream,
-        "cost_usd": None if ended is None else _usd(ended.cost),
-    }
-
-
-def _charge(charged: Charged | None) -> dict[str, object]:
-    return {
-        "cost_usd": None if charged is None else _usd(charged.cost),
-        "price_source": None if charged is None else charged.price_source,
-    }
-
-
-def _usd(cost: Money | None) -> float | None:
-    return None if cost is None else float(in_usd(cost))
 
 
 def summary(decision: Decision) -> str:

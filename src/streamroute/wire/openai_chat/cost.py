@@ -16,11 +16,14 @@ _USAGE = re.compile(rb'"usage"\s*:\s*\{(?=\s*")')
 
 
 def with_cost(data: bytes, cost_usd: str | None) -> bytes:
-    """Return an answer or a chunk with its cost, a number with all its digits or null; as it is where it has no usage.
+    """Return an answer or a chunk with its cost, a number with all its digits; as it is where it has no usage, or
+    nobody knows the cost.
 
     The digits are put in where they belong, so that nothing else of the text changes; where that place is not clear,
     the whole is written anew.
     """
+    if cost_usd is None:
+        return data
     try:
         payload = read_json(data)
     except ValueError:
@@ -28,10 +31,7 @@ def with_cost(data: bytes, cost_usd: str | None) -> bytes:
     usage = payload.get("usage") if isinstance(payload, dict) else None
     if not isinstance(payload, dict) or not isinstance(usage, Mapping) or not usage:
         return data
-    if cost_usd is None and "cost" in usage:
-        return data
-    value = b"null" if cost_usd is None else cost_usd.encode()
-    found = list(_USAGE.finditer(data))
+    value, found = cost_usd.encode(), list(_USAGE.finditer(data))
     if len(found) == 1 and "cost" not in usage:
         end = found[0].end()
         return b'%b"cost":%b,%b' % (data[:end], value, data[end:])
@@ -43,4 +43,4 @@ def with_cost(data: bytes, cost_usd: str | None) -> bytes:
 
 def with_cost_event(event: bytes, cost_usd: str | None) -> bytes:
     """The same for an event of a stream, `data: ...` without its end."""
-    return b"data: " + with_cost(event.removeprefix(b"data:").strip(), cost_usd)
+    return event if cost_usd is None else b"data: " + with_cost(event.removeprefix(b"data:").strip(), cost_usd)

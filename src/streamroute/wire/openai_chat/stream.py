@@ -14,9 +14,8 @@ All other events are decoded in full. Rules:
    use to a client, and as long as it has none, another upstream can be asked. Held chunks are progress, not content.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from streamroute.core.cost.bill import CostText
 from streamroute.core.outcome import Failure
 from streamroute.core.usage import Usage
 from streamroute.wire.json_text import read_json, write_json
@@ -45,12 +44,12 @@ class ChatStreamDecoder:
     """
 
     __slots__ = (
-        "_choices",
+        "_choices", "_cost_of",
         "_ending", "_envelope_misses", "_finish_reason_optional", "_finished",
         "_held", "_held_bytes", "_held_content_events", "_hold_tool_calls",
         "_is_holding", "_is_verbatim",
         "_out_ending",
-        "_out_prefix", "_prefix", "_priced", "_splitter", "_suffix",
+        "_out_prefix", "_prefix", "_splitter", "_suffix",
         "_wants_usage", "content_events", "error", "is_done", "is_rescuable", "malformed_events", "model", "usage",
     )  # fmt: skip
 
@@ -61,10 +60,10 @@ class ChatStreamDecoder:
         wants_usage: bool = True,
         finish_reason_optional: bool = False,
         hold_tool_calls: bool = True,
-        priced: CostText | None = None,
+        cost_of: Callable[[Usage], str | None] | None = None,
     ) -> None:
-        """`priced` says what the request has cost, for clients that asked for usage; None: they are not told."""
-        self._priced = priced
+        """`cost_of` says what the request has cost, US dollars, once this call's usage is known: it is told to clients
+        that want usage; None: it is not told, or nobody knows."""
         self._choices = choices
         self._hold_tool_calls = hold_tool_calls
         self._is_holding = False
@@ -72,6 +71,7 @@ class ChatStreamDecoder:
         self._held_bytes = 0
         self._held_content_events = 0
         self._wants_usage = wants_usage
+        self._cost_of = cost_of
         self._finish_reason_optional = finish_reason_optional
         self._splitter = EventSplitter()
         self._finished: dict[int, str] = {}
@@ -264,7 +264,7 @@ class ChatStreamDecoder:
             return event if self._wants_usage else self._without_null_usage(event)
         self.usage = usage
         if self._wants_usage:
-            return event if self._priced is None else with_cost_event(event, self._priced(usage))
+            return event if self._cost_of is None else with_cost_event(event, self._cost_of(usage))
         if not choices:
             return None
         try:
