@@ -144,7 +144,9 @@ class Dispatcher:
     def reprice(self, priced: Callable[[Mapping[UpstreamId, Upstream]], Mapping[UpstreamId, Upstream]]) -> None:
         """Let new calls see other prices; `priced` returns the upstreams with theirs."""
         catalog = self.directory.catalog
-        self.directory = replace(self.directory, catalog=replace(catalog, upstreams=priced(catalog.upstreams)))
+        upstreams = priced(catalog.upstreams)
+        if upstreams != catalog.upstreams:
+            self.directory = replace(self.directory, catalog=replace(catalog, upstreams=upstreams))
 
     @property
     def in_flight(self) -> int:
