@@ -136,8 +136,8 @@ class App:
             stack.callback(probing.cancel)
             watching = tasks.create_task(self.keys.run())
             stack.callback(watching.cancel)
-            pricing = tasks.create_task(self.prices.run())
-            stack.callback(pricing.cancel)
+            for job in (self.prices.run(), self.prices.feeds.run()):
+                stack.callback(tasks.create_task(job).cancel)
             if self.bookkeeping is not None:
                 recalling = tasks.create_task(self.bookkeeping.recall(self._budgets))
                 stack.callback(recalling.cancel)

@@ -24,7 +24,7 @@ _MINUTE_MS = 60_000
 
 
 class PriceWatch:
-    """Knows all prices. `open` it, then let `run` run in a task of its owner."""
+    """Knows all prices. `open` it, then let `run` and `feeds.run` run in tasks of its owner."""
 
     def __init__(self, config: Config, changed: Callable[[], None]) -> None:
         """`changed` is called when upstreams may have other prices than `priced` said last."""
@@ -38,13 +38,11 @@ class PriceWatch:
         await self.feeds.open()
 
     async def run(self) -> None:
-        """Follow feeds and the clock until cancelled."""
-        async with anyio.create_task_group() as group:
-            group.start_soon(self.feeds.run)
-            while True:
-                await anyio.sleep(self._until_next_change_s())
-                self.feeds.note_ages()
-                self._changed()
+        """Follow the clock until cancelled."""
+        while True:
+            await anyio.sleep(self._until_next_change_s())
+            self.feeds.note_ages()
+            self._changed()
 
     def apply(self, config: Config) -> None:
         """Go by another configuration; what feeds have said stays, as far as they are still followed."""

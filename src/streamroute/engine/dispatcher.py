@@ -318,7 +318,7 @@ class Dispatcher:
         upstream, provider = start.upstream, course.providers[start.upstream.provider]
         decision, continuations = course.decision, course.continuations
         chat, rung = call.chat, None
-        cost_of = partial(self.spending.cost_usd, course.bill, upstream) if call.tells_cost else None
+        cost_of = partial(self.spending.cost_usd, course.bill, upstream, chat) if call.tells_cost else None
         decoder: Callable[[], StreamDecoder] = partial(provider.decoder, call.chat, cost_of)
         if start.rung is not None:
             continuation = (

@@ -14,7 +14,7 @@ from streamroute.core.attribution import Attribution
 from streamroute.core.cost.bill import Bill
 from streamroute.core.cost.budget import Budgets, Exhausted, Reservation, SpendFigures
 from streamroute.core.cost.pricing import Pricing
-from streamroute.core.money import NOTHING, in_usd, usd_text
+from streamroute.core.money import NOTHING, usd_text
 from streamroute.core.observation import AttemptObservation
 from streamroute.core.outcome import Failure
 from streamroute.core.request import ChatRequest
@@ -71,10 +71,11 @@ class Spending:
         _warn(self.budgets.spend(observation.attribution, charged.cost or NOTHING, at_ms))
         return observation.with_charge(charged)
 
-    def cost_usd(self, bill: Bill, upstream: Upstream, usage: Usage) -> float | None:
-        """Return what a request has cost once a call has ended with `usage`, beside what is on its bill already."""
-        total = bill.plus(self.pricing.cost(upstream, usage, now_ms()))
-        return None if total is None else float(in_usd(total))
+    def cost_usd(self, bill: Bill, upstream: Upstream, chat: ChatRequest, usage: Usage) -> str | None:
+        """Return what a request has cost once a call has ended with `usage`, beside what is on its bill already: US
+        dollars with all their digits."""
+        total = bill.plus(self.pricing.cost(upstream, chat, usage, now_ms()))
+        return None if total is None else usd_text(total)
 
     def give_back(self, reservation: Reservation) -> None:
         """Take back a reservation for a call that was never made."""

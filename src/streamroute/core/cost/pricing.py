@@ -61,12 +61,13 @@ class Pricing:
             cost, source = NOTHING, "simulated"
         return Charged(usage=made.usage, is_counted=made.is_counted, cost=cost, price_source=source)
 
-    def cost(self, upstream: Upstream, usage: Usage, at_ms: int) -> Money | None:
-        """Return what a call costs that ends now, by what the provider has counted; None where nobody knows."""
-        price = self._price(upstream, usage.tier, at_ms)
+    def cost(self, upstream: Upstream, chat: ChatRequest, usage: Usage, at_ms: int) -> Money | None:
+        """Return what a call for `chat` costs that ends now, by what the provider has counted, as `charged` will; None
+        where nobody knows."""
+        price = self._price(upstream, usage.tier or chat.service_tier, at_ms)
         if price is None:
             return NOTHING if upstream.is_simulated else None
-        return price.cost(usage)
+        return price.cost(usage, chat.images)
 
     def most(self, upstream: Upstream, chat: ChatRequest, at_ms: int) -> Money | None:
         """Return what one call to `upstream` may cost at most; None where nobody knows its price."""
