@@ -137,6 +137,40 @@ def test_a_reload_keeps_what_was_spent() -> None:
     assert refused(budgets, 45).subject.line.limit == 50
 
 
+def test_a_budget_that_comes_back_owes_nothing() -> None:
+    """What was reserved with it before it went is not taken off what is reserved now."""
+    budgets = Budgets((line(100),))
+    before = reserved(budgets, 80)
+    budgets.apply((), NOON)
+    budgets.apply((line(100),), NOON + 1)
+    now = reserved(budgets, 60)
+    budgets.settle(before, Money(30), NOON + 2)
+    assert spent(budgets) == {"all": (30, 60)}
+    budgets.settle(now, Money(60), NOON + 3)
+    assert spent(budgets) == {"all": (90, 0)}
+
+
+def test_what_was_held_to_cost_nothing_is_not_forgotten() -> None:
+    """A sweep in between forgets the account, not what the call turns out to cost."""
+    budgets = Budgets((line(100, "user"),))
+    one = reserved(budgets, 0)
+    for i in range(2 * SWEEP_AT):
+        reserved(budgets, 0, Attribution(user=f"u{i}"))
+    assert "ann" not in spent(budgets)
+    budgets.settle(one, Money(7), NOON)
+    assert spent(budgets)["ann"] == (7, 0)
+
+
+def test_a_call_beside_another_leaves_room_for_one_more() -> None:
+    """So that the last money is for requests, not for hedges."""
+    budgets = Budgets((line(100),))
+    reserved(budgets, 40)
+    found = budgets.reserve(ANN, Money(40), NOON, spare=Money(40))
+    assert isinstance(found, Exhausted)
+    assert found.wanted == 40
+    reserved(budgets, 40)
+
+
 def test_the_refusal_says_what_is_left() -> None:
     """Whose budget, how much of it is left, and when it begins anew."""
     budgets = Budgets((line(2 * 10**12, "task", "triage"),))

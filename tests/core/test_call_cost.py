@@ -35,6 +35,7 @@ def lost(of: Upstream, **more: Any) -> AttemptObservation:
         (lost(FAIR), FAIR, (100 + 30) / 1e6),
         (lost(UNKNOWN), UNKNOWN, (100 + 30) / 1e6),
         (lost(BILLS_ON), BILLS_ON, WHOLE_USD),
+        (lost(BILLS_ON, max_output_tokens=20), BILLS_ON, (100 + 200) / 1e6),
         (lost(BILLS_ON, content_events=900), BILLS_ON, (100 + 9000) / 1e6),
         (lost(BILLS_ON, connect_s=None, content_events=0), BILLS_ON, 0.0),
         (lost(BILLS_ON, usage=Usage(input_tokens=90, output_tokens=5)), BILLS_ON, (90 + 50) / 1e6),

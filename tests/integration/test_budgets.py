@@ -82,20 +82,25 @@ def usd(amount: int) -> Decimal:
 
 
 @pytest.mark.parametrize(
-    ("faults", "plan", "stream"),
+    ("faults", "plan", "stream", "bills_on"),
     [
-        ((None, None), "hedge", False),
-        ((None, None), "race", True),
-        ((Cut(at_token=5), None), "hedge", True),
-        ((ErrorStatus(status=500), None), "hedge", False),
-        ((NoResponse(), None), "hedge", True),
+        ((None, None), "hedge", False, False),
+        ((None, None), "race", True, False),
+        ((None, None), "race", True, True),
+        ((Cut(at_token=5), None), "hedge", True, False),
+        ((ErrorStatus(status=500), None), "hedge", False, False),
+        ((NoResponse(), None), "hedge", True, True),
     ],
 )
-async def test_two_hundred_at_once(faults: Sequence[Fault | None], plan: str, stream: bool, tmp_path: Path) -> None:
+async def test_two_hundred_at_once(
+    faults: Sequence[Fault | None], plan: str, stream: bool, bills_on: bool, tmp_path: Path
+) -> None:
     """The limit is not exceeded, however calls are hedged, raced, retried and carried on; what is left can be spent."""
     async with AsyncExitStack() as stack:
         budget = 'scope = "global"\namount = "10USD/day"'
-        till = await open_till(stack, tmp_path, budget, faults=faults, more=f'plan = "{plan}"\n')
+        capabilities = "[upstreams.{}.capabilities]\nbills_cancelled_streams = true\n"
+        more = f'plan = "{plan}"\n' + (capabilities.format("a") + capabilities.format("b") if bills_on else "")
+        till = await open_till(stack, tmp_path, budget, faults=faults, more=more)
         replies = await asyncio.gather(*(till.ask(stream=stream) for _ in range(AT_ONCE)))
         await till.settled()
         figures = till.figures()

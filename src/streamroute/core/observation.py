@@ -69,6 +69,8 @@ class AttemptObservation:
     """Estimated from the size of the request."""
     images: int = 0
     """Of the prompt."""
+    max_output_tokens: int | None = None
+    """The longest answer that was asked for, all choices together; None: nobody has limited it."""
     content_events: int = 0
     """Chunks with content that came: about as many output tokens."""
     max_gap_s: float | None = None

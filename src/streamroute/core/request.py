@@ -34,8 +34,9 @@ class ChatRequest:
     wants_json: bool = False
     """The answer must be JSON, or follow a grammar: half of one is worth nothing."""
     prompt_bytes: int = 0
-    """Size of the messages; tokens are estimated from it."""
+    """Size of the body; tokens are estimated from it."""
     max_output_tokens: int | None = None
+    """Of each choice; None: not limited."""
     wants_logprobs: bool = False
     service_tier: str | None = None
     """As it was asked for, in the client's word."""
@@ -53,3 +54,8 @@ class ChatRequest:
     def prompt_tokens(self) -> int:
         """A rough count: four bytes a token, as OpenAI says of English text."""
         return self.prompt_bytes // 4
+
+    @property
+    def longest_output_tokens(self) -> int | None:
+        """The most that was asked for, all choices together; None where nobody has limited it."""
+        return self.max_output_tokens * self.choices if self.max_output_tokens else None

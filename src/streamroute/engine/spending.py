@@ -34,9 +34,16 @@ class Spending:
         """Calls that were not made for want of money."""
 
     def reserve(
-        self, who: Attribution, upstream: Upstream, chat: ChatRequest, *, may_use_unpriced: bool = False
+        self,
+        who: Attribution,
+        upstream: Upstream,
+        chat: ChatRequest,
+        *,
+        is_beside: bool = False,
+        may_use_unpriced: bool = False,
     ) -> Reservation | Failure:
-        """Set aside what one call may cost, or say why it must not be made."""
+        """Set aside what one call may cost, or say why it must not be made. One that is made beside another must leave
+        as much again: the last money is for requests that have nobody yet."""
         subjects = self.budgets.subjects(who)
         if not subjects:
             return Reservation(NOTHING)
@@ -51,7 +58,7 @@ class Spending:
                     "the key use what is unpriced",
                 )
             most = NOTHING
-        found = self.budgets.reserve(who, most, at_ms)
+        found = self.budgets.reserve(who, most, at_ms, spare=most if is_beside else NOTHING)
         if isinstance(found, Exhausted):
             self.refused += 1
             return Failure(kind="over_budget", message=str(found))

@@ -9,7 +9,8 @@ from streamroute.clock import now
 from streamroute.core.caller import Caller
 from streamroute.core.cost.bill import Bill
 from streamroute.core.money import usd_text
-from streamroute.engine.dispatcher import Call, Dispatcher
+from streamroute.engine.call import Call
+from streamroute.engine.dispatcher import Dispatcher
 from streamroute.server.answers import StreamAnswer, WholeAnswer, answer_headers
 from streamroute.server.call import decode_call, read_body
 from streamroute.server.decisions import DECISION_ID, dry_run, wants_explanation

@@ -55,7 +55,8 @@ class Reservation:
     """What is set aside for one call."""
 
     amount: Money
-    keys: Sequence[Key] = ()
+    held: Sequence[tuple[Key, _Account]] = ()
+    """With whom; an account may be replaced by another of the same key in the meantime."""
     is_settled: bool = False
 
 
@@ -151,12 +152,14 @@ class Budgets:
                 found += [Subject(line, name) for line in self._named.get((scope, name), ())]
         return found
 
-    def reserve(self, who: Attribution, amount: Money, now_ms: int) -> Reservation | Exhausted:
-        """Set `amount` aside in every budget, or in none."""
+    def reserve(
+        self, who: Attribution, amount: Money, now_ms: int, *, spare: Money = NOTHING
+    ) -> Reservation | Exhausted:
+        """Set `amount` aside in every budget, or in none; `spare` is what must still be free after that."""
         subjects = self.subjects(who)
         for subject in subjects:
             account = self._of(subject.key, now_ms)
-            if account.spent + account.reserved + amount > subject.line.limit:
+            if account.spent + account.reserved + amount + spare > subject.line.limit:
                 return Exhausted(
                     subject=subject,
                     spent=account.spent,
@@ -164,11 +167,12 @@ class Budgets:
                     wanted=amount,
                     resets_at_ms=window_end_ms(subject.line.window, now_ms),
                 )
-        keys = [subject.key for subject in subjects]
-        for key in keys:
-            account = self._of(key, now_ms)
-            account.reserved = Money(account.reserved + amount)
-        return Reservation(amount, keys)
+        held = []
+        for subject in subjects:
+            account = self._of(subject.key, now_ms)
+            account.reserved = Money(account.reserved + amount)  # at once: the next one may sweep
+            held.append((subject.key, account))
+        return Reservation(amount, held)
 
     def settle(self, reservation: Reservation, cost: Money, now_ms: int) -> list[SpendFigures]:
         """Replace what was reserved by what it cost; idempotent. Return whose soft limit was reached by it."""
@@ -176,11 +180,10 @@ class Budgets:
             return []
         reservation.is_settled = True
         warned = []
-        for key in reservation.keys:
-            if key in self._accounts:  # else its budget was taken away
-                account = self._of(key, now_ms)
-                account.reserved = Money(account.reserved - reservation.amount)
-                warned += self._spend(key, account, cost, now_ms)
+        for key, holder in reservation.held:
+            holder.reserved = Money(holder.reserved - reservation.amount)
+            if key[:3] in self._known:  # else its budget was taken away; one that came back has another account
+                warned += self._spend(key, self._of(key, now_ms), cost, now_ms)
         return warned
 
     def spend(self, who: Attribution, cost: Money, now_ms: int) -> list[SpendFigures]:

@@ -4,7 +4,8 @@ the provider has counted                        what it counted
 it was never reached, or failed by itself
     before it produced anything                 nothing
 we ended it: unwanted, or too late              its prompt and what it had produced; where cancelling does not
-                                                stop the bill, at least a whole expected answer
+                                                stop the bill, at least a whole expected answer, or the
+                                                longest that was asked for where that is shorter
 it broke off by itself                          its prompt and what it had produced
 """
 
@@ -42,7 +43,8 @@ def charge(observation: AttemptObservation, capabilities: Capabilities) -> Charg
     was_ended_by_us = observation.outcome == "cancelled" or (failure is not None and failure.kind in _TOO_LATE)
     was_reached = observation.connect_s is not None or produced > 0
     if was_ended_by_us and was_reached and capabilities.bills_cancelled_streams:
-        produced = max(produced, EXPECTED_OUTPUT_TOKENS)
+        most = observation.max_output_tokens
+        produced = max(produced, EXPECTED_OUTPUT_TOKENS if most is None else min(most, EXPECTED_OUTPUT_TOKENS))
     if not produced and not (was_reached and was_ended_by_us):
         return None
     usage = Usage(input_tokens=observation.prompt_tokens, output_tokens=produced)

@@ -74,14 +74,14 @@ class Pricing:
         price = self._price(upstream, chat.service_tier, at_ms)
         if price is None:
             return NOTHING if upstream.is_simulated else None
-        limit = chat.max_output_tokens or UNLIMITED_OUTPUT_TOKENS
+        longest = chat.longest_output_tokens or UNLIMITED_OUTPUT_TOKENS * chat.choices
         tokens = -(-chat.prompt_bytes // BYTES_PER_TOKEN)
         price = price.at(tokens)
         # Whatever kind of input or output it turns out to be.
         input_ = max(price.input, price.cached_input, price.cache_write, price.cache_write_1h)
         output = max(price.output, price.reasoning)
         around = chat.images * price.per_image + price.per_request
-        return Money(tokens * input_ + limit * chat.choices * output + around)
+        return Money(tokens * input_ + longest * output + around)
 
     def _price(self, upstream: Upstream, tier: str | None, at_ms: int) -> Price | None:
         quote = self._quote(upstream.id, upstream.provider, upstream.model, tier, at_ms)
