@@ -27,15 +27,12 @@ WALL_CLOCK_READERS = {
     "engine/spending.py",  # windows of budgets, and prices, have dates
     "feeds/price_feed.py",  # prices of a feed have a date
     "price_watch.py",  # those of lists, too
-    "bookkeeping.py",  # the same
     "server/auth.py",  # keys end at a date
     "server/decisions.py",  # shown to people
     "server/key_status.py",
     "server/shown.py",
     "server/site.py",
     "server/status.py",
-    "feeds/price_feed.py",  # prices have a date
-    "price_watch.py",
     "reports.py",  # `since=24h`
     "server/usage.py",
     "stores/key_watch.py",  # keys end at a date
