@@ -12,7 +12,7 @@ def every_class() -> list[type[StreamrouteError]]:
 def test_kinds_are_distinct_words() -> None:
     """`kind` is a metric label: stable, low-cardinality, one a class."""
     kinds = [each.kind for each in every_class()]
-    assert sorted(kinds) == ["config", "internal", "invalid_request", "store", "transport"]
+    assert sorted(kinds) == ["config", "feed", "internal", "invalid_request", "store", "transport"]
     assert {RequestError, ConfigError, TransportError} <= set(every_class())
 
 

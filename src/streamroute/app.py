@@ -21,18 +21,17 @@ from streamroute.bookkeeping import Bookkeeping
 from streamroute.clock import now, wall_iso
 from streamroute.config.listen import require_keys
 from streamroute.config.model import Config
-from streamroute.config.prices import price_lines
 from streamroute.core.cost.budget import Budgets
 from streamroute.core.cost.ledger_figures import LedgerFigures
-from streamroute.core.cost.price_book import PriceBook
 from streamroute.core.cost.pricing import Pricing, Terms
 from streamroute.core.cost.report import UsageQuery, UsageRow
 from streamroute.core.health.board import HealthBoard
 from streamroute.core.routing.route import Catalog, ProviderFacts, find_upstream
-from streamroute.core.upstream import Capabilities, ProviderName, Upstream, UpstreamId
+from streamroute.core.upstream import Capabilities, ProviderName
 from streamroute.engine.dispatcher import Directory, Dispatcher
 from streamroute.engine.prober import Prober
 from streamroute.engine.spending import Spending, now_ms
+from streamroute.price_watch import PriceWatch
 from streamroute.providers.aiohttp_transport import AiohttpTransport
 from streamroute.providers.openai_compatible import OpenAICompatible
 from streamroute.providers.options import ProviderOptions, SimulationOptions
@@ -72,6 +71,7 @@ class App:
         """None: there is no ledger."""
         self._ledger = config.ledger
         self.keys = KeyWatch(config.ledger)
+        self.prices = PriceWatch(config, self._reprice)
         self._budgets = Budgets()
         self._listens_on = (config.server.host, config.server.port)
 
@@ -82,10 +82,11 @@ class App:
             stack.push_async_callback(transport.aclose)
             stack.push_async_callback(self._close_simulations)
             bus = self.bus = Bus([log_observation])
-            metrics = Metrics(upstream_of=self._upstream_of, snapshot=self._snapshot)
+            metrics = Metrics(snapshot=self._snapshot)
             bus.subscribe(metrics)
             board = HealthBoard(self._rng.random, config.health)
             directory = await self._directory(config)
+            stack.push_async_callback(self.prices.aclose)
             stack.push_async_callback(self.keys.aclose)
             await self.keys.open()
             self._require_keys(config)
@@ -99,8 +100,10 @@ class App:
                 board=board,
                 bus=bus,
                 rng=self._rng,
-                spending=Spending(Pricing(_terms(config, directory.catalog)), self._budgets),
+                spending=Spending(Pricing(self._terms(directory.catalog)), self._budgets),
             )
+            await self.prices.open()
+            self._reprice()
             self.keys.on_change(lambda _: self._apply_budgets())
             self.prober = Prober(
                 self.dispatcher,
@@ -120,6 +123,7 @@ class App:
                 usage=None if config.ledger.url is None else self._usage,
                 keys=self.keys,
             )
+            self.site.price_feeds = self.prices.figures
             self.site.config_facts = _config_facts(config)
             self._protocols = self.site.server()
             self._server = await asyncio.get_running_loop().create_server(
@@ -132,6 +136,8 @@ class App:
             stack.callback(probing.cancel)
             watching = tasks.create_task(self.keys.run())
             stack.callback(watching.cancel)
+            for job in (self.prices.run(), self.prices.feeds.run()):
+                stack.callback(tasks.create_task(job).cancel)
             if self.bookkeeping is not None:
                 recalling = tasks.create_task(self.bookkeeping.follow(self.dispatcher.spending))
                 stack.callback(recalling.cancel)
@@ -171,8 +177,10 @@ class App:
         server = replace(config.server, host=self._listens_on[0], port=self._listens_on[1])
         self._require_keys(replace(config, server=server))
         directory = await self._directory(config)
+        self.prices.apply(config)
         self.dispatcher.apply(directory, config.health)
-        self.dispatcher.spending.pricing.apply(_terms(config, directory.catalog))
+        self.dispatcher.spending.pricing.apply(self._terms(directory.catalog))
+        self._reprice()
         if config.ledger != self._ledger:
             _log.warning("config.ledger_needs_restart")
         self.prober.policy.options = config.health
@@ -213,9 +221,6 @@ class App:
         if self.bookkeeping is None:
             self._budgets.unknown.clear()  # nobody knows, and nobody ever will
 
-    def _upstream_of(self, upstream: UpstreamId) -> Upstream | None:
-        return self.config.upstreams.get(upstream)
-
     def _usage(self, query: UsageQuery, timeout_s: float) -> list[UsageRow]:
         """Blocks: for another thread. The ledger stays where it was opened, prices are those of now."""
         return usage_report(replace(self.config, ledger=self._ledger), query, timeout_s)
@@ -237,6 +242,7 @@ class App:
             event_loop_lag_s=self.prober.lag_s,
             ledger=self._ledger_figures(),
             keys=self.keys.figures(),
+            price_feeds=self.prices.figures(),
             rate_limited=self.site.limits.refused,
         )
 
@@ -244,6 +250,13 @@ class App:
         """Raise ConfigError where everyone who reaches the sidecar would be let in, or nobody could be."""
         figures = self.keys.figures()
         require_keys(config, 0 if figures is None else figures.live, None if figures is None else figures.trouble)
+
+    def _terms(self, catalog: Catalog) -> Terms:
+        return Terms(prices=self.prices.book, find=partial(find_upstream, catalog=catalog))
+
+    def _reprice(self) -> None:
+        """Let new decisions see what upstreams cost now."""
+        self.dispatcher.reprice(self.prices.priced)
 
     async def _directory(self, config: Config) -> Directory:
         """Make what the dispatcher works with, and see that every simulated provider in it is running."""
@@ -304,12 +317,6 @@ class App:
             self._protocols.pre_shutdown()  # ends idle keep-alive connections, which shutdown() would wait for
             await self._protocols.shutdown(CLOSE_TIMEOUT_S)
             await self._server.wait_closed()
-
-
-def _terms(config: Config, catalog: Catalog) -> Terms:
-    return Terms(
-        prices=PriceBook(price_lines(config.upstreams, config.prices)), find=partial(find_upstream, catalog=catalog)
-    )
 
 
 def _script(options: SimulationOptions) -> Script:

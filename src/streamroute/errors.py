@@ -4,6 +4,7 @@ StreamrouteError            kind: stable, low-cardinality; metric label, log fie
 ├── RequestError            the client's fault; carries the HTTP status (4xx) to answer with
 │   └── ForbiddenError      its key may not do that (403)
 ├── ConfigError             the operator's fault; carries one `Problem` for each mistake, exit code 78
+├── FeedError               the price feed's fault; what was believed before goes on counting
 ├── StoreError              the database's or the disk's fault; never stops an answer
 └── TransportError          the network's or the provider's fault; raised by providers.transport only
 """
@@ -90,6 +91,17 @@ class StoreError(StreamrouteError):
         super().__init__(message)
         self.is_refused = is_refused
         """The database took exception to what it was given: trying again cannot help."""
+
+
+class FeedError(StreamrouteError):
+    """A price feed that cannot be read or believed."""
+
+    kind = "feed"
+
+    def __init__(self, message: str, *, is_refused: bool = False) -> None:
+        super().__init__(message)
+        self.is_refused = is_refused
+        """It was read, and cannot be believed."""
 
 
 TransportKind = Literal["connect_error", "local_limit", "reset", "stale_connection", "malformed"]

@@ -2,9 +2,8 @@
 
 from streamroute.clock import wall
 from streamroute.config.model import Config
-from streamroute.config.prices import price_lines
+from streamroute.config.prices import price_book
 from streamroute.core.cost.baseline import baseline_prices
-from streamroute.core.cost.price_book import PriceBook
 from streamroute.core.cost.report import DAY_S, UsageQuery, UsageRow, usage_rows
 from streamroute.errors import StoreError
 from streamroute.stores.usage import read_lines
@@ -16,6 +15,5 @@ def usage_report(config: Config, query: UsageQuery, timeout_s: float | None = No
         raise StoreError("there is none: `ledger.url` is off")
     prices = None
     if query.baseline is not None:
-        book = PriceBook(price_lines(config.upstreams, config.prices))
-        prices = baseline_prices(query.baseline, book, config.upstreams, int(wall()) // DAY_S)
+        prices = baseline_prices(query.baseline, price_book(config), config.upstreams, int(wall()) // DAY_S)
     return usage_rows(read_lines(config.ledger.url, query, timeout_s=timeout_s), prices)

@@ -418,6 +418,7 @@ def test_json_schema_knows_every_table() -> None:
     """Editors can check the file too."""
     schema = config_json_schema()
     assert set(schema["properties"]) == {
-        "version", "server", "log", "health", "ledger", "prices", "budgets", "providers", "upstreams", "routes",
+        "version", "server", "log", "health", "ledger", "prices", "price_feeds", "budgets", "providers", "upstreams",
+        "routes",
     }  # fmt: skip
     assert schema["additionalProperties"] is False

@@ -8,6 +8,7 @@ import pytest
 from streamroute.config.explain import effective
 from streamroute.config.load import load_config
 from streamroute.config.model import Config
+from streamroute.core.upstream import UpstreamId
 from streamroute.errors import ConfigError
 
 BASE = """version = 1
@@ -74,6 +75,23 @@ def test_price_lines_are_read_and_shown(tmp_path: Path) -> None:
     shown = {setting.path: str(setting.value) for setting in effective(config)}
     assert shown["prices[0]"] == "mini flex since 2026-11-01T00:00:00.000Z: input 0.375, output 2"
     assert shown["prices[1]"].startswith("lab/m-2 standard since 2026-11-01T00:00:00.000Z 16:30-00:30: input 1,")
+
+
+def test_long_prompts_and_images_have_prices(tmp_path: Path) -> None:
+    """Both forms of a price take them; what is paid beside tokens is the same for prompts of any length."""
+    config = load(
+        tmp_path,
+        "price = { input_per_mtok = 1, output_per_mtok = 2, per_image = 0.003, cache_write_1h_per_mtok = 2, "
+        "long_context = [{ above_tokens = 400_000, input_per_mtok = 4, output_per_mtok = 8 }, "
+        "{ above_tokens = 200_000, input_per_mtok = 2, output_per_mtok = 4 }] }",
+    )
+    price = config.upstreams[UpstreamId("mini")].price
+    assert price is not None
+    assert [each.above_tokens for each in price.long_context] == [200_000, 400_000]
+    assert price.long_context[1].price.input_per_mtok == 4
+    assert price.long_context[1].price.per_image == price.per_image == Decimal("0.003")
+    shown = {setting.path: str(setting.value) for setting in effective(config)}
+    assert shown["upstreams.mini.price.long_context[0].above_tokens"] == "200000"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from streamroute.config.model import LogOptions
 from streamroute.config.schema import (
     CapabilitiesTable,
     DeadlinesTable,
+    FeedTable,
     FileTable,
     HealthTable,
     HedgeSpendTable,
@@ -29,6 +30,7 @@ from streamroute.config.schema import (
 )
 from streamroute.core.health.options import HEDGE_SPEND, HealthOptions
 from streamroute.core.upstream import Capabilities, Deadlines, RetryOptions, Route, TokenPrice, UpstreamId
+from streamroute.feeds.options import FeedOptions
 from streamroute.providers.options import Quirks, SimulationOptions
 from streamroute.providers.presets import PRESETS
 from streamroute.server.options import ServerOptions
@@ -78,6 +80,7 @@ TABLES: dict[type[Table], tuple[type, set[str], set[str]]] = {
     SimulationTable: (SimulationOptions, set(), set()),
     PriceTable: (TokenPrice, set(), set()),
     LedgerTable: (LedgerOptions, set(), set()),
+    FeedTable: (FeedOptions, set(), set()),
     CapabilitiesTable: (Capabilities, set(), set()),
     RetryTable: (RetryOptions, set(), set()),
     DeadlinesTable: (Deadlines, set(), set()),

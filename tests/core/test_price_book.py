@@ -1,13 +1,16 @@
 """Prices at dates, in tiers and by the hours of the day."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
-from streamroute.core.cost.price_book import DatedPrice, Price, PriceBook, Subject, Tier
+from streamroute.core.cost.price import Price
+from streamroute.core.cost.price_book import MAX_LISTED, DatedPrice, PriceBook, Shelf, SpotPrices, Subject, Tier
+from streamroute.core.cost.price_now import priced_at
 from streamroute.core.money import MAX_MONEY
-from streamroute.core.upstream import ProviderName, TokenPrice, UpstreamId
+from streamroute.core.upstream import CredentialId, LongContext, ProviderName, TokenPrice, Upstream, UpstreamId
 from streamroute.core.usage import Usage
 
 LAB, MINI = ProviderName("lab"), UpstreamId("mini")
@@ -66,6 +69,43 @@ def test_a_kind_without_a_price_costs_what_it_is_part_of() -> None:
         input_tokens=100, output_tokens=50, cached_input_tokens=60, cache_write_tokens=30, reasoning_tokens=40
     )
     assert price.cost(parted) == price.cost(plain) == 100 * 1_000_000 + 50 * 10_000_000
+
+
+def test_a_long_prompt_has_the_price_of_its_length() -> None:
+    """All tokens of the call, from the first token above the limit on; beside tokens it costs what others cost."""
+    longer = TokenPrice(input_per_mtok=Decimal(2), output_per_mtok=Decimal(15), per_request=Decimal("0.01"))
+    longest = TokenPrice(input_per_mtok=Decimal(3), output_per_mtok=Decimal(20))
+    price = TokenPrice(
+        input_per_mtok=Decimal(1),
+        output_per_mtok=Decimal(10),
+        per_request=Decimal("0.01"),
+        long_context=(LongContext(above_tokens=100, price=longer), LongContext(above_tokens=200, price=longest)),
+    )
+    compiled = Price.of(price)
+    assert compiled.cost(Usage(input_tokens=100, output_tokens=1)) == 100 * 10**6 + 10**7 + 10**10
+    assert compiled.cost(Usage(input_tokens=101, output_tokens=1)) == 101 * 2 * 10**6 + 15 * 10**6 + 10**10
+    assert compiled.cost(Usage(input_tokens=201, output_tokens=1)) == 201 * 3 * 10**6 + 20 * 10**6
+    assert price.rough_usd(100, 1) == pytest.approx(110e-6)
+    assert price.rough_usd(201, 1) == pytest.approx(623e-6)
+
+
+def test_what_is_kept_for_an_hour_and_what_is_seen_has_its_price() -> None:
+    """One-hour cache writes are part of cache writes; images come on top of their tokens."""
+    price = Price.of(
+        TokenPrice(
+            input_per_mtok=Decimal(1),
+            output_per_mtok=Decimal(5),
+            cache_write_per_mtok=Decimal("1.25"),
+            cache_write_1h_per_mtok=Decimal(2),
+            per_image=Decimal("0.003"),
+        )
+    )
+    usage = Usage(input_tokens=100, cache_write_tokens=60, cache_write_1h_tokens=50)
+    assert price.cost(usage, images=2) == 40 * 10**6 + 10 * 1_250_000 + 50 * 2 * 10**6 + 2 * 3 * 10**9
+    without = Price.of(
+        TokenPrice(input_per_mtok=Decimal(1), output_per_mtok=Decimal(5), cache_write_per_mtok=Decimal(4))
+    )
+    assert without.cost(usage) == 40 * 10**6 + 60 * 4 * 10**6
 
 
 def test_counts_that_contradict_each_other_are_cut() -> None:
@@ -144,3 +184,75 @@ def test_an_upstreams_price_comes_before_its_models() -> None:
     assert found(book, "2026-10-01") == "7"
     assert found(book, "2026-11-01") == "1"
     assert found(book, "2026-10-01", model="m-2") is None
+
+
+class Listed:
+    """A public list with one model."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def lines(self, provider: ProviderName, model: str) -> Sequence[DatedPrice]:
+        self.asked += 1
+        return [line("8", subject=(provider, model)), line("4", tier="flex", subject=(provider, model))][
+            : 2 * (model == "m-1")
+        ]
+
+
+def test_what_is_configured_comes_before_the_list() -> None:
+    """The list fills what the configuration leaves open: other models, and tiers without a price of their own."""
+    listed = Listed()
+    book = PriceBook([line("1", since="2026-11-01")], listed=listed)
+    assert found(book, "2026-11-25") == "1"
+    assert found(book, "2026-10-31") == "8"
+    assert found(book, "2026-11-25", "flex") == "4"
+    assert found(book, "2026-10-31", model="m-2") is None
+    assert found(book, "2026-10-31", model="m-2") is None
+    assert listed.asked == 2
+
+
+def test_what_clients_name_does_not_fill_the_memory() -> None:
+    """Models that nobody has configured are forgotten and looked up again."""
+    listed = Listed()
+    book = PriceBook(listed=listed)
+    for number in range(MAX_LISTED + 1):
+        found(book, "2026-11-25", model=f"x-{number}")
+    assert found(book, "2026-11-25") == "8"
+    assert len(book._shelves) == 2
+
+
+def spot(*lines: DatedPrice, until: str | None) -> SpotPrices:
+    return SpotPrices(
+        name="spot",
+        shelf=Shelf(lines),
+        stale_at_ms=ms("2026-11-25T10:00"),
+        until_ms=None if until is None else ms(until),
+    )
+
+
+def test_a_feed_is_believed_marked_and_left() -> None:
+    """Fresh it comes before all else; stale it says so; too old it leaves the word to the configuration."""
+    book = PriceBook([line("1"), line("2", tier="flex")])
+    book.spot = [spot(line("0.3"), until="2026-11-25T11:00")]
+    assert found(book, "2026-11-25T09:59:59.999") == "0.3"
+    assert found(book, "2026-11-25T10:00") == "0.3 (stale)"
+    assert found(book, "2026-11-25T10:59") == "0.3 (stale)"
+    assert found(book, "2026-11-25T11:00") == "1"
+    assert found(book, "2026-11-25T09:00", "flex") == "2"
+    book.spot = [spot(line("0.3"), until=None)]
+    assert found(book, "2027-01-01") == "0.3 (stale)"
+
+
+def test_steering_sees_the_price_that_accounting_would_use() -> None:
+    """Of this very moment; an upstream whose price has not changed stays the same object."""
+    upstream = Upstream(id=MINI, provider=LAB, model="m-1", credential=CredentialId("k"), failure_domain="lab")
+    book = PriceBook([line("2", since="2026-11-25"), line("0.5", since="2026-11-25", hours=(0, 60))])
+    before = priced_at({MINI: upstream}, book, ms("2026-11-24T23:59"))
+    assert before[MINI] is upstream
+    cheap = priced_at(before, book, ms("2026-11-25T00:59"))
+    assert cheap[MINI].price is not None
+    assert cheap[MINI].price.input_per_mtok == Decimal("0.5")
+    assert priced_at(cheap, book, ms("2026-11-25T00:30"))[MINI] is cheap[MINI]
+    dear = priced_at(cheap, book, ms("2026-11-25T01:00"))[MINI].price
+    assert dear is not None
+    assert dear.input_per_mtok == Decimal(2)

@@ -96,7 +96,7 @@ def test_names() -> None:
     assert CATALOG.names() == ["chat", "fast", "backup", "chat"]
 
 
-FLAGS = {"uses_tools": "tools", "uses_vision": "vision", "uses_json_schema": "json_schema"}
+FLAGS = {"uses_tools": "tools", "images": "vision", "uses_json_schema": "json_schema"}
 
 
 @pytest.mark.parametrize(("fact", "capability"), FLAGS.items())
@@ -107,5 +107,5 @@ def test_eligibility(fact: str, capability: str, has: bool | None, may: bool) ->
     subject = upstream("a", capabilities=Capabilities(**facts))
     assert (why_not(request(**{fact: True}), subject) is None) is may
     assert why_not(request(), subject) is None
-    others = {other: True for other in FLAGS if other != fact}
+    others: dict[str, Any] = {other: True for other in FLAGS if other != fact}
     assert why_not(request(**others), subject) is None

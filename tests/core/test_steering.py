@@ -531,7 +531,7 @@ def test_the_decision_explains_itself() -> None:
     blind = upstream("blind", capabilities=Capabilities(vision=False))
     listed = [upstream("a"), blind, upstream("b"), upstream("c")]
     known = board(a=(SUSPECT, replace(ILL, capacity=0.5)), c=RESTING)
-    decision = decided(known, upstreams=listed, now=1.0, chat=request(uses_vision=True))
+    decision = decided(known, upstreams=listed, now=1.0, chat=request(images=1))
     assert decision.rejected == (Rejected(upstream=UpstreamId("blind"), reason="it does not take images"),)
     found = explain(decision, 1.0)
     candidates = found["candidates"]

@@ -1,6 +1,8 @@
 """From observations to entries: what is charged, at which price, to whom."""
 
 import json
+import sys
+import tomllib
 from decimal import Decimal
 
 import pytest
@@ -108,6 +110,25 @@ def test_an_unknown_price_is_null_counted_and_told_once(books: Books, capsys: py
         ("price.unknown", "new", "flex"),
         ("price.unknown", "a", "flex"),
     ]
+    line = tomllib.loads(logs[1]["add"])["prices"][0]
+    assert line == {
+        "provider": "lab", "model": logs[1]["model"], "tier": "flex", "input_per_mtok": 0, "output_per_mtok": 0
+    }  # fmt: skip
+    assert "tier" not in logs[0]["add"]
+
+
+def test_without_the_list_the_warning_says_how_to_get_it(
+    books: Books, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing where it is there and does not know the model; a tier that cannot have a price is named."""
+    configure_logs("info", "json")
+    books.accounting(attempt(upstream("new"), usage=USAGE, tier="scale"))
+    monkeypatch.setitem(sys.modules, "genai_prices", None)
+    books.accounting(attempt(upstream("new"), usage=USAGE))
+    with_list, without = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert with_list["hint"] is None
+    assert with_list["add"].startswith("nothing: there are no prices for a service tier 'scale'")
+    assert without["hint"] == "pip install 'streamroute[prices]' knows the list prices of many models"
 
 
 def test_made_up_answers_cost_nothing(books: Books) -> None:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from streamroute.clock import now
 from streamroute.core.health.options import HealthOptions
 from streamroute.core.upstream import Deadlines, PlanName, UpstreamId
-from streamroute.engine.dispatcher import Call
+from streamroute.engine.call import Call
 from streamroute.simulation.fault import Fault
 from streamroute.simulation.faults import ErrorStatus, NoResponse
 from streamroute.simulation.script import Phase, Script

@@ -12,7 +12,7 @@ from streamroute.core.health.breaker import FAILURES_TO_OPEN
 from streamroute.core.health.options import HealthOptions
 from streamroute.core.observation import AttemptObservation
 from streamroute.core.upstream import Deadlines, PlanName, RetryOptions
-from streamroute.engine.dispatcher import Call
+from streamroute.engine.call import Call
 from streamroute.engine.sink import AnswerHead, FlowControl, PartialAnswer
 from streamroute.simulation.fault import Fault
 from streamroute.simulation.faults import Cut, ErrorStatus, NoResponse, RateLimit, Reset, Stall

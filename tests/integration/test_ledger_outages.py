@@ -66,8 +66,7 @@ class Desk:
 
     async def assert_trouble_is_told(self, *words: str) -> None:
         """On both pages; the sidecar is ready all the same."""
-        said = await self.until(lambda text: "TROUBLE" in text)
-        assert any(word in said for word in words), said
+        await self.until(lambda text: "ledger (TROUBLE" in text and any(word in text for word in words))
         assert "streamroute_ledger_trouble 1.0" in await self.text("/metrics")
 
     async def assert_all_is_well(self) -> None:

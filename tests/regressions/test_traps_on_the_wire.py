@@ -25,7 +25,8 @@ WALL_CLOCK_READERS = {
     "engine/attempt.py",  # Retry-After and x-ratelimit-reset may be HTTP dates
     "engine/prober.py",  # the same
     "engine/spending.py",  # windows of budgets, and prices, have dates
-    "bookkeeping.py",  # the same
+    "feeds/price_feed.py",  # prices of a feed have a date
+    "price_watch.py",  # those of lists, too
     "server/auth.py",  # keys end at a date
     "server/decisions.py",  # shown to people
     "server/key_status.py",

@@ -33,7 +33,9 @@ async def office(folder: Path, *, more: str = "") -> AsyncIterator[tuple[App, ai
             f'version = 1\n[ledger]\nurl = "sqlite:///ledger.db"\nflush_interval_s = 0.02\n{more}'
             f'{provider_table("a", provider.base_url)}{PRICES}\n[routes.chat]\nupstreams = ["a"]\n'
         )
-        app = await stack.enter_async_context(App(load_config(file, environ={"KEY": "k1"})))
+        app = await stack.enter_async_context(
+            App(load_config(file, environ={"KEY": "k1"}, overrides={"server.listen": "127.0.0.1:0"}))
+        )
         headers = {"Authorization": "Bearer k1"} if more else {}
         session = await stack.enter_async_context(aiohttp.ClientSession(headers=headers))
         for task in ("=sum", "b", "b"):

@@ -289,3 +289,22 @@ def test_what_is_kept_on_disk_may_be_missing_or_spoilt(tmp_path: Path) -> None:
     file.parent.rmdir()
     file.parent.write_text("not a folder")
     cache.save([made()])
+
+
+async def test_a_listener_that_fails_does_not_end_the_watch(store: KeyStore, url: str) -> None:
+    """Others are told, and so is it, the next time; a key that is revoked later is refused."""
+    told: list[int] = []
+
+    def broken(ring: KeyRing) -> None:
+        if ring.keys:
+            raise RuntimeError("a defect")
+
+    watch = KeyWatch(LedgerOptions(url=url))
+    watch.on_change(broken)
+    watch.on_change(lambda ring: told.append(ring.states(NOON_MS)["live"]))
+    store.create(made())
+    await watch.refresh()
+    store.revoke("app", now_ms=NOON_MS)
+    await watch.refresh()
+    await watch.aclose()
+    assert told == [0, 1, 0]

@@ -13,7 +13,7 @@ from streamroute.stores.database import open_engine, transaction
 from streamroute.stores.ledger import Ledger
 from streamroute.stores.spool import CHUNK, Spool
 from streamroute.stores.usage import read_usage
-from streamroute.stores.writer import LedgerWriter
+from streamroute.stores.writer import SLOW, LedgerWriter
 from tests.support.entries import attempt_entry, request_entry
 
 
@@ -158,6 +158,29 @@ def test_what_waits_behind_many_quick_writes_is_kept(tmp_path: Path) -> None:
         writer.flush()
         assert kept[:4] == [0, 0, 0, CHUNK], "the fourth look finds the fifth chunk in the queue"
         assert read_usage(url, [])[0].attempts == writer.figures().written == 5 * CHUNK
+
+
+def test_a_write_that_does_not_end_is_told_as_trouble(tmp_path: Path) -> None:
+    """Once it has taken some intervals; it is over when the write is."""
+    spool, url = Spool(tmp_path), f"sqlite:///{tmp_path}/ledger.db"
+    told = []
+    writer: LedgerWriter
+
+    class Meanwhile(Ledger):
+        def write(self, entries: Sequence[Entry]) -> int:
+            for _ in range(SLOW):
+                writer.look()
+            told.append(writer.figures().trouble)
+            writer.look()
+            told.append(writer.figures().trouble)
+            return super().write(entries)
+
+    with closing(spool), closing(Meanwhile(url)) as store:
+        writer = LedgerWriter(store, spool, flush_interval_s=0.5)
+        writer.record(attempt_entry("r1"))
+        writer.flush()
+        assert told[:2] == [None, "a write takes long"]
+        assert writer.figures().trouble is None
 
 
 def test_an_entry_that_is_new_is_left_to_the_writer(desk: Desk) -> None:

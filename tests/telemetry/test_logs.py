@@ -96,8 +96,17 @@ def test_observations_have_no_room_for_secrets() -> None:
         *("failure", "cancel_reason", "http_status", "ended_at", "connect_s", "headers_s", "ttft_s", "duration_s"),
         *("paused_s", "usage", "is_committed", "malformed_events", "received_bytes", "attempts", "failovers"),
         *("route_s", "code"),
-        *("cause", "rung", "prompt_tokens", "content_events", "max_gap_s", "rate_limit", "charged"),
-        *("ledger_id", "attribution", "tier", "max_output_tokens"),
+        *(
+            "cause",
+            "rung",
+            "prompt_tokens",
+            "content_events",
+            "max_gap_s",
+            "rate_limit",
+            "charged",
+            "max_output_tokens",
+        ),
+        *("ledger_id", "attribution", "tier", "images"),
         *("latency_class", "rescued", "continuations", "step", "ok", "cost_usd"),
     }
 

@@ -12,13 +12,16 @@ from streamroute import __version__
 from streamroute.core.cost.budget import SpendFigures, Subject
 from streamroute.core.cost.budget_line import BudgetLine
 from streamroute.core.cost.charge import EXPECTED_OUTPUT_TOKENS
+from streamroute.core.cost.feed_figures import FeedFigures
 from streamroute.core.cost.key_figures import KeyFigures
 from streamroute.core.cost.ledger_figures import LedgerFigures
+from streamroute.core.cost.price_book import DatedPrice, PriceBook
+from streamroute.core.cost.pricing import Pricing, Terms
 from streamroute.core.health.attempt_budget import BudgetFigures
 from streamroute.core.health.scorecard import Score
 from streamroute.core.health.standing import Standing
 from streamroute.core.money import PER_USD, Money
-from streamroute.core.observation import Observation, ProbeObservation, RefusalObservation
+from streamroute.core.observation import AttemptObservation, Observation, ProbeObservation, RefusalObservation
 from streamroute.core.outcome import Failure
 from streamroute.core.upstream import Capabilities, TokenPrice, UpstreamId
 from streamroute.core.usage import Usage
@@ -67,6 +70,9 @@ SPEND = [
         (BudgetLine(scope="task", name="triage", limit=Money(4 * PER_USD)), "triage"),
     )
 ]
+FEED = FeedFigures(
+    name="spot", state="stale", as_of_ms=1, age_s=400.0, prices=3, accepted=5, refused=2, unreachable=1, trouble=None
+)
 BUDGET = BudgetFigures(
     hedges_in_flight=0,
     spent_usd=0.0,
@@ -76,6 +82,13 @@ BUDGET = BudgetFigures(
     retries_denied={"tokens": 2},
     hedges_allowed=0,
     hedges_denied={"spend": 4},
+)
+
+PRICING = Pricing(
+    Terms(
+        prices=PriceBook(DatedPrice(subject=each.id, price=each.price) for each in (PRICED, BILLED_ON) if each.price),
+        find={each.id: each for each in (PRICED, BILLED_ON)}.get,
+    )
 )
 
 EVERYTHING: list[Observation] = [
@@ -100,7 +113,6 @@ Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 def fed(*observations: Observation) -> Metrics:
     standing = Standing(kind="slow", breaker="half_open", risk=0.25)
     metrics = Metrics(
-        upstream_of={each.id: each for each in (PRICED, BILLED_ON)}.get,
         snapshot=lambda: Snapshot(
             upstreams=[(upstream(), standing, SCORE)],
             budget=BUDGET,
@@ -110,10 +122,13 @@ def fed(*observations: Observation) -> Metrics:
             soft_limits={("task", "day"): 2},
             keys=KeyFigures(live=3, expired=2, revoked=1, trouble="locked"),
             rate_limited={("app", "requests"): 4, ("app", "tokens"): 5, **{(f"k{i}", "tokens"): 1 for i in range(300)}},
+            price_feeds=[FEED],
             ledger=LedgerFigures(waiting=1, spooled=2, written=3, refused=4, dropped=5, unpriced=6, trouble="locked"),
         ),
     )
     for observation in observations:
+        if isinstance(observation, AttemptObservation) and observation.charged is None:
+            observation.with_charge(PRICING.charged(observation, 0))
         metrics(observation)
     return metrics
 
@@ -298,3 +313,15 @@ async def test_the_ledger() -> None:
     assert values[of("streamroute_ledger_waiting_entries", place="disk")] == 2
     assert values[of("streamroute_ledger_trouble")] == 1
     assert values[of("streamroute_unpriced_attempts_total")] == 6
+
+
+async def test_price_feeds() -> None:
+    """How old they are, whether that is too old, and what came of reading them."""
+    _, values = await exposed(fed())
+    reads = {
+        outcome: values[of("streamroute_price_feed_reads_total", feed="spot", outcome=outcome)]
+        for outcome in ("accepted", "refused", "unreachable")
+    }
+    assert reads == {"accepted": 5, "refused": 2, "unreachable": 1}
+    assert values[of("streamroute_price_feed_age_seconds", feed="spot")] == 400
+    assert values[of("streamroute_price_feed_stale", feed="spot")] == 1

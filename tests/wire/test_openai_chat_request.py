@@ -124,6 +124,7 @@ def test_defaults() -> None:
         ({"response_format": "text"}, "uses_json_schema", False),
         ({"messages": [{"content": [{"type": "image_url"}]}]}, "uses_vision", True),
         ({"messages": [{"content": [{"type": "text"}, "x", None]}]}, "uses_vision", False),
+        ({"messages": [{"content": "x"}, {"content": [{"type": "image"}, {"type": "image_url"}]}]}, "images", 2),
         ({"max_tokens": 5}, "max_output_tokens", 5),
         ({"max_completion_tokens": 7, "max_tokens": 5}, "max_output_tokens", 7),
     ],

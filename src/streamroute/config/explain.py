@@ -8,8 +8,9 @@ from streamroute.clock import wall_iso
 from streamroute.config.draft import dotted
 from streamroute.config.locate import Path
 from streamroute.config.model import Config, Source
-from streamroute.config.schema import PriceTable, is_secret
+from streamroute.config.schema import TokenPriceTable, is_secret
 from streamroute.core.cost.price_book import DatedPrice
+from streamroute.core.upstream import TokenPrice
 
 _DERIVED = frozenset({"name", "id", "is_simulated", "credential"})
 """Fields that repeat a table's name or follow from others."""
@@ -44,6 +45,8 @@ def effective(config: Config) -> tuple[Setting, ...]:
             found += [_setting(config, p, v) for p, v in _leaves((kind, name), item)]
     for index, line in enumerate(config.prices):
         found.append(_setting(config, ("prices", index), _price_line(line)))
+    for index, feed in enumerate(config.price_feeds):
+        found += [_setting(config, p, v) for p, v in _leaves(("price_feeds", index), feed)]
     return tuple(found)
 
 
@@ -56,9 +59,14 @@ def _price_line(line: DatedPrice) -> str:
         if line.hours is None
         else " {:02}:{:02}-{:02}:{:02}".format(*divmod(line.hours[0], 60), *divmod(line.hours[1], 60))
     )
-    given = {name.removesuffix("_per_mtok"): getattr(line.price, name) for name in PriceTable.model_fields}
-    amounts = ", ".join(f"{name} {amount}" for name, amount in given.items() if amount)
-    return f"{subject} {line.tier}{since}{hours}: {amounts or 'free'}"
+    longer = [f"; above {each.above_tokens} tokens {_amounts(each.price)}" for each in line.price.long_context]
+    return f"{subject} {line.tier}{since}{hours}: {_amounts(line.price)}{''.join(longer)}"
+
+
+def _amounts(price: TokenPrice) -> str:
+    names = (*TokenPriceTable.model_fields, "per_request", "per_image")
+    given = {name.removesuffix("_per_mtok"): getattr(price, name) for name in names}
+    return ", ".join(f"{name} {amount}" for name, amount in given.items() if amount) or "free"
 
 
 def _leaves(path: Path, value: object) -> Iterator[tuple[Path, object]]:
@@ -68,6 +76,9 @@ def _leaves(path: Path, value: object) -> Iterator[tuple[Path, object]]:
             is_unused = field.name in _ROUGH or (item is None and field.name in ("simulation", "price"))
             if not is_unused and not (len(path) == 2 and field.name in _DERIVED):
                 yield from _leaves((*path, field.name), item)
+    elif isinstance(value, tuple) and any(map(is_dataclass, value)):
+        for index, item in enumerate(value):
+            yield from _leaves((*path, index), item)
     elif isinstance(value, Mapping):
         for key, item in value.items():
             yield from _leaves((*path, str(key)), item)

@@ -20,6 +20,7 @@ from streamroute.config.listen import build_server
 from streamroute.config.locate import Path, locate
 from streamroute.config.model import Config, Disabled, LogOptions
 from streamroute.config.overrides import apply_overrides
+from streamroute.config.price_feeds import build_price_feeds
 from streamroute.config.prices import build_prices
 from streamroute.config.providers import build_provider
 from streamroute.config.routes import build_route, build_upstream, is_any_simulated, settle_routes
@@ -161,6 +162,7 @@ def _build(draft: Draft, environ: Mapping[str, str]) -> Config:
         health=build_health(health),
         ledger=ledger_options,
         prices=build_prices(draft),
+        price_feeds=build_price_feeds(draft),
         budgets=build_budgets(draft),
         providers=providers,
         upstreams=left,

@@ -9,6 +9,7 @@ from streamroute.core.cost.budget_line import BudgetLine
 from streamroute.core.cost.price_book import DatedPrice
 from streamroute.core.health.options import HealthOptions
 from streamroute.core.upstream import ProviderName, Route, Upstream, UpstreamId
+from streamroute.feeds.options import FeedOptions
 from streamroute.providers.options import ProviderOptions
 from streamroute.server.options import ServerOptions
 from streamroute.stores.options import LedgerOptions
@@ -65,6 +66,8 @@ class Config:
     ledger: LedgerOptions = field(default_factory=LedgerOptions)
     prices: tuple[DatedPrice, ...] = ()
     """Beside those of the upstreams themselves."""
+    price_feeds: tuple[FeedOptions, ...] = ()
+    """The first one that knows a price is right."""
     budgets: tuple[BudgetLine, ...] = ()
     providers: Mapping[ProviderName, ProviderOptions]
     """Enabled ones, in the order of the file."""

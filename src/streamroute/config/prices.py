@@ -1,18 +1,32 @@
 """`price` of upstreams and `[[prices]]` -> the lines of the price book."""
 
-from collections.abc import Mapping, Sequence
+from typing import Any
 
 from streamroute.config.draft import Draft, dotted, suggestion
 from streamroute.config.locate import Path
-from streamroute.config.schema import PriceLineTable, PriceTable
+from streamroute.config.model import Config
+from streamroute.config.schema import PriceLineTable, PriceTable, TokenPriceTable
 from streamroute.config.validate import validate
-from streamroute.core.cost.price_book import DatedPrice, Subject
-from streamroute.core.upstream import ProviderName, TokenPrice, Upstream, UpstreamId
+from streamroute.core.cost.price_book import DatedPrice, PriceBook, Subject
+from streamroute.core.upstream import LongContext, ProviderName, TokenPrice, UpstreamId
+from streamroute.feeds.price_list import PublicPrices
 
 
 def build_price(table: PriceTable) -> TokenPrice:
-    """Return a price."""
-    return TokenPrice(**{name: getattr(table, name) for name in PriceTable.model_fields})
+    """Return a price. What is paid beside tokens does not depend on the length of the prompt."""
+    beside: dict[str, Any] = {"per_request": table.per_request, "per_image": table.per_image}
+    longer = sorted(table.long_context, key=lambda each: each.above_tokens)
+    return TokenPrice(
+        **_tokens(table),
+        **beside,
+        long_context=tuple(
+            LongContext(above_tokens=each.above_tokens, price=TokenPrice(**_tokens(each), **beside)) for each in longer
+        ),
+    )
+
+
+def _tokens(table: TokenPriceTable) -> dict[str, Any]:
+    return {name: getattr(table, name) for name in TokenPriceTable.model_fields}
 
 
 def build_prices(draft: Draft) -> tuple[DatedPrice, ...]:
@@ -40,14 +54,15 @@ def build_prices(draft: Draft) -> tuple[DatedPrice, ...]:
     return tuple(lines)
 
 
-def price_lines(upstreams: Mapping[UpstreamId, Upstream], prices: Sequence[DatedPrice]) -> list[DatedPrice]:
-    """Return everything that the price book is made of."""
+def price_book(config: Config) -> PriceBook:
+    """Compile all prices: of upstreams, of `[[prices]]`, and of the public list for what is left."""
     own = [
         DatedPrice(subject=upstream.id, price=upstream.price, source=dotted(("upstreams", upstream.id, "price")))
-        for upstream in upstreams.values()
+        for upstream in config.upstreams.values()
         if upstream.price is not None
     ]
-    return [*own, *prices]
+    lists = {name: each.price_list for name, each in config.providers.items() if each.price_list is not None}
+    return PriceBook([*own, *config.prices], listed=PublicPrices(lists) if lists else None)
 
 
 def _subject(draft: Draft, path: Path, table: PriceLineTable) -> Subject | None:

@@ -6,6 +6,7 @@ from urllib.parse import SplitResult, urlsplit
 from streamroute.config.credentials import check_headers, find_key
 from streamroute.config.draft import Draft, suggestion
 from streamroute.config.model import Disabled, Source
+from streamroute.config.price_list import price_list
 from streamroute.config.schema import ProviderTable, QuirksTable, SimulationTable
 from streamroute.core.upstream import ProviderName
 from streamroute.providers.options import ProviderOptions, Quirks, SimulationOptions
@@ -46,6 +47,7 @@ def build_provider(
         headers=headers,
         chat_path=table.chat_path,
         quirks=_quirks(table.quirks, preset.quirks),
+        price_list=price_list(draft, name, table, preset),
         simulation=simulation,
     )
 

@@ -1,4 +1,4 @@
-"""The shape of the TOML file: names, types and ranges. The only place that uses pydantic.
+"""The shape of the TOML file: names, types and ranges. The only place beside `feeds.document` that uses pydantic.
 
 Defaults are those of the Options classes, read from them, so that there is one place for each. What spans
 several tables (references, keys, deadlines against each other) is checked by the modules that build the
@@ -31,6 +31,7 @@ from streamroute.core.upstream import (
     Steering,
     UpstreamId,
 )
+from streamroute.feeds.options import FeedOptions, StaleAction
 from streamroute.providers.options import (
     AuthScheme,
     RateLimitScope,
@@ -48,6 +49,7 @@ _HEALTH = HealthOptions()
 _ROUTE = Route(name="", upstreams=(UpstreamId(""),))
 _SIMULATION = SimulationOptions()
 _LEDGER = LedgerOptions()
+_FEED = FeedOptions(name="", url="")
 _HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
 
@@ -168,18 +170,33 @@ class ProviderTable(Table):
     wire_format: WireFormatName = "openai_chat"
     chat_path: str = Field(default="/chat/completions", pattern=r"^/")
     quirks: QuirksTable = QuirksTable()
+    price_list: Text | None = None
     simulation: SimulationTable | None = None
 
 
-class PriceTable(Table):
-    """`price` of an upstream in US dollars, see `core.upstream.TokenPrice`."""
+class TokenPriceTable(Table):
+    """What tokens cost, in US dollars for a million of them."""
 
     input_per_mtok: TokenDollars
     output_per_mtok: TokenDollars
     cached_input_per_mtok: TokenDollars | None = None
     cache_write_per_mtok: TokenDollars | None = None
+    cache_write_1h_per_mtok: TokenDollars | None = None
     reasoning_per_mtok: TokenDollars | None = None
+
+
+class LongContextTable(TokenPriceTable):
+    """One of `long_context` of a price, see `core.upstream.LongContext`."""
+
+    above_tokens: Count = Field(ge=1, le=1_000_000_000)
+
+
+class PriceTable(TokenPriceTable):
+    """`price` of an upstream in US dollars, see `core.upstream.TokenPrice`."""
+
     per_request: CallDollars = Decimal(0)
+    per_image: CallDollars = Decimal(0)
+    long_context: list[LongContextTable] = Field(default_factory=list)
 
 
 class PriceLineTable(PriceTable):
@@ -191,6 +208,16 @@ class PriceLineTable(PriceTable):
     tier: Tier = "standard"
     since: SinceMs = 0
     hours_utc: Minutes | None = None
+
+
+class FeedTable(Table):
+    """One of `[[price_feeds]]`, see `feeds.options.FeedOptions`."""
+
+    name: Text
+    url: Text
+    poll_interval_s: Number = Field(default=_FEED.poll_interval_s, ge=1, le=3600)
+    max_age_s: Number = Field(default=_FEED.max_age_s, ge=1, le=604_800)
+    stale_action: StaleAction = _FEED.stale_action
 
 
 class BudgetTable(Table):
@@ -278,6 +305,7 @@ class FileTable(Table):
     health: HealthTable = HealthTable()
     ledger: LedgerTable = LedgerTable()
     prices: list[PriceLineTable] = Field(default_factory=list)
+    price_feeds: list[FeedTable] = Field(default_factory=list)
     budgets: list[BudgetTable] = Field(default_factory=list)
     providers: dict[str, ProviderTable] = Field(default_factory=dict)
     upstreams: dict[str, UpstreamTable] = Field(default_factory=dict)

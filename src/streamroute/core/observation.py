@@ -67,6 +67,8 @@ class AttemptObservation:
     """The service tier that the provider reported, else the one that was asked for."""
     prompt_tokens: int = 0
     """Estimated from the size of the request."""
+    images: int = 0
+    """Of the prompt."""
     max_output_tokens: int | None = None
     """The longest answer that was asked for, all choices together; None: nobody has limited it."""
     content_events: int = 0

@@ -28,7 +28,8 @@ class ChatRequest:
     choices: int = 1
     """How many answers were asked for (`n`)."""
     uses_tools: bool = False
-    uses_vision: bool = False
+    images: int = 0
+    """Of the messages."""
     uses_json_schema: bool = False
     wants_json: bool = False
     """The answer must be JSON, or follow a grammar: half of one is worth nothing."""
@@ -43,6 +44,11 @@ class ChatRequest:
     """By what the body says."""
     affinity_key: str | None = None
     """Names a conversation whose prompts share their beginning, which a provider may have cached."""
+
+    @property
+    def uses_vision(self) -> bool:
+        """There are images to be seen."""
+        return self.images > 0
 
     @property
     def prompt_tokens(self) -> int:

@@ -52,10 +52,16 @@ class TokenPrice:
     """Of prompt tokens that the provider had cached; None: like any others."""
     cache_write_per_mtok: Decimal | None = None
     """Of prompt tokens that it cached for later; None: like any others."""
+    cache_write_1h_per_mtok: Decimal | None = None
+    """Of those that it keeps for an hour (Anthropic); None: like others that it cached."""
     reasoning_per_mtok: Decimal | None = None
     """Of answer tokens that nobody sees; None: like any others."""
     per_request: Decimal = Decimal(0)
     """US dollars a call, whatever its tokens."""
+    per_image: Decimal = Decimal(0)
+    """US dollars an image of the prompt, beside its tokens."""
+    long_context: "tuple[LongContext, ...]" = ()
+    """What other prices long prompts have, by length, shortest first."""
     rough_input: float = field(init=False, repr=False, compare=False)
     rough_output: float = field(init=False, repr=False, compare=False)
     """The same as floats, for what ranks and throttles: converting them for ten upstreams was a tenth of a decision."""
@@ -64,6 +70,23 @@ class TokenPrice:
         """Convert once."""
         object.__setattr__(self, "rough_input", float(self.input_per_mtok))
         object.__setattr__(self, "rough_output", float(self.output_per_mtok))
+
+    def rough_usd(self, input_tokens: int, output_tokens: int) -> float:
+        """Return what a call costs about: full price for all input, cached or not."""
+        price = self
+        for longer in self.long_context:
+            if input_tokens > longer.above_tokens:
+                price = longer.price
+        return (input_tokens * price.rough_input + output_tokens * price.rough_output) / 1e6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LongContext:
+    """The price of all tokens of a call whose prompt is longer than so many tokens."""
+
+    above_tokens: int
+    price: TokenPrice
+    """Without a `long_context` of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,16 +1,21 @@
 """From observations to entries of the ledger: a listener for the bus."""
 
+import json
 from collections.abc import Callable
+from typing import get_args
 
 import structlog
 
 from streamroute.clock import wall
 from streamroute.core.cost.entry import AttemptEntry, Entry, RequestEntry
+from streamroute.core.cost.price_book import TIERS, Tier
 from streamroute.core.observation import AttemptObservation, Observation, RequestObservation
+from streamroute.feeds.price_list import EXTRA, is_installed
 
 MAX_WARNED = 1000
 """Upstreams and tiers that a warning was given of; clients can name models freely."""
 
+_TIERS: tuple[Tier, ...] = get_args(Tier)
 _log = structlog.get_logger(__name__)
 
 
@@ -84,8 +89,21 @@ class Accounting:
             provider=observation.provider,
             model=observation.model,
             tier=observation.tier,
-            add="[[prices]] with provider, model, tier, input_per_mtok and output_per_mtok; or `price` of the upstream",
+            add=_line(observation),
+            hint=None if is_installed() else f"pip install '{EXTRA}' knows the list prices of many models",
         )
+
+
+def _line(observation: AttemptObservation) -> str:
+    """Return what to add to the configuration, as TOML."""
+    tier = TIERS.get(observation.tier)
+    if tier is None:
+        return f"nothing: there are no prices for a service tier {observation.tier!r}, only for {', '.join(_TIERS)}"
+    about = {"provider": observation.provider, "model": observation.model}
+    if tier != "standard":
+        about["tier"] = tier
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in about.items()]
+    return "\n".join(["[[prices]]", *lines, "input_per_mtok = 0.00", "output_per_mtok = 0.00"])
 
 
 def _request(observation: RequestObservation) -> RequestEntry:

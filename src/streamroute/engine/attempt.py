@@ -361,6 +361,7 @@ class Attempt:
                 usage=self.usage,
                 tier=(self.usage.tier if self.usage is not None else None) or options.chat.service_tier,
                 prompt_tokens=options.chat.prompt_tokens,
+                images=options.chat.images,
                 max_output_tokens=options.chat.longest_output_tokens,
                 content_events=self._progress_events,
                 max_gap_s=self._max_gap_s,

@@ -39,7 +39,7 @@ class Continuations:
         self._was_asked_anew = False
 
     def call(
-        self, start: Start, provider: OpenAICompatible, cost_of: Callable[[Usage], float | None] | None = None
+        self, start: Start, provider: OpenAICompatible, cost_of: Callable[[Usage], str | None] | None = None
     ) -> ContinuationCall | Failure:
         """Put the follow-on request together, or say why there can be none; `cost_of`: see `ChatStreamDecoder`."""
         delivered = self.transcript.read()

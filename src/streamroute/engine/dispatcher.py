@@ -2,17 +2,14 @@
 
 import asyncio
 import random
-import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import anyio
 
 from streamroute.clock import now
-from streamroute.core.attribution import NOBODY, Attribution
-from streamroute.core.caller import ANYONE, Caller
 from streamroute.core.cost.bill import Bill
 from streamroute.core.execution.admission import Admission
 from streamroute.core.execution.commands import Start
@@ -26,15 +23,15 @@ from streamroute.core.health.options import HealthOptions
 from streamroute.core.observation import AttemptObservation, RequestObservation
 from streamroute.core.outcome import Failure, OutcomeKind
 from streamroute.core.rate_limit import RateLimitReport
-from streamroute.core.request import ChatRequest
 from streamroute.core.routing.decision import Decision
 from streamroute.core.routing.decision_log import DecisionLog, Judged, Made, NotMade
 from streamroute.core.routing.explorer import Explorer
 from streamroute.core.routing.route import Catalog
 from streamroute.core.routing.tiers import decide_tiers
-from streamroute.core.upstream import Deadlines, LatencyClass, Midstream, ProviderName, UpstreamId
+from streamroute.core.upstream import Deadlines, ProviderName, Upstream, UpstreamId
 from streamroute.engine.attempt import Attempt
 from streamroute.engine.attempt_options import AttemptOptions
+from streamroute.engine.call import Call
 from streamroute.engine.choice import choose
 from streamroute.engine.continuations import NOT_CONTINUABLE, Continuations, is_continuable, midstream_of
 from streamroute.engine.course import Course
@@ -60,40 +57,6 @@ class Directory:
 
     catalog: Catalog
     providers: Mapping[ProviderName, OpenAICompatible]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """A client's request with what came around it."""
-
-    request_id: str
-    chat: ChatRequest
-    arrived_at: float
-    """Monotonic seconds."""
-    forwarded: Mapping[str, str] = field(default_factory=dict)
-    """Headers for the provider, allow-listed."""
-    timeout_s: float | None = None
-    """The client's own limit for the whole request."""
-    first_token_timeout_s: float | None = None
-    max_attempts: int | None = None
-    attempt: int = 1
-    """Which call for the same request this is. Above 1 another sidecar is trying again already: then one call is made,
-    for attempts add up and must not multiply."""
-    latency_class: LatencyClass | None = None
-    """None: the route's."""
-    midstream: Midstream | None = None
-    """What the client wants done about an answer that breaks off; None: what the route says."""
-    affinity_key: str | None = None
-    """Names the conversation, for upstreams that cache its prompts."""
-    decision_id: str | None = None
-    """Under which the decision is kept, for `/status/decisions`; None: it is not kept."""
-    ledger_id: str = field(default_factory=lambda: f"call_{uuid.uuid4().hex}")
-    """See `AttemptObservation`."""
-    attribution: Attribution = NOBODY
-    tells_cost: bool = True
-    """Beside the usage of a stream, where the client wants that."""
-    caller: Caller = ANYONE
-    """Whose key limits what may be asked; `attribution` has its defaults already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +104,13 @@ class Dispatcher:
         self.directory = directory
         self.board.apply(options, now())
         self.budget.hedges.shares = options.hedge_spend
+
+    def reprice(self, priced: Callable[[Mapping[UpstreamId, Upstream]], Mapping[UpstreamId, Upstream]]) -> None:
+        """Let new calls see other prices; `priced` returns the upstreams with theirs."""
+        catalog = self.directory.catalog
+        upstreams = priced(catalog.upstreams)
+        if upstreams != catalog.upstreams:
+            self.directory = replace(self.directory, catalog=replace(catalog, upstreams=upstreams))
 
     @property
     def in_flight(self) -> int:
@@ -314,7 +284,7 @@ class Dispatcher:
         upstream, provider = start.upstream, course.providers[start.upstream.provider]
         decision, continuations = course.decision, course.continuations
         chat, rung = call.chat, None
-        cost_of = partial(self.spending.cost_usd, course.bill, upstream) if call.tells_cost else None
+        cost_of = partial(self.spending.cost_usd, course.bill, upstream, chat) if call.tells_cost else None
         decoder: Callable[[], StreamDecoder] = partial(provider.decoder, call.chat, cost_of)
         if start.rung is not None:
             continuation = (

@@ -16,7 +16,7 @@ from streamroute.core.cost.bill import Bill
 from streamroute.core.cost.budget import Budgets, Elsewhere, Exhausted, Identity, Key, Reservation, SpendFigures
 from streamroute.core.cost.budget_line import Scope, Window
 from streamroute.core.cost.pricing import Pricing
-from streamroute.core.money import NOTHING, Money, in_usd, usd_text
+from streamroute.core.money import NOTHING, Money, usd_text
 from streamroute.core.observation import AttemptObservation
 from streamroute.core.outcome import Failure
 from streamroute.core.request import ChatRequest
@@ -87,10 +87,11 @@ class Spending:
         self._warn(self.budgets.spend(observation.attribution, charged.cost or NOTHING, at_ms))
         return observation.with_charge(charged)
 
-    def cost_usd(self, bill: Bill, upstream: Upstream, usage: Usage) -> float | None:
-        """Return what a request has cost once a call has ended with `usage`, beside what is on its bill already."""
-        total = bill.plus(self.pricing.cost(upstream, usage, now_ms()))
-        return None if total is None else float(in_usd(total))
+    def cost_usd(self, bill: Bill, upstream: Upstream, chat: ChatRequest, usage: Usage) -> str | None:
+        """Return what a request has cost once a call has ended with `usage`, beside what is on its bill already: US
+        dollars with all their digits."""
+        total = bill.plus(self.pricing.cost(upstream, chat, usage, now_ms()))
+        return None if total is None else usd_text(total)
 
     def give_back(self, reservation: Reservation) -> None:
         """Take back a reservation for a call that was never made."""

@@ -72,7 +72,7 @@ class OpenAICompatible:
             url=self.options.base_url + "/models", method="GET", headers={**headers, "Accept": "application/json"}
         )
 
-    def decoder(self, chat: ChatRequest, cost_of: Callable[[Usage], float | None] | None = None) -> ChatStreamDecoder:
+    def decoder(self, chat: ChatRequest, cost_of: Callable[[Usage], str | None] | None = None) -> ChatStreamDecoder:
         """Return what reads a stream of this provider; `cost_of`: see `ChatStreamDecoder`."""
         return ChatStreamDecoder(
             choices=chat.choices,
@@ -87,7 +87,7 @@ class OpenAICompatible:
         delivered: Delivered,
         rung: Rung,
         upstream: Upstream,
-        cost_of: Callable[[Usage], float | None] | None = None,
+        cost_of: Callable[[Usage], str | None] | None = None,
     ) -> ContinuationDecoder:
         """Return what reads a stream of this provider that carries on what was `delivered`."""
         return ContinuationDecoder(

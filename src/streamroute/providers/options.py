@@ -67,6 +67,8 @@ class ProviderOptions:
     chat_path: str = "/chat/completions"
     """Appended to `base_url`."""
     quirks: Quirks = Quirks()
+    price_list: str | None = None
+    """Under which name genai-prices has its prices; None: nowhere."""
     simulation: SimulationOptions | None = None
 
     @property

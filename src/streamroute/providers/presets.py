@@ -5,7 +5,8 @@ Adding a provider is adding a row. Rules of the file:
 1. A row states what the provider documents (`docs`), not what one model does; models differ, so capabilities are
    given per upstream. The one exception is `continuation`, and only where the provider documents it for all models.
 2. `base_url` is what its documentation gives an OpenAI client, without trailing slash; None where it is the user's.
-3. `bills_cancelled_streams` follows OpenRouter's list (https://openrouter.ai/docs/api-reference/streaming); providers
+3. `price_list` is a name of genai-prices whose prices are the provider's own, not those of a reseller.
+4. `bills_cancelled_streams` follows OpenRouter's list (https://openrouter.ai/docs/api-reference/streaming); providers
    that are not on it stay None.
 """
 
@@ -32,6 +33,8 @@ class Preset:
     quirks: Quirks = _AS_OPENAI
     continuation: Continuation | None = None
     """How a cut answer can be carried on, where the provider documents one way for all its models."""
+    price_list: str | None = None
+    """What genai-prices calls this provider; None where it does not know it, or the user decides what it costs."""
     docs: str
     """Where the facts of this row come from."""
 
@@ -46,6 +49,7 @@ _HOSTED = (
         base_url="https://api.openai.com/v1",
         env="OPENAI_API_KEY",
         quirks=_STOPS_BILLING,
+        price_list="openai",
         docs="https://platform.openai.com/docs/api-reference/chat",
     ),
     Preset(
@@ -55,6 +59,7 @@ _HOSTED = (
         auth="api-key",
         env="AZURE_OPENAI_API_KEY",
         quirks=Quirks(rate_limit_scope="model", bills_cancelled_streams=False),  # quota is set per deployment
+        price_list="azure",
         docs="https://learn.microsoft.com/azure/ai-services/openai/api-version-lifecycle",
     ),
     Preset(
@@ -63,6 +68,7 @@ _HOSTED = (
         base_url="https://api.anthropic.com/v1",
         env="ANTHROPIC_API_KEY",
         quirks=Quirks(rate_limit_scope="model", bills_cancelled_streams=False),  # limits are per model class
+        price_list="anthropic",
         docs="https://platform.claude.com/docs/en/api/openai-sdk",
     ),
     Preset(
@@ -71,6 +77,7 @@ _HOSTED = (
         base_url="https://generativelanguage.googleapis.com/v1beta/openai",
         env="GEMINI_API_KEY",
         quirks=Quirks(rate_limit_scope="model", bills_cancelled_streams=True),
+        price_list="google",
         docs="https://ai.google.dev/gemini-api/docs/openai",
     ),
     Preset(
@@ -80,6 +87,7 @@ _HOSTED = (
         env="OPENROUTER_API_KEY",
         # `include_usage` is deprecated there: full usage always comes. A 429 usually speaks for one model's provider.
         quirks=Quirks(usage_on_stream="always", rate_limit_scope="model"),
+        price_list="openrouter",
         docs="https://openrouter.ai/docs/api-reference/streaming",
     ),
     Preset(
@@ -88,6 +96,7 @@ _HOSTED = (
         base_url="https://api.groq.com/openai/v1",
         env="GROQ_API_KEY",
         quirks=Quirks(rate_limit_scope="model", bills_cancelled_streams=True),
+        price_list="groq",
         docs="https://console.groq.com/docs/openai",
     ),
     Preset(
@@ -96,6 +105,7 @@ _HOSTED = (
         base_url="https://api.together.xyz/v1",
         env="TOGETHER_API_KEY",
         quirks=_STOPS_BILLING,
+        price_list="together",
         docs="https://docs.together.ai/docs/openai-api-compatibility",
     ),
     Preset(
@@ -104,6 +114,7 @@ _HOSTED = (
         base_url="https://api.fireworks.ai/inference/v1",
         env="FIREWORKS_API_KEY",
         quirks=_STOPS_BILLING,
+        price_list="fireworks",
         docs="https://docs.fireworks.ai/tools-sdks/openai-compatibility",
     ),
     Preset(
@@ -113,6 +124,7 @@ _HOSTED = (
         env="DEEPSEEK_API_KEY",
         quirks=Quirks(bills_cancelled_streams=False, continuation_chat_path="/beta/chat/completions"),
         continuation="prefix",
+        price_list="deepseek",
         docs="https://api-docs.deepseek.com/guides/chat_prefix_completion",
     ),
     Preset(
@@ -123,6 +135,7 @@ _HOSTED = (
         # 422 "extra inputs are not permitted" to stream_options.include_usage; the last chunk has the usage anyway.
         quirks=Quirks(usage_on_stream="always", bills_cancelled_streams=True),
         continuation="prefix",
+        price_list="mistral",
         docs="https://docs.mistral.ai/api",
     ),
     Preset(
@@ -131,6 +144,7 @@ _HOSTED = (
         base_url="https://api.x.ai/v1",
         env="XAI_API_KEY",
         quirks=_STOPS_BILLING,
+        price_list="x-ai",
         docs="https://docs.x.ai/docs/api-reference",
     ),
     Preset(
@@ -139,6 +153,7 @@ _HOSTED = (
         base_url="https://api.perplexity.ai",
         env="PERPLEXITY_API_KEY",
         quirks=Quirks(usage_on_stream="always", bills_cancelled_streams=True),
+        price_list="perplexity",
         docs="https://docs.perplexity.ai/guides/chat-completions-guide",
     ),
     Preset(
@@ -146,6 +161,7 @@ _HOSTED = (
         title="Cerebras",
         base_url="https://api.cerebras.ai/v1",
         env="CEREBRAS_API_KEY",
+        price_list="cerebras",
         docs="https://inference-docs.cerebras.ai/resources/openai",
     ),
     Preset(
@@ -185,6 +201,7 @@ _HOSTED = (
         title="Moonshot AI (Kimi)",
         base_url="https://api.moonshot.ai/v1",  # https://api.moonshot.cn/v1 in China
         env="MOONSHOT_API_KEY",
+        price_list="moonshotai",
         docs="https://platform.moonshot.ai/docs/api/chat",
     ),
     Preset(
@@ -192,6 +209,7 @@ _HOSTED = (
         title="Z.ai (GLM)",
         base_url="https://api.z.ai/api/paas/v4",
         env="ZAI_API_KEY",
+        price_list="zai",
         docs="https://docs.z.ai/guides/develop/http/introduction",
     ),
     Preset(
@@ -223,6 +241,7 @@ _HOSTED = (
         base_url="https://api.cohere.ai/compatibility/v1",
         env="COHERE_API_KEY",
         quirks=Quirks(usage_on_stream="always", bills_cancelled_streams=False),  # rejects stream_options
+        price_list="cohere",
         docs="https://docs.cohere.com/docs/compatibility-api",
     ),
 )

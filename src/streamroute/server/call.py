@@ -15,7 +15,7 @@ from aiohttp import web
 from streamroute.core.attribution import NOBODY, Attribution, name_of
 from streamroute.core.caller import ANYONE, Caller
 from streamroute.core.upstream import LatencyClass, Midstream
-from streamroute.engine.dispatcher import Call
+from streamroute.engine.call import Call
 from streamroute.errors import RequestError
 from streamroute.providers.openai_compatible import ATTEMPT_HEADER, FORWARDED_HEADERS
 from streamroute.server.decisions import decision_id

@@ -7,8 +7,10 @@ from aiohttp import web
 
 from streamroute.clock import now
 from streamroute.core.caller import Caller
+from streamroute.core.cost.bill import Bill
 from streamroute.core.money import usd_text
-from streamroute.engine.dispatcher import Call, Dispatcher
+from streamroute.engine.call import Call
+from streamroute.engine.dispatcher import Dispatcher
 from streamroute.server.answers import StreamAnswer, WholeAnswer, answer_headers
 from streamroute.server.budget_status import warning_headers
 from streamroute.server.call import decode_call, read_body
@@ -17,6 +19,7 @@ from streamroute.server.failure import FailureReply
 from streamroute.server.key_limits import KeyLimits
 from streamroute.server.options import ServerOptions
 from streamroute.server.replies import json_reply
+from streamroute.wire.openai_chat.cost import with_cost
 
 COST = "x-streamroute-cost-usd"
 """Of all calls made for the request, losers included; not there where a price is not known. Streams cannot tell it
@@ -54,25 +57,30 @@ class ChatHandler:
     async def _stream(self, request: web.BaseRequest, call: Call, headers: dict[str, str]) -> web.StreamResponse:
         answer = StreamAnswer(request, model=call.chat.model, headers=headers, keepalive_s=self._options.keepalive_s)
         answer.open()
+        bill = Bill()
         try:
-            await self._dispatcher.dispatch(call, answer)
+            bill = await self._dispatcher.dispatch(call, answer)
         except Exception:
             if not answer.break_off():
                 raise
             _log.exception("request.broke", request_id=call.request_id)
         finally:
             answer.close()
-        return answer.reply if answer.failure is None else _reply(answer.failure, headers)
+        return answer.reply if answer.failure is None else _reply(answer.failure, {**headers, **_cost(bill)})
 
     async def _whole(self, call: Call, headers: dict[str, str]) -> web.StreamResponse:
         answer = WholeAnswer(model=call.chat.model)
         bill = await self._dispatcher.dispatch(call, answer)
-        if bill.total is not None:
-            headers = {**headers, COST: usd_text(bill.total)}
+        headers = {**headers, **_cost(bill)}
         if answer.failure is not None or answer.head is None:
             return _reply(answer.failure, headers)
         headers = {**headers, **answer_headers(answer.head)}
-        return web.Response(body=answer.body, headers=headers, content_type="application/json")
+        body = with_cost(answer.body, headers.get(COST)) if call.tells_cost else answer.body
+        return web.Response(body=body, headers=headers, content_type="application/json")
+
+
+def _cost(bill: Bill) -> dict[str, str]:
+    return {} if bill.total is None else {COST: usd_text(bill.total)}
 
 
 def _reply(failure: FailureReply | None, headers: dict[str, str]) -> web.Response:

@@ -17,7 +17,7 @@ from streamroute.core.observation import AttemptObservation, Observation
 from streamroute.core.rate_limit import RateLimitReport
 from streamroute.core.request import ChatRequest
 from streamroute.core.upstream import Capabilities
-from streamroute.engine.dispatcher import Call
+from streamroute.engine.call import Call
 from streamroute.errors import RequestError
 from streamroute.wire.rate_limit import duration_text, rate_limit_headers
 

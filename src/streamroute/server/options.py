@@ -34,7 +34,8 @@ class ServerOptions:
     drain_timeout_s: float = 30.0
     """After SIGTERM, how long live streams may go on, 0..3600 s. 30 s: Kubernetes' default grace period."""
     cost_in_usage: bool = True
-    """Tell what a request has cost as `usage.cost`, in US dollars, at the end of streams whose client wants usage."""
+    """Tell what a request has cost as `usage.cost`, in US dollars, where an answer tells its usage. On: OpenRouter's
+    clients read it there, and the official SDK passes it on."""
     max_write_buffer_bytes: int = 262_144
     """Unsent bytes of one response above which its upstream is no longer read, 4 KiB..64 MiB. 256 KiB: some 20 s of
     a fast stream (60 chunks a second of 200 bytes)."""

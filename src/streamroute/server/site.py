@@ -8,7 +8,7 @@ Rules: every reply carries `x-request-id`; every error has OpenAI's shape; what 
 logged with its traceback, and never reaches the client in words.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 import structlog
@@ -16,6 +16,7 @@ from aiohttp import HttpVersion10, HttpVersion11, web
 
 from streamroute.clock import wall
 from streamroute.core.caller import ANYONE, Caller
+from streamroute.core.cost.feed_figures import FeedFigures
 from streamroute.core.cost.key_figures import KeyFigures
 from streamroute.core.cost.ledger_figures import LedgerFigures
 from streamroute.core.observation import RefusalObservation
@@ -72,6 +73,8 @@ class Site:
         self.prober = prober
         self.ledger = ledger
         self.keys = keys
+        self.price_feeds: Callable[[], Sequence[FeedFigures]] = tuple
+        """Says how price feeds fare."""
         self.limits = KeyLimits()
         bus.subscribe(self.limits)
         keys.on_change(self.limits.apply)
@@ -198,6 +201,7 @@ class Site:
                 # Nor is this: answers do not need it.
                 **dict.fromkeys(_ledger_check(self.ledger())),
                 **dict.fromkeys(_keys_check(self.keys.figures())),
+                **dict.fromkeys(map(_feed_check, self.price_feeds())),
                 **dict.fromkeys(_budgets_check(self.dispatcher.spending)),
                 "draining": "the sidecar is shutting down" if self.is_draining else None,
             },
@@ -244,6 +248,20 @@ def _keys_check(figures: KeyFigures | None) -> list[str]:
     if figures.trouble is None:
         return ["keys"]
     return [f"keys (TROUBLE: {figures.trouble}; the last known go on working, {figures.live} live)"]
+
+
+def _feed_check(figures: FeedFigures) -> str:
+    """Name the check so that it says how old a feed's prices are, and what is wrong with it."""
+    age = "" if figures.age_s is None else f", {figures.age_s:.0f} s old"
+    use = {
+        "silent": ": the configured prices count",
+        "unused": ": the configured prices count",
+        "stale": "",
+        "fresh": "",
+    }
+    words = [] if figures.state == "fresh" else [f"{figures.state.upper()}{age}{use[figures.state]}"]
+    words += [] if figures.trouble is None else [f"TROUBLE: {figures.trouble}"]
+    return f"price feed {figures.name}" + (f" ({'; '.join(words)})" if words else "")
 
 
 def _budgets_check(spending: Spending) -> list[str]:

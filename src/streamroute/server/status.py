@@ -52,6 +52,7 @@ def status_document(site: "Site", caller: Caller) -> dict[str, object]:
         "budget": shown(site.dispatcher.budget.figures(at), at),
         "prober": _prober(site),
         "ledger": None if (ledger := site.ledger()) is None else asdict(ledger),
+        "price_feeds": [asdict(each) for each in site.price_feeds()],
         "keys": key_status(site) if caller.is_admin else None,
         "budgets": budget_status(site) if caller.is_admin else None,
         "local_trouble_until": moment(board.local_trouble_until, at),

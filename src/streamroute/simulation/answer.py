@@ -32,7 +32,19 @@ class AnswerEvent:
 class Answer:
     """The answer to one request. Its events can be walked once for each call of `events`."""
 
-    def __init__(self, body: ChatBody, choices: Sequence[Choice], *, answer_id: str, created: int) -> None:
+    def __init__(
+        self,
+        body: ChatBody,
+        choices: Sequence[Choice],
+        *,
+        answer_id: str,
+        created: int,
+        cached_share: float = 0.0,
+        reasoning_tokens: int = 0,
+    ) -> None:
+        """`cached_share` and `reasoning_tokens`: see `Profile`."""
+        self._cached_share = cached_share
+        self._reasoning_tokens = reasoning_tokens
         self.body = body
         self.choices = tuple(choices)
         self.answer_id = answer_id
@@ -58,15 +70,17 @@ class Answer:
         )
 
     def usage(self) -> dict[str, object]:
-        """Return the usage object: prompt characters / 4, and the tokens of the answer."""
+        """Return the usage object: prompt characters / 4, and the tokens of the answer with those of reasoning."""
         said = sum(len(one.pieces) + sum(len(call.fragments) for call in one.calls) for one in self.choices)
+        said += self._reasoning_tokens
+        cached = int(self.body.prompt_tokens * self._cached_share)
         return {
             "prompt_tokens": self.body.prompt_tokens,
             "completion_tokens": said,
             "total_tokens": self.body.prompt_tokens + said,
-            "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+            "prompt_tokens_details": {"cached_tokens": cached, "audio_tokens": 0},
             "completion_tokens_details": {
-                "reasoning_tokens": 0,
+                "reasoning_tokens": self._reasoning_tokens,
                 "audio_tokens": 0,
                 "accepted_prediction_tokens": 0,
                 "rejected_prediction_tokens": 0,

@@ -35,6 +35,10 @@ class Profile:
     """Share of the questions, 0 to 1, that are beyond it: it answers that it is not sure, as small models do."""
     tokens: int = 16
     """Tokens of an answer to a request without `max_tokens` and `max_completion_tokens`; 0 to 9999."""
+    cached_share: float = 0.0
+    """Share of the prompt's tokens that it says it had cached, 0 to 1."""
+    reasoning_tokens: int = 0
+    """Tokens of reasoning that it bills beside those of the answer, at least 0; nobody sees them."""
     models: tuple[str, ...] = ()
     """The models it knows; others get 404. Empty: it knows any name, and lists `sim-1`."""
     api_key: str | None = None
@@ -68,12 +72,15 @@ class Profile:
             ("jitter", self.jitter),
             ("ttft_tail_share", self.ttft_tail_share),
             ("error_share", self.error_share),
+            ("cached_share", self.cached_share),
             ("doubt_share", self.doubt_share),
         ):
             if not 0 <= share <= 1:
                 raise ValueError(f"{name} must be between 0 and 1, not {share}")
         if not 1 <= self.ttft_tail_factor[0] <= self.ttft_tail_factor[1]:
             raise ValueError(f"ttft_tail_factor must be two ascending numbers from 1, not {self.ttft_tail_factor}")
+        if self.reasoning_tokens < 0:
+            raise ValueError(f"reasoning_tokens must be at least 0, not {self.reasoning_tokens}")
         if not 0 <= self.tokens <= MAX_TOKENS:
             raise ValueError(f"tokens must be between 0 and {MAX_TOKENS}, not {self.tokens}")
         for limit in (self.limit_requests, self.capacity_rps, self.max_in_flight, self.limit_window_s):

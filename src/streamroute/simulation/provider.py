@@ -136,6 +136,8 @@ class Provider:
             compose(body, profile),
             answer_id=f"chatcmpl-{token_hex(script.seed, 'answer', record.ordinal)}",
             created=int(clock.wall()),
+            cached_share=profile.cached_share,
+            reasoning_tokens=profile.reasoning_tokens,
         )
         found = self._meter.begin(elapsed_s, limit_window_s=profile.limit_window_s, rate_window_s=profile.rate_window_s)
         moment = Moment(

@@ -105,4 +105,7 @@ class KeyWatch:
             _log.info("keys.changed", live=states["live"], expired=states["expired"], revoked=states["revoked"])
         self.ring = ring
         for listener in self._listeners:
-            listener(ring)
+            try:
+                listener(ring)
+            except Exception:  # noqa: BLE001 - the watch must go on: a key that is revoked later must not go on working
+                _log.exception("keys.listener_failed", listener=repr(listener))

@@ -17,6 +17,8 @@ from streamroute.stores.rollup import Rollup
 from streamroute.stores.schema import ATTEMPTS, REQUESTS
 
 Row = dict[str, Any]
+ROWS_A_STATEMENT = 50
+"""Binding the values of one holds the interpreter's lock, for a fraction of a millisecond."""
 _NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in (AttemptEntry, RequestEntry)}
 _VALUES = {kind: attrgetter(*names) for kind, names in _NAMES.items()}
 _TABLES: dict[type[Entry], Table] = {AttemptEntry: ATTEMPTS, RequestEntry: REQUESTS}
@@ -117,7 +119,8 @@ def _insert(connection: Connection, table: Table, rows: list[Row]) -> list[Row]:
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     keys = list(table.primary_key)
     insert = dialect.insert(table).on_conflict_do_nothing().returning(*keys)
-    inserted = {tuple(key) for key in connection.execute(insert, rows)}
+    page = {"insertmanyvalues_page_size": ROWS_A_STATEMENT}
+    inserted = {tuple(key) for key in connection.execute(insert, rows, execution_options=page)}
     new = []
     for row in rows:
         key = tuple(row[each.name] for each in keys)

@@ -42,6 +42,8 @@ TIDY_EVERY_S = 3600.0
 """Whole days go, so that once a day would do; once an hour, whatever the time of the start was."""
 LOOKS = 8
 """In an interval."""
+SLOW = 4 * LOOKS
+"""Looks, two seconds: a disk that is busy for a moment is no trouble."""
 PATIENCE = 3
 """Looks; the writer comes by after two."""
 
@@ -79,6 +81,8 @@ class LedgerWriter:
         self._is_kept = False
         """The keeper has put them on disk."""
         self._in_hand_before: list[Entry] = []
+        self._looks = 0
+        """In which a write has had the same in hand."""
         self._recorded = 0
         self._recorded_before: deque[int] = deque(maxlen=PATIENCE)
         self._look_s = (flush_interval_s or DEFAULT_INTERVAL_S) / LOOKS
@@ -173,8 +177,10 @@ class LedgerWriter:
     def look(self) -> None:
         """Put on disk what has been in memory for too many looks."""
         with self._hand:
-            if self._in_hand and self._in_hand is self._in_hand_before and not self._is_kept:
+            self._looks = self._looks + 1 if self._in_hand and self._in_hand is self._in_hand_before else 0
+            if self._looks and not self._is_kept:
                 self._is_kept = self._spooled(self._in_hand)
+            if self._looks == SLOW:
                 self._in_trouble("a write takes long")
             self._in_hand_before = self._in_hand
         recorded = self._recorded

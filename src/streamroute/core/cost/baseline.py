@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from functools import cache
 
-from streamroute.core.cost.price_book import Price, PriceBook
+from streamroute.core.cost.price import Price
+from streamroute.core.cost.price_book import PriceBook
 from streamroute.core.upstream import ProviderName, Upstream, UpstreamId
 
 _DAY_MS = 86_400_000
@@ -29,6 +30,7 @@ def baseline_prices(
 
     if on(today) is None:
         raise ValueError(
-            f"nobody knows the price of {name!r}: it is neither an upstream nor provider/model in [[prices]]"
+            f"nobody knows the price of {name!r}: it is neither an upstream that has one nor provider/model with one "
+            "in [[prices]] or a price list"
         )
     return on

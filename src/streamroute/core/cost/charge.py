@@ -31,12 +31,14 @@ class Charge:
     usage: Usage
     is_counted: bool
     """By the provider; else it is our own count: the prompt by its size, the answer by its chunks."""
+    images: int = 0
+    """Of the prompt; nobody counts them but we."""
 
 
 def charge(observation: AttemptObservation, capabilities: Capabilities) -> Charge | None:
     """Return what is paid for, or None where it is nothing."""
     if observation.usage is not None:
-        return Charge(observation.usage, is_counted=True)
+        return Charge(observation.usage, is_counted=True, images=observation.images)
     produced, failure = observation.content_events, observation.failure
     was_ended_by_us = observation.outcome == "cancelled" or (failure is not None and failure.kind in _TOO_LATE)
     was_reached = observation.connect_s is not None or produced > 0
@@ -45,4 +47,5 @@ def charge(observation: AttemptObservation, capabilities: Capabilities) -> Charg
         produced = max(produced, EXPECTED_OUTPUT_TOKENS if most is None else min(most, EXPECTED_OUTPUT_TOKENS))
     if not produced and not (was_reached and was_ended_by_us):
         return None
-    return Charge(Usage(input_tokens=observation.prompt_tokens, output_tokens=produced), is_counted=False)
+    usage = Usage(input_tokens=observation.prompt_tokens, output_tokens=produced)
+    return Charge(usage, is_counted=False, images=observation.images)

@@ -2,24 +2,24 @@
 
 Rules of the file:
 
-1. Prices of an upstream come before prices of its provider's model.
+1. What a feed says comes first, while it is fresh enough; then what is configured; then the public list, if there is
+   one. Within each, prices of an upstream come before prices of its provider's model.
 2. A price without hours begins a new period, in which hours of earlier periods are no longer valid.
 3. A service tier has its own prices. One that the provider names and the book has no price for is unpriced: a bill at
    another tier's price would be wrong in one direction or the other.
 4. What decides is the moment when a call ended, as DeepSeek says of its off-peak hours; nobody else has any.
 
-Everything is compiled when the book is made: a lookup is two dictionary reads and one bisection.
+Everything that is configured is compiled when the book is made, models of the list when they are first asked for: a
+lookup is two dictionary reads and one bisection.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol
 
-from streamroute.core.money import MAX_MONEY, Money, money, per_token
+from streamroute.core.cost.price import Price
 from streamroute.core.upstream import ProviderName, TokenPrice, UpstreamId
-from streamroute.core.usage import Usage
 
 Tier = Literal["standard", "batch", "flex", "priority"]
 Subject = UpstreamId | tuple[ProviderName, str]
@@ -35,51 +35,15 @@ TIERS: dict[str | None, Tier] = {
     "batch": "batch",
     "flex": "flex",
     "priority": "priority",
+    "fast": "priority",
     "performance": "priority",
 }
-"""Providers' words for a tier: OpenAI says `default`, Groq `on_demand` and `performance`, Anthropic `standard`."""
+"""Providers' words for a tier: OpenAI says `default` and `fast`, Groq `on_demand` and `performance`, Anthropic
+`standard`."""
+MAX_LISTED = 1000
+"""Models whose prices are kept compiled that nobody has configured; clients can name models freely."""
 _MINUTE_MS = 60_000
 _DAY_MINUTES = 1440
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """Picodollars a token and a call."""
-
-    input: Money
-    output: Money
-    cached_input: Money
-    cache_write: Money
-    reasoning: Money
-    per_request: Money
-
-    @classmethod
-    def of(cls, price: TokenPrice) -> "Price":
-        """Compile a price. A kind without its own one costs what the tokens that it is part of cost."""
-        input_, output = per_token(price.input_per_mtok), per_token(price.output_per_mtok)
-        return cls(
-            input=input_,
-            output=output,
-            cached_input=_or(price.cached_input_per_mtok, input_),
-            cache_write=_or(price.cache_write_per_mtok, input_),
-            reasoning=_or(price.reasoning_per_mtok, output),
-            per_request=money(price.per_request),
-        )
-
-    def cost(self, usage: Usage) -> Money:
-        """Return what one call costs. Parts that exceed what they are part of are cut to it."""
-        cached = min(usage.cached_input_tokens, usage.input_tokens)
-        written = min(usage.cache_write_tokens, usage.input_tokens - cached)
-        reasoning = min(usage.reasoning_tokens, usage.output_tokens)
-        amount = (
-            (usage.input_tokens - cached - written) * self.input
-            + cached * self.cached_input
-            + written * self.cache_write
-            + (usage.output_tokens - reasoning) * self.output
-            + reasoning * self.reasoning
-            + self.per_request
-        )
-        return Money(min(amount, MAX_MONEY))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +66,8 @@ class Quote:
     """A price that is valid, and where it came from."""
 
     price: Price
+    listed: TokenPrice
+    """The same as it was written down."""
     source: str
 
 
@@ -117,8 +83,15 @@ class _Period:
         return self.all_day
 
 
-class PriceBook:
-    """All prices that are known."""
+class PriceList(Protocol):
+    """Prices that somebody else keeps, of more models than anyone uses."""
+
+    def lines(self, provider: ProviderName, model: str) -> Sequence[DatedPrice]:
+        """Return all prices of a model, none where it is not known."""
+
+
+class Shelf:
+    """Price lines, compiled."""
 
     def __init__(self, prices: Iterable[DatedPrice] = ()) -> None:
         """Compile; raises ValueError for a price with too many decimals."""
@@ -128,14 +101,9 @@ class PriceBook:
         for each in sorted(prices, key=lambda price: (price.since_ms, price.hours is not None)):
             self._add(each)
 
-    def find(
-        self, upstream: UpstreamId, provider: ProviderName, model: str, tier: str | None, at_ms: int
-    ) -> Quote | None:
-        """Return the price of a call that ended at `at_ms`, None where nobody knows it. `tier` as the provider said."""
-        known = TIERS.get(tier)
-        if known is None:
-            return None
-        return self._at((upstream, known), at_ms) or self._at(((provider, model), known), at_ms)
+    def find(self, upstream: UpstreamId, provider: ProviderName, model: str, tier: Tier, at_ms: int) -> Quote | None:
+        """Return the price that is valid at `at_ms`."""
+        return self._at((upstream, tier), at_ms) or self._at(((provider, model), tier), at_ms)
 
     def _add(self, line: DatedPrice) -> None:
         key = (line.subject, line.tier)
@@ -144,7 +112,7 @@ class PriceBook:
             before = periods[-1] if periods else _Period()
             starts.append(line.since_ms)
             periods.append(_Period(before.all_day, dict(before.hours)))
-        quote = Quote(Price.of(line.price), line.source)
+        quote = Quote(Price.of(line.price), line.price, line.source)
         if line.hours is None:
             periods[-1] = _Period(quote)
         else:
@@ -161,5 +129,62 @@ class PriceBook:
         return period.at(at_ms // _MINUTE_MS % _DAY_MINUTES) if period.hours else period.all_day
 
 
-def _or(given: Decimal | None, else_: Money) -> Money:
-    return else_ if given is None else per_token(given)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpotPrices:
+    """What a feed said last."""
+
+    name: str
+    shelf: Shelf
+    stale_at_ms: int
+    """From then on its prices are marked as stale."""
+    until_ms: int | None
+    """From then on they are not used; None: they are, stale as they are."""
+
+    def find(self, upstream: UpstreamId, provider: ProviderName, model: str, tier: Tier, at_ms: int) -> Quote | None:
+        """Return its price, as long as that counts."""
+        if self.until_ms is not None and at_ms >= self.until_ms:
+            return None
+        quote = self.shelf.find(upstream, provider, model, tier, at_ms)
+        if quote is None or at_ms < self.stale_at_ms:
+            return quote
+        return replace(quote, source=f"{quote.source} (stale)")
+
+
+class PriceBook:
+    """All prices that are known."""
+
+    def __init__(self, prices: Iterable[DatedPrice] = (), *, listed: PriceList | None = None) -> None:
+        """Compile what is configured; raises ValueError for a price with too many decimals."""
+        self._own = Shelf(prices)
+        self._listed = listed
+        self._shelves: dict[tuple[ProviderName, str], Shelf] = {}
+        self.spot: Sequence[SpotPrices] = ()
+        """Replaced as a whole when a feed says something new. The first one that knows a price is right."""
+
+    def find(
+        self, upstream: UpstreamId, provider: ProviderName, model: str, tier: str | None, at_ms: int
+    ) -> Quote | None:
+        """Return the price of a call that ended at `at_ms`, None where nobody knows it. `tier` as the provider said."""
+        known = TIERS.get(tier)
+        if known is None:
+            return None
+        for spot in self.spot:
+            quote = spot.find(upstream, provider, model, known, at_ms)
+            if quote is not None:
+                return quote
+        return self.settled(upstream, provider, model, known, at_ms)
+
+    def settled(self, upstream: UpstreamId, provider: ProviderName, model: str, tier: Tier, at_ms: int) -> Quote | None:
+        """Return the price that feeds have no say in."""
+        quote = self._own.find(upstream, provider, model, tier, at_ms)
+        if quote is None and self._listed is not None:
+            quote = self._shelf(self._listed, provider, model).find(upstream, provider, model, tier, at_ms)
+        return quote
+
+    def _shelf(self, listed: PriceList, provider: ProviderName, model: str) -> Shelf:
+        shelf = self._shelves.get((provider, model))
+        if shelf is None:
+            if len(self._shelves) >= MAX_LISTED:
+                self._shelves.clear()
+            shelf = self._shelves[provider, model] = Shelf(listed.lines(provider, model))
+        return shelf

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from streamroute.core.cost.charge import Charge, charge
-from streamroute.core.cost.price_book import Price, PriceBook, Quote
+from streamroute.core.cost.price import Price
+from streamroute.core.cost.price_book import PriceBook, Quote
 from streamroute.core.money import NOTHING, Money
 from streamroute.core.observation import AttemptObservation, Charged
 from streamroute.core.request import ChatRequest
@@ -55,17 +56,18 @@ class Pricing:
         cost: Money | None = None
         source: str | None = None
         if quote is not None:
-            cost, source = quote.price.cost(made.usage), quote.source
+            cost, source = quote.price.cost(made.usage, made.images), quote.source
         elif upstream is not None and upstream.is_simulated:
             cost, source = NOTHING, "simulated"
         return Charged(usage=made.usage, is_counted=made.is_counted, cost=cost, price_source=source)
 
-    def cost(self, upstream: Upstream, usage: Usage, at_ms: int) -> Money | None:
-        """Return what a call costs that ends now, by what the provider has counted; None where nobody knows."""
-        price = self._price(upstream, usage.tier, at_ms)
+    def cost(self, upstream: Upstream, chat: ChatRequest, usage: Usage, at_ms: int) -> Money | None:
+        """Return what a call for `chat` costs that ends now, by what the provider has counted, as `charged` will; None
+        where nobody knows."""
+        price = self._price(upstream, usage.tier or chat.service_tier, at_ms)
         if price is None:
             return NOTHING if upstream.is_simulated else None
-        return price.cost(usage)
+        return price.cost(usage, chat.images)
 
     def most(self, upstream: Upstream, chat: ChatRequest, at_ms: int) -> Money | None:
         """Return what one call to `upstream` may cost at most; None where nobody knows its price."""
@@ -74,9 +76,12 @@ class Pricing:
             return NOTHING if upstream.is_simulated else None
         longest = chat.longest_output_tokens or UNLIMITED_OUTPUT_TOKENS * chat.choices
         tokens = -(-chat.prompt_bytes // BYTES_PER_TOKEN)
+        price = price.at(tokens)
         # Whatever kind of input or output it turns out to be.
-        input_, output = max(price.input, price.cached_input, price.cache_write), max(price.output, price.reasoning)
-        return Money(tokens * input_ + longest * output + price.per_request)
+        input_ = max(price.input, price.cached_input, price.cache_write, price.cache_write_1h)
+        output = max(price.output, price.reasoning)
+        around = chat.images * price.per_image + price.per_request
+        return Money(tokens * input_ + longest * output + around)
 
     def _price(self, upstream: Upstream, tier: str | None, at_ms: int) -> Price | None:
         quote = self._quote(upstream.id, upstream.provider, upstream.model, tier, at_ms)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Literal, NamedTuple, get_args
 
 from streamroute.core.cost.fate import WASTED
-from streamroute.core.cost.price_book import Price
+from streamroute.core.cost.price import Price
 from streamroute.core.money import NOTHING, Money
 
 Grouping = Literal[
@@ -139,7 +139,8 @@ def _add(row: Sums, more: Sums) -> None:
 
 
 def _cost_at(price: Price, sums: Sums) -> int:
-    """Return what calls cost together; unlike `Price.cost` it has no limit, which is for one call."""
+    """Return what calls cost together; unlike `Price.cost` it has no limit, and no other
+    price for long prompts: both are for one call, and a sum does not say how long each of them was."""
     plain = sums.input_tokens - sums.cached_input_tokens - sums.cache_write_tokens
     return (
         max(plain, 0) * price.input

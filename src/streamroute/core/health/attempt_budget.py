@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from streamroute.core.health.options import HEDGE_SPEND
-from streamroute.core.upstream import LatencyClass, TokenPrice, Upstream, UpstreamId
+from streamroute.core.upstream import LatencyClass, Upstream, UpstreamId
 
 TOKENS = 20.0
 """gRPC A6 names `maxTokens` 10 in its example. Twice that: with everyone failing at 30 %, runs of bad luck took the
@@ -38,10 +38,9 @@ HedgeDenial = Literal["tokens", "in_flight", "spend", "off"]
 
 def attempt_cost_usd(upstream: Upstream, input_tokens: int, output_tokens: int) -> float:
     """Return what one call costs about: full price for all input, cached or not."""
-    price: TokenPrice | None = upstream.price
-    input_usd = NOMINAL_INPUT_USD_PER_MTOK if price is None else price.rough_input
-    output_usd = NOMINAL_OUTPUT_USD_PER_MTOK if price is None else price.rough_output
-    return (input_tokens * input_usd + output_tokens * output_usd) / 1e6
+    if upstream.price is not None:
+        return upstream.price.rough_usd(input_tokens, output_tokens)
+    return (input_tokens * NOMINAL_INPUT_USD_PER_MTOK + output_tokens * NOMINAL_OUTPUT_USD_PER_MTOK) / 1e6
 
 
 class RetryTokens:

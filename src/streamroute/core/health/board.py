@@ -113,7 +113,10 @@ class HealthBoard:
 
         `is_active`: for the prober, beside no request.
         """
-        if upstream.id in self._drained or self._must_wait_until(upstream.credential, now, prompt_tokens) is not None:
+        if upstream.id in self._drained:
+            return None
+        is_limited = self._rate_limited_until or self._headrooms  # most providers tell of no limit
+        if is_limited and self._must_wait_until(upstream.credential, now, prompt_tokens) is not None:
             return None
         health = self._of(upstream.id, now)
         self._look(upstream, health, now)
@@ -147,8 +150,11 @@ class HealthBoard:
 
     def first_token(self, permit: Permit, upstream: Upstream, now: float) -> None:
         """Learn that the first content token of a stream has come, at once and not at its end."""
-        self._ourselves.reached(upstream.id)
-        self._of(upstream.id, now).first_token(permit, now, self._ourselves.until)
+        ourselves = self._ourselves
+        if ourselves.is_anyone_refused:
+            ourselves.reached(upstream.id)
+        health = self._upstreams.get(upstream.id) or self._of(upstream.id, now)
+        health.first_token(permit, now, ourselves.until)
 
     def reported(self, upstream: Upstream, report: RateLimitReport, now: float) -> None:
         """Learn how much is left of a credential's rate limit, as soon as an answer's headers say so."""

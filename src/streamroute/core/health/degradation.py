@@ -204,8 +204,9 @@ class Evidence:
     @property
     def is_frozen(self) -> bool:
         """Samples must not move the baselines now."""
-        limits = self.threshold, self.drift_threshold
-        return self.slow.ratio(*limits) > FROZEN_RATIO or self.decode.ratio(*limits) > FROZEN_RATIO
+        jump, drift = FROZEN_RATIO * self.threshold, FROZEN_RATIO * self.drift_threshold
+        slow, decode = self.slow, self.decode
+        return slow.jump > jump or slow.drift > drift or decode.jump > jump or decode.drift > drift
 
     def weigh(self, waiting: Waiting, *, misses_objective: bool = False, echo: float = 0.0) -> Verdict:
         """Return the verdict, `fade` having been called. `echo` is a ratio that neighbours lend."""

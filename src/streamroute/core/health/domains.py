@@ -83,10 +83,14 @@ class Ourselves:
         self._asked.pop(upstream, None)
         self._refused.pop(upstream, None)
 
+    @property
+    def is_anyone_refused(self) -> bool:
+        """Some upstream could not be reached the last time."""
+        return bool(self._refused)
+
     def reached(self, upstream: UpstreamId) -> None:
         """Learn that an upstream can be reached."""
-        if self._refused:
-            self._refused.pop(upstream, None)
+        self._refused.pop(upstream, None)
 
     def unreachable(self, upstream: UpstreamId, now: float, domains: Mapping[UpstreamId, str]) -> list[UpstreamId]:
         """Learn that a connection failed. Where that makes it everybody's, return them all: it is our own trouble."""

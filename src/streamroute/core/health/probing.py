@@ -217,4 +217,4 @@ class ProbePolicy:
 def price_usd(upstream: Upstream, usage: Usage) -> float:
     """Return what `usage` costs at an upstream's price, or at `UNKNOWN_PRICE`; good enough to keep a budget."""
     price = upstream.price or UNKNOWN_PRICE
-    return float(usage.input_tokens * price.input_per_mtok + usage.output_tokens * price.output_per_mtok) / 1e6
+    return price.rough_usd(usage.input_tokens, usage.output_tokens)

@@ -16,6 +16,8 @@ BINS = 160
 BELOW = 56
 HALF_LIFE_S = 1800.0
 """Half an hour: shorter follows a fault, longer lags behind the day's load."""
+_STEP_S = 1.0
+"""Samples within a second weigh the same: of half an hour that is nothing, and a power takes as long as the rest."""
 _RESCALE_AT = 1e12
 _VERSION_STEP = 0.05
 """A new version every 5 % of samples: quantiles have hardly moved in between."""
@@ -45,7 +47,7 @@ class LogSketch:
             self._origin = ln_value - (BELOW + 0.5) * BIN_LN
             self._at = now
         unit = self._unit
-        if now > self._at:
+        if now - self._at > _STEP_S:
             unit *= 2.0 ** ((now - self._at) / HALF_LIFE_S)
             self._at = now
             if unit > _RESCALE_AT:

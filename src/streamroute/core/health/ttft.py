@@ -174,8 +174,8 @@ class Baseline(Norm):
             mean = self._sx / self._sw
             away = abs(size - mean)
             var = self._sxx / self._sw - mean * mean
-            beyond = away - SEEN_SDS * sqrt(var) if var > 0.0 else away
-            beyond = max(beyond, 0.0)
+            if away * away > SEEN_SDS * SEEN_SDS * var:  # hardly ever
+                beyond = away - SEEN_SDS * sqrt(var) if var > 0.0 else away
         slope_var = SLOPE_PRIOR_SD * SLOPE_PRIOR_SD * (away * away / (1.0 + self._slope_mass) + beyond * beyond)
         spread = sqrt(self.spread * self.spread * (1.0 + 1.6 / (self._n + 0.5)) + slope_var)
         if away < _NEAR and self._n >= SETTLED_SAMPLES:

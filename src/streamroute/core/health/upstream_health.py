@@ -122,7 +122,7 @@ class UpstreamHealth:
         """Count an attempt in flight; `ended` or `abandoned` must follow."""
         self._in_flight += 1
         self._changes += 1
-        if self._check is None and self.wants_check(now):
+        if self.evidence.in_a_row and self._check is None and self.wants_check(now):
             self._check = permit
         flight = permit.flight = prepare(self.baseline, size_of(prompt_tokens), now, is_stream=is_stream)
         if is_stream:

@@ -83,6 +83,7 @@ def explain_call(call: Made | NotMade | Judged) -> dict[str, object]:
         "ttft_s": _seconds(observation.ttft_s),
         "duration_s": _seconds(observation.duration_s),
         "cost_usd": None if (paid := observation.charged) is None or paid.cost is None else usd_text(paid.cost),
+        "price_source": None if paid is None else paid.price_source,
         "deadlines": _limits(call.deadlines),
     }
 

@@ -77,7 +77,7 @@ def price_factors(upstreams: Sequence[Upstream], request: ChatRequest, gamma: fl
     limit = request.max_output_tokens
     inputs, outputs = request.prompt_tokens, LONG_ANSWER_TOKENS if limit is None else min(limit, LONG_ANSWER_TOKENS)
     priced = [each.price for each in upstreams]
-    prices = [None if each is None else inputs * each.rough_input + outputs * each.rough_output for each in priced]
+    prices = [None if each is None else each.rough_usd(inputs, outputs) for each in priced]
     known = [price for price in prices if price is not None]
     if not known:
         return [1.0] * len(upstreams)

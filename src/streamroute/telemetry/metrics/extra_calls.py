@@ -1,23 +1,16 @@
 """Calls beyond a request's first: hedges, races, continuations, probes; how they ended and what they cost."""
 
-from collections.abc import Callable
-
 from prometheus_client import CollectorRegistry, Counter
 
-from streamroute.core.execution.admission import call_cost_usd
+from streamroute.core.money import in_usd
 from streamroute.core.observation import AttemptObservation, ProbeObservation
-from streamroute.core.upstream import Upstream, UpstreamId
 from streamroute.telemetry.metrics.children import child
-
-UpstreamOf = Callable[[UpstreamId], Upstream | None]
 
 
 class ExtraCallMetrics:
     """Counts calls that were made for speed, for a rescue, or to find out."""
 
-    def __init__(self, registry: CollectorRegistry, upstream_of: UpstreamOf) -> None:
-        """`upstream_of` knows an upstream's price and whether it bills what is cancelled, where it is configured."""
-        self._upstream_of = upstream_of
+    def __init__(self, registry: CollectorRegistry) -> None:
         self._hedges = Counter(
             "streamroute_hedges",
             "Backup calls made beside a first token that was late, by what became of them.",
@@ -26,7 +19,7 @@ class ExtraCallMetrics:
         )
         self._hedge_spend = Counter(
             "streamroute_hedge_spend_usd",
-            "What hedges have cost, at the configured prices.",
+            "What hedges have cost.",
             registry=registry,
         )
         self._races = Counter(
@@ -37,12 +30,12 @@ class ExtraCallMetrics:
         )
         self._race_spend = Counter(
             "streamroute_race_spend_usd",
-            "What rivals have cost, at the configured prices.",
+            "What rivals have cost.",
             registry=registry,
         )
         self._wasted_spend = Counter(
             "streamroute_wasted_spend_usd",
-            "What calls have cost whose text no client got, at the configured prices, by why they were made.",
+            "What calls have cost whose text no client got, by why they were made.",
             ("cause",),
             registry=registry,
         )
@@ -66,7 +59,7 @@ class ExtraCallMetrics:
 
     def observe(self, observation: AttemptObservation) -> None:
         """Count one attempt, where it was an extra one, and what it cost where nobody got its text."""
-        cost_usd = self._cost_usd(observation)
+        cost_usd = _cost_usd(observation)
         if not _is_used(observation):
             child(self._wasted_spend, observation.cause).inc(cost_usd)
         match observation.cause:
@@ -88,9 +81,11 @@ class ExtraCallMetrics:
         child(self._probes, observation.provider, observation.upstream, observation.step, outcome).inc()
         self._probe_spend.inc(max(0.0, observation.cost_usd))
 
-    def _cost_usd(self, observation: AttemptObservation) -> float:
-        upstream = self._upstream_of(observation.upstream)
-        return 0.0 if upstream is None or upstream.price is None else call_cost_usd(upstream, observation)
+
+def _cost_usd(observation: AttemptObservation) -> float:
+    """Return what the ledger says that it cost; 0 where nobody knows its price."""
+    charged = observation.charged
+    return 0.0 if charged is None else float(in_usd(charged.cost or 0))
 
 
 def _is_used(observation: AttemptObservation) -> bool:

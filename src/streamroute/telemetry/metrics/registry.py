@@ -25,21 +25,16 @@ from streamroute.core.observation import (
     RefusalObservation,
     RequestObservation,
 )
-from streamroute.core.upstream import Upstream, UpstreamId
 from streamroute.telemetry.metrics.attempts import AttemptMetrics
-from streamroute.telemetry.metrics.extra_calls import ExtraCallMetrics, UpstreamOf
+from streamroute.telemetry.metrics.extra_calls import ExtraCallMetrics
 from streamroute.telemetry.metrics.requests import RequestMetrics
 from streamroute.telemetry.metrics.upstreams import Snapshot, UpstreamGauges
-
-
-def _unknown(upstream: UpstreamId) -> Upstream | None:
-    return None
 
 
 class Metrics:
     """A listener for the bus."""
 
-    def __init__(self, *, upstream_of: UpstreamOf = _unknown, snapshot: Callable[[], Snapshot] = Snapshot) -> None:
+    def __init__(self, *, snapshot: Callable[[], Snapshot] = Snapshot) -> None:
         """`snapshot` says how upstreams stand; it is asked on the event loop, at each scrape."""
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a start time for every child would nearly double the lines
         self.registry = CollectorRegistry()
@@ -49,7 +44,7 @@ class Metrics:
         Info("streamroute_build", "The running version.", registry=self.registry).info({"version": __version__})
         self._attempts = AttemptMetrics(self.registry)
         self._requests = RequestMetrics(self.registry)
-        self._extra_calls = ExtraCallMetrics(self.registry, upstream_of)
+        self._extra_calls = ExtraCallMetrics(self.registry)
         self._gauges = UpstreamGauges(snapshot)
         self.registry.register(self._gauges)
 

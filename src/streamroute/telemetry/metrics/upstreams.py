@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from streamroute.core.cost.budget import SpendFigures
 from streamroute.core.cost.budget_line import Scope, Window
+from streamroute.core.cost.feed_figures import FeedFigures
 from streamroute.core.cost.key_figures import KeyFigures
 from streamroute.core.cost.ledger_figures import LedgerFigures
 from streamroute.core.health.attempt_budget import BudgetFigures
@@ -21,6 +22,7 @@ from streamroute.core.upstream import Upstream
 from streamroute.telemetry.metrics.budgets import budget_families
 from streamroute.telemetry.metrics.keys import key_families
 from streamroute.telemetry.metrics.ledger import ledger_families
+from streamroute.telemetry.metrics.price_feeds import feed_families
 
 _WHO = ("provider", "upstream")
 _STATES: tuple[BreakerState, ...] = get_args(BreakerState)
@@ -37,6 +39,7 @@ class Snapshot:
     event_loop_lag_s: float = 0.0
     ledger: LedgerFigures | None = None
     keys: KeyFigures | None = None
+    price_feeds: Sequence[FeedFigures] = ()
     spend: Sequence[SpendFigures] = ()
     over_budget: int = 0
     """Calls that were not made for want of money."""
@@ -112,6 +115,7 @@ class UpstreamGauges(Collector):
         if self._snapshot.keys is not None:
             yield from key_families(self._snapshot.keys, self._snapshot.rate_limited)
         yield from budget_families(self._snapshot.spend, self._snapshot.over_budget, self._snapshot.soft_limits)
+        yield from feed_families(self._snapshot.price_feeds)
         yield GaugeMetricFamily(
             "streamroute_event_loop_lag_seconds",
             "How late this process's event loop was at the last look.",

@@ -3,7 +3,7 @@
 Only the fields that decide something here are checked; the rest, known or not, is the provider's to judge.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NoReturn
 
 import orjson
@@ -20,6 +20,7 @@ MAX_CHOICES = 128
 _GRAMMARS = ("guided_json", "guided_regex", "guided_choice", "guided_grammar", "structured_outputs", "grammar", "ebnf",
              "json_schema", "regex")  # fmt: skip
 """Fields by which vLLM, SGLang and llama.cpp take a grammar."""
+_IMAGE_TYPES = ("image_url", "input_image", "image")
 _MAX_DEPTH = 250
 """Of nested arrays and objects: orjson reads 1024 levels, but writes no more than 254."""
 
@@ -53,7 +54,7 @@ def decode_request(body: bytes) -> ChatRequest:
         wants_usage=bool(options and options.get("include_usage") is True),
         choices=_integer(payload, "n", minimum=1, maximum=MAX_CHOICES) or 1,
         uses_tools=bool(payload.get("tools") or payload.get("functions")),
-        uses_vision=_has_image(messages),
+        images=sum(_images(message.get("content")) for message in messages),
         uses_json_schema=_wants_json_schema(payload.get("response_format")),
         wants_json=_wants_json(payload),
         wants_logprobs=bool(payload.get("logprobs")),
@@ -109,14 +110,11 @@ def _integer(payload: Mapping[str, object], name: str, *, minimum: int, maximum:
     return value
 
 
-def _has_image(messages: Sequence[Mapping[str, object]]) -> bool:
-    for message in messages:
-        content = message.get("content")
-        if isinstance(content, list) and any(
-            isinstance(part, dict) and part.get("type") in ("image_url", "input_image", "image") for part in content
-        ):
-            return True
-    return False
+def _images(content: object) -> int:
+    """Count the parts of a message that are images."""
+    if not isinstance(content, list):
+        return 0
+    return sum(isinstance(part, dict) and part.get("type") in _IMAGE_TYPES for part in content)
 
 
 def _wants_json_schema(response_format: object) -> bool:

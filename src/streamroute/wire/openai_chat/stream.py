@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from streamroute.core.outcome import Failure
 from streamroute.core.usage import Usage
 from streamroute.wire.json_text import read_json, write_json
+from streamroute.wire.openai_chat.cost import with_cost_event
 from streamroute.wire.openai_chat.errors import read_error_event
 from streamroute.wire.openai_chat.finish import EXPLAINS_SILENCE
 from streamroute.wire.openai_chat.usage import read_usage
@@ -59,7 +60,7 @@ class ChatStreamDecoder:
         wants_usage: bool = True,
         finish_reason_optional: bool = False,
         hold_tool_calls: bool = True,
-        cost_of: Callable[[Usage], float | None] | None = None,
+        cost_of: Callable[[Usage], str | None] | None = None,
     ) -> None:
         """`cost_of` says what the request has cost, US dollars, once this call's usage is known: it is told to clients
         that want usage; None: it is not told, or nobody knows."""
@@ -263,23 +264,12 @@ class ChatStreamDecoder:
             return event if self._wants_usage else self._without_null_usage(event)
         self.usage = usage
         if self._wants_usage:
-            return self._with_cost(chunk, usage, event)
+            return event if self._cost_of is None else with_cost_event(event, self._cost_of(usage))
         if not choices:
             return None
         try:
             return b"data: " + write_json({key: value for key, value in chunk.items() if key != "usage"})
         except ValueError:  # nested too deeply to be written again: usage too many beats text too little
-            return event
-
-    def _with_cost(self, chunk: dict[str, object], usage: Usage, event: bytes) -> bytes:
-        """Put the request's cost beside its tokens, as OpenRouter does."""
-        cost_usd = None if self._cost_of is None else self._cost_of(usage)
-        told = chunk.get("usage")
-        if cost_usd is None or not isinstance(told, dict):
-            return event
-        try:
-            return b"data: " + write_json({**chunk, "usage": {**told, "cost": cost_usd}})
-        except ValueError:
             return event
 
     def _without_null_usage(self, event: bytes) -> bytes:

@@ -17,11 +17,14 @@ def read_usage(value: object, tier: object = None) -> Usage | None:
     completion = value.get("completion_tokens_details")
     prompt = prompt if isinstance(prompt, Mapping) else {}
     completion = completion if isinstance(completion, Mapping) else {}
+    written = value.get("cache_creation")
+    written = written if isinstance(written, Mapping) else {}
     return Usage(
         input_tokens=_count(value.get("prompt_tokens")),
         output_tokens=_count(value.get("completion_tokens")),
         cached_input_tokens=_count(prompt.get("cached_tokens", value.get("prompt_cache_hit_tokens"))),
-        cache_write_tokens=_count(prompt.get("cache_write_tokens")),
+        cache_write_tokens=_count(prompt.get("cache_write_tokens", value.get("cache_creation_input_tokens"))),
+        cache_write_1h_tokens=_count(written.get("ephemeral_1h_input_tokens")),
         reasoning_tokens=_count(completion.get("reasoning_tokens")),
         tier=read_tier(tier) or read_tier(value.get("service_tier")),
     )
