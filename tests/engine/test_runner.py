@@ -2,23 +2,35 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from decimal import Decimal
+from typing import cast
 
 import pytest
 
 from streamroute.clock import now
-from streamroute.core.execution.commands import Fail
+from streamroute.core.cost.budget import Budgets
+from streamroute.core.cost.budget_line import BudgetLine
+from streamroute.core.cost.price_book import DatedPrice, PriceBook
+from streamroute.core.cost.pricing import Terms
+from streamroute.core.execution.commands import Command, Fail, Start
+from streamroute.core.execution.events import AttemptEvent, AttemptId, Produced
 from streamroute.core.health.breaker import FAILURES_TO_OPEN
 from streamroute.core.health.options import HealthOptions
+from streamroute.core.money import MAX_MONEY
 from streamroute.core.observation import AttemptObservation
-from streamroute.core.upstream import Deadlines, PlanName, RetryOptions
+from streamroute.core.upstream import Deadlines, PlanName, RetryOptions, TokenPrice
+from streamroute.engine.attempt import Attempt
 from streamroute.engine.call import Call
+from streamroute.engine.runner import Runner
 from streamroute.engine.sink import AnswerHead, FlowControl, PartialAnswer
+from streamroute.engine.spending import now_ms
 from streamroute.simulation.fault import Fault
 from streamroute.simulation.faults import Cut, ErrorStatus, NoResponse, RateLimit, Reset, Stall
 from streamroute.simulation.profile import Profile
 from streamroute.simulation.script import Phase, Script
 from streamroute.wire.openai_chat.request import decode_request
+from tests.support.observations import upstream
 from tests.support.rig import LIVELY, PROMPT, QUICK, Rig
 
 INSTANT = Profile(tokens=12)
@@ -66,10 +78,22 @@ def call_of(*, stream: bool = True) -> Call:
     return Call(request_id="req_test", chat=chat, arrived_at=now())
 
 
+def put_under_budget(rig: Rig) -> Budgets:
+    """Give every upstream a price and everybody a budget that suffices."""
+    spending = rig.app.dispatcher.spending
+    upstreams = rig.app.config.upstreams
+    price = TokenPrice(input_per_mtok=Decimal(1), output_per_mtok=Decimal(10))
+    prices = [DatedPrice(subject=each, price=price, source="test") for each in upstreams]
+    spending.pricing.apply(Terms(prices=PriceBook(prices), find=upstreams.get))
+    spending.budgets.apply((BudgetLine(scope="global", limit=MAX_MONEY),), now_ms())
+    return spending.budgets
+
+
 async def cancelled_at_every_step(rig: Rig, begin: Callable[[], Awaitable[None]], *, stream: bool) -> None:
     """Cancel a request at every round of the event loop, counted from where `begin` returns, until it finishes first;
     every time all permits, budgets and tasks must be back where they started."""
     board, budget = rig.app.dispatcher.board, rig.app.dispatcher.budget
+    budgets = put_under_budget(rig)
     listed = list(rig.app.config.upstreams.values())
     before = asyncio.all_tasks()
     was_cancelled = False
@@ -87,6 +111,7 @@ async def cancelled_at_every_step(rig: Rig, begin: Callable[[], Awaitable[None]]
         assert rig.app.dispatcher.in_flight == 0
         assert rig.in_flight() == [0] * len(listed)
         assert budget.figures(now()).hedges_in_flight == 0
+        assert [each.reserved for each in budgets.named(now_ms())] == [0]
         assert all(board.health(each.id, now()).breaker.is_ready(now() + 100.0) for each in listed), "a permit was lost"
         assert {each for each in asyncio.all_tasks() - before if "RequestHandler" not in repr(each)} == set()
         if not task.cancelled() and sink.is_finished:
@@ -94,6 +119,52 @@ async def cancelled_at_every_step(rig: Rig, begin: Callable[[], Awaitable[None]]
     assert was_cancelled
     assert sink.is_finished
     await rig.settled()
+
+
+class OneAfterTheOther:
+    """A plan that makes a call, and at its first sign a second one."""
+
+    def start(self, now: float) -> Sequence[Command]:
+        return [Start(AttemptId(1), upstream("a"))]
+
+    def handle(self, event: AttemptEvent, now: float) -> Sequence[Command]:
+        return [Start(AttemptId(2), upstream("b"))] if isinstance(event, Produced) else []
+
+    def next_deadline(self) -> float | None:
+        return None
+
+    def on_deadline(self, now: float) -> Sequence[Command]:
+        return []
+
+
+class Broken:
+    """An attempt with a defect."""
+
+    def __init__(self, notify: Callable[[AttemptEvent], None]) -> None:
+        self.notify = notify
+        self.has_run = self.is_settled = False
+
+    async def run(self) -> None:
+        self.has_run = True
+        asyncio.get_running_loop().call_soon(self.notify, Produced(AttemptId(1)))
+        raise RuntimeError("a defect")
+
+    def cancel(self, reason: str, failure: object) -> None:
+        self.is_settled = True
+
+
+async def test_a_call_that_never_began_is_settled() -> None:
+    """A defect in one call ends the others, also one whose task has yet to run; what is reserved for it comes back."""
+    opened: list[Broken] = []
+
+    def open_attempt(start: Start, notify: Callable[[AttemptEvent], None]) -> Attempt:
+        opened.append(Broken(notify))
+        return cast("Attempt", opened[-1])
+
+    with pytest.raises(ExceptionGroup):
+        await Runner(OneAfterTheOther(), Collector(), open_attempt, arrived_at=now()).run()
+    assert [each.has_run for each in opened] == [True, False]
+    assert [each.is_settled for each in opened] == [True, True]
 
 
 @pytest.mark.parametrize("plan", ["failover", "race"])

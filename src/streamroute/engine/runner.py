@@ -93,6 +93,14 @@ class Runner:
     async def run(self) -> None:
         """Perform the plan. Cancelling this task means that the client has gone."""
         self._sink.attach(self)
+        try:
+            await self._perform_plan()
+        finally:
+            # A task that is cancelled before its first step never comes to the `finally` of its attempt.
+            for attempt in self._attempts.values():
+                attempt.cancel("aborted", None)
+
+    async def _perform_plan(self) -> None:
         async with asyncio.TaskGroup() as group:
             self._group = group
             try:
