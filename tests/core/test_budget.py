@@ -263,42 +263,83 @@ def test_what_was_spent_before_is_recalled() -> None:
 
 
 class Machine(RuleBasedStateMachine):
-    """Calls of several people under budgets of every kind, in any order."""
+    """Calls of several people under budgets that come and go, in any order, over several hours, and beside others."""
 
     calls = Bundle("calls")
+    global_line, user_line = line(1000, window="total"), line(300, "user", window="hour")
 
     def __init__(self) -> None:
         super().__init__()
-        self.budgets = Budgets((line(1000, window="total"), line(300, "user", window="total")))
-        self.live: list[Reservation] = []
-        self.cost = 0
+        self.budgets = Budgets((self.global_line, self.user_line))
+        self.at = NOON
+        self.live: list[tuple[Reservation, str]] = []
+        self.under_user_line: set[int] = set()
+        """Calls that were reserved with the line as it stands now."""
+        self.spent = self.certain = self.passing = 0
+        self.by_user = dict.fromkeys("abc", 0)
 
-    @rule(target=calls, user=st.sampled_from("abc"), most=st.integers(0, 200))
-    def begin(self, user: str, most: int) -> Reservation | None:
-        found = self.budgets.reserve(Attribution(user=user), Money(most), NOON)
+    @rule(target=calls, user=st.sampled_from("abc"), most=st.integers(0, 200), is_beside=st.booleans())
+    def begin(self, user: str, most: int, is_beside: bool) -> Reservation | None:
+        spare = Money(most if is_beside else 0)
+        found = self.budgets.reserve(Attribution(user=user), Money(most), self.at, spare=spare)
         if isinstance(found, Exhausted):
-            assert found.spent + found.reserved + most > found.subject.line.limit
+            assert found.spent + found.reserved + most + spare > found.subject.line.limit
             return None
-        self.live.append(found)
+        self.live.append((found, user))
+        if self.user_line in self.budgets.lines:
+            self.under_user_line.add(id(found))
         return found
 
     @rule(call=consumes(calls), share=st.floats(0, 1))
     def end(self, call: Reservation | None, share: float) -> None:
-        if call is not None:
-            cost = Money(int(call.amount * share))
-            self.budgets.settle(call, cost, NOON)
-            self.live.remove(call)
-            self.cost += cost
+        if call is None:
+            return
+        cost = Money(int(call.amount * share))
+        self.budgets.settle(call, cost, self.at)
+        self.budgets.settle(call, cost, self.at)
+        [user] = [user for each, user in self.live if each is call]
+        self.live = [each for each in self.live if each[0] is not call]
+        self.spent += cost
+        if self.user_line in self.budgets.lines and call.held[-1][0][0] == "user":
+            self.by_user[user] += cost
+        self.under_user_line.discard(id(call))
+
+    @rule(certain=st.integers(0, 20), passing=st.integers(0, 20))
+    def others_spend(self, certain: int, passing: int) -> None:
+        room = 1000 - self.spent - self.certain - sum(call.amount for call, _ in self.live)
+        if certain + passing <= room:
+            self.certain += certain
+            self.passing = passing
+            self.budgets.hear(
+                ("global", None, "total", None), Elsewhere(0, certain=Money(certain), passing=Money(passing)), self.at
+            )
+
+    @rule()
+    def an_hour_later(self) -> None:
+        self.at += HOUR
+        self.by_user = dict.fromkeys("abc", 0)
+
+    @rule()
+    def reload(self) -> None:
+        has_line = self.user_line in self.budgets.lines
+        self.budgets.apply([self.global_line] if has_line else [self.global_line, self.user_line], self.at)
+        self.under_user_line = set()
+        self.by_user = dict.fromkeys("abc", 0)
 
     @invariant()
     def nothing_is_exceeded_and_nothing_is_lost(self) -> None:
-        for each in self.budgets.figures(NOON):
+        for each in self.budgets.figures(self.at):
             assert each.spent >= 0
             assert each.reserved >= 0
-            assert each.spent + each.reserved <= each.subject.line.limit
-            if each.subject.name is None:
-                assert each.spent == self.cost
-                assert each.reserved == sum(call.amount for call in self.live)
+            name = each.subject.name
+            if name is None:
+                assert each.spent + each.reserved <= 1000
+                assert each.spent == self.spent + self.certain + self.passing
+                assert each.reserved == sum(call.amount for call, _ in self.live)
+            else:
+                under = [call.amount for call, user in self.live if user == name and id(call) in self.under_user_line]
+                assert each.reserved == sum(under)
+                assert each.spent == self.by_user[name]
 
 
 TestMachine = Machine.TestCase
