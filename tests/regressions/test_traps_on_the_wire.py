@@ -34,8 +34,6 @@ WALL_CLOCK_READERS = {
     "server/shown.py",
     "server/site.py",
     "server/status.py",
-    "feeds/price_feed.py",  # prices have a date
-    "price_watch.py",
     "reports.py",  # `since=24h`
     "server/usage.py",
     "stores/key_watch.py",  # keys end at a date
