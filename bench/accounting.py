@@ -124,7 +124,7 @@ async def blocked(folder: Path | None, seconds: float) -> tuple[list[float], lis
     ledger = None if folder is None else Ledger(f"sqlite:///{folder}/ledger.db")
     writer = None if ledger is None else LedgerWriter(ledger, Spool(folder or Path()), flush_interval_s=0.5)
     taken: list[Entry] = []
-    accounting = Accounting(taken.append if writer is None else writer.record)
+    accounting = Accounting(taken.append if writer is None else writer.record, sidecar="bench")
     spending = _spending()
     if writer is not None:
         writer.start()
@@ -154,7 +154,7 @@ def measure(folder: Path) -> list[float]:
     """Return the mean of each repetition, in microseconds of this thread's CPU a request."""
     writer = LedgerWriter(Ledger(f"sqlite:///{folder}/ledger.db"), Spool(folder), flush_interval_s=0.5)
     spending = _spending()
-    accounting = Accounting(writer.record)
+    accounting = Accounting(writer.record, sidecar="bench")
     writer.start()
     figures = []
     for rep in range(REPS):

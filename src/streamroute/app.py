@@ -139,7 +139,7 @@ class App:
             for job in (self.prices.run(), self.prices.feeds.run()):
                 stack.callback(tasks.create_task(job).cancel)
             if self.bookkeeping is not None:
-                recalling = tasks.create_task(self.bookkeeping.recall(self._budgets))
+                recalling = tasks.create_task(self.bookkeeping.follow(self.dispatcher.spending))
                 stack.callback(recalling.cancel)
             self._stack = stack.pop_all()
         return self
@@ -236,8 +236,9 @@ class App:
                 for upstream in self.config.upstreams.values()
             ],
             budget=self.dispatcher.budget.figures(at),
-            spend=self.dispatcher.spending.figures(),
+            spend=self._budgets.named(now_ms()),
             over_budget=self.dispatcher.spending.refused,
+            soft_limits=dict(self.dispatcher.spending.soft_limits),
             event_loop_lag_s=self.prober.lag_s,
             ledger=self._ledger_figures(),
             keys=self.keys.figures(),

@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from streamroute.core.attribution import NOBODY, Attribution
-from streamroute.core.cost.budget import SWEEP_AT, Budgets, Exhausted, Reservation, window_end_ms, window_start_ms
+from streamroute.core.cost.budget import (
+    SWEEP_AT,
+    Budgets,
+    Elsewhere,
+    Exhausted,
+    Key,
+    Reservation,
+    window_end_ms,
+    window_start_ms,
+)
 from streamroute.core.cost.budget_line import BudgetLine, Window
 from streamroute.core.money import Money
 
@@ -197,13 +206,53 @@ def test_names_that_clients_choose_take_bounded_memory() -> None:
     assert spent(budgets, NOON + HOUR)["ann"] == (0, 1)
 
 
+def test_who_is_shown() -> None:
+    """Everybody's budget and those of a name also before they are used; names without number only where asked for."""
+    budgets = Budgets((line(100), line(50, "task", "triage"), line(10, "user", warn_at=Money(6))))
+    assert [(each.subject.name, each.spent) for each in budgets.named(NOON)] == [(None, 0), ("triage", 0)]
+    assert budgets.figures(NOON) == budgets.near(ANN, NOON) == []
+    budgets.spend(ANN, Money(6), NOON)
+    budgets.spend(BOB, Money(3), NOON)
+    assert [each.subject.name for each in budgets.figures(NOON)] == ["ann", "bob", "triage", None]
+    assert [each.subject.name for each in budgets.figures(NOON, most=1)] == ["ann"]
+    assert [each.subject.name for each in budgets.figures(NOON, scope="user", name="bob")] == ["bob"]
+    assert [each.subject.name for each in budgets.near(ANN, NOON)] == ["ann"]
+    assert budgets.near(BOB, NOON) == budgets.near(ANN, NOON + DAY) == []
+
+
+def test_what_others_spend_is_heard() -> None:
+    """What may still grow replaces what was heard of it before, what is certain is added; both only in their window."""
+    budgets = Budgets((line(100, window="hour", warn_at=Money(40)),))
+    key: Key = ("global", None, "hour", None)
+    budgets.settle(reserved(budgets, 10), Money(10), NOON)
+    budgets.hear(key, Elsewhere(NOON, passing=Money(20)), NOON)
+    budgets.hear(key, Elsewhere(NOON, passing=Money(15)), NOON)
+    assert spent(budgets) == {"all": (25, 0)}
+    assert len(budgets.hear(key, Elsewhere(NOON, certain=Money(25), passing=Money(5)), NOON)) == 1
+    assert spent(budgets) == {"all": (40, 0)}
+    assert refused(budgets, 61).spent == 40
+    budgets.hear(key, Elsewhere(NOON - HOUR, certain=Money(5), passing=Money(5)), NOON)
+    assert spent(budgets) == {"all": (40, 0)}, "that hour is over"
+    assert spent(budgets, NOON + HOUR) == {"all": (0, 0)}
+    reserved(budgets, 100, at=NOON + HOUR)
+
+
+def test_what_others_spend_is_nothing_to_a_budget_that_is_gone() -> None:
+    """It may have been taken away while the ledger was read."""
+    budgets = Budgets((line(100),))
+    budgets.apply((), NOON)
+    budgets.hear(("global", None, "day", None), Elsewhere(window_start_ms("day", NOON), certain=Money(9)), NOON)
+    assert spent(budgets) == {}
+
+
 def test_what_was_spent_before_is_recalled() -> None:
     """Once, for the window that was live when the budget came here; what was spent since is not forgotten."""
     budgets = Budgets()
     budgets.apply((line(100, window="hour"), line(50, "user")), NOON)
     assert budgets.unknown == {("global", None, "hour"): NOON, ("user", None, "day"): NOON}
     budgets.settle(reserved(budgets, 10), Money(10), NOON)
-    budgets.recall(("user", None, "day"), [("ann", Money(30)), ("bob", Money(5))], NOON + 1)
+    budgets.recall(("user", None, "day"), [("ann", Money(30))], NOON + 1, is_all=False)
+    budgets.recall(("user", None, "day"), [("bob", Money(5))], NOON + 1)
     budgets.recall(("user", None, "day"), [("ann", Money(30))], NOON + 1)
     assert spent(budgets) == {"all": (10, 0), "ann": (40, 0), "bob": (5, 0)}
     budgets.recall(("global", None, "hour"), [(None, Money(70))], NOON + HOUR)

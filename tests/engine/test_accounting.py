@@ -39,7 +39,7 @@ def terms(*upstreams: Upstream) -> Terms:
 class Books:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
-        self.ledger = Accounting(self.entries.append)
+        self.ledger = Accounting(self.entries.append, sidecar="s1")
         self.spending = Spending(Pricing(terms(A, FREE)), Budgets())
 
     def accounting(self, observation: Observation) -> None:

@@ -1,7 +1,8 @@
 """Budgets on real sockets: they hold whatever comes at once, and nothing stays reserved."""
 
 import asyncio
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +15,8 @@ from streamroute.app import App
 from streamroute.config.load import load_config
 from streamroute.core.cost.budget import SpendFigures
 from streamroute.core.money import in_usd
+from streamroute.engine.spending import now_ms
+from streamroute.server.budget_status import WARNING
 from streamroute.simulation.fault import Fault
 from streamroute.simulation.faults import Cut, ErrorStatus, NoResponse
 from streamroute.simulation.profile import Profile
@@ -48,8 +51,30 @@ class Till:
         async with self.session.post(f"{self.app.url}/v1/chat/completions", json=body) as response:
             return response.status, await response.json() if response.content_type == "application/json" else {}
 
+    async def recalled(self) -> None:
+        async with asyncio.timeout(10):
+            while self.app.dispatcher.spending.budgets.unknown:  # noqa: ASYNC110 - the core tells nobody
+                await asyncio.sleep(0)
+
+    async def headers(self, *, task: str = "triage", stream: bool = False) -> Mapping[str, str]:
+        body = {
+            "model": "chat",
+            "stream": stream,
+            "messages": [{"role": "user", "content": "Hi."}],
+            "max_tokens": TOKENS,
+        }
+        named = {"x-streamroute-task": task}
+        async with self.session.post(f"{self.app.url}/v1/chat/completions", json=body, headers=named) as response:
+            await response.read()
+        await self.settled()
+        return response.headers
+
+    async def read(self, path: str) -> str:
+        async with self.session.get(f"{self.app.url}{path}") as response:
+            return await response.text()
+
     def figures(self) -> SpendFigures:
-        [found] = self.app.dispatcher.spending.figures()
+        [found] = self.app.dispatcher.spending.budgets.named(now_ms())
         return found
 
     async def settled(self) -> None:
@@ -174,10 +199,7 @@ async def test_a_restart_does_not_give_the_money_back(tmp_path: Path) -> None:
         assert spent
     async with AsyncExitStack() as stack:
         till = await open_till(stack, tmp_path, budget)
-        budgets = till.app.dispatcher.spending.budgets
-        async with asyncio.timeout(10):
-            while budgets.unknown:  # noqa: ASYNC110 - the core tells nobody
-                await asyncio.sleep(0)
+        await till.recalled()
         assert till.figures().spent == spent
         assert (await till.ask())[0] == 429
         async with till.session.get(f"{till.app.url}/status") as response:
@@ -187,3 +209,36 @@ async def test_a_restart_does_not_give_the_money_back(tmp_path: Path) -> None:
         async with till.session.get(f"{till.app.url}/metrics") as response:
             metrics = await response.text()
         assert 'streamroute_budget_limit_usd{name="triage",scope="task",window="total"} 0.6' in metrics
+
+
+async def test_the_soft_limit_is_told(tmp_path: Path) -> None:
+    """In a header from then on, in the log and in metrics once a window; nothing is refused for it."""
+    async with AsyncExitStack() as stack:
+        till = await open_till(
+            stack, tmp_path, 'scope = "task"\nname = "triage"\namount = "100USD/day"\nwarn_at = 0.001'
+        )
+        for _ in range(2):
+            assert WARNING not in await till.headers(task="other")
+            await till.headers()
+        assert (await till.headers())[WARNING].startswith("task=triage; spent_usd=0.")
+        assert "limit_usd=100; window=day; resets_at=20" in (await till.headers(stream=True))[WARNING]
+        assert (await till.read("/metrics")).count('soft_limits_total{scope="task",window="day"} 1.0') == 1
+
+
+async def test_operators_see_every_budget(tmp_path: Path) -> None:
+    """`/admin/budgets` those of each name too, by scope and name; `/status` and metrics those that have one."""
+    async with AsyncExitStack() as stack:
+        till = await open_till(stack, tmp_path, 'scope = "task"\namount = "100USD/day"')
+        for task in ("a", "b", "b"):
+            await till.ask(task=task)
+        await till.settled()
+        used = json.loads(await till.read("/admin/budgets"))["used"]
+        assert [each["name"] for each in used] == ["b", "a"]
+        assert used[0]["spent_usd"] > used[1]["spent_usd"]
+        assert len(json.loads(await till.read("/admin/budgets?scope=task&name=a&most=5"))["used"]) == 1
+        assert json.loads(await till.read("/admin/budgets?scope=team"))["used"] == []
+        for wrong in ("scope=nobody", "most=0", "who=me"):
+            assert "error" in json.loads(await till.read(f"/admin/budgets?{wrong}"))
+        assert json.loads(await till.read("/status"))["budgets"]["used"] == []
+        await till.recalled()
+        assert "[+]budgets ok" in await till.read("/readyz?verbose")

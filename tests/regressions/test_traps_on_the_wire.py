@@ -27,7 +27,6 @@ WALL_CLOCK_READERS = {
     "engine/spending.py",  # windows of budgets, and prices, have dates
     "feeds/price_feed.py",  # prices of a feed have a date
     "price_watch.py",  # those of lists, too
-    "bookkeeping.py",  # the same
     "server/auth.py",  # keys end at a date
     "server/decisions.py",  # shown to people
     "server/key_status.py",

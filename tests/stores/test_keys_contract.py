@@ -172,6 +172,7 @@ def test_keys_join_a_ledger_that_is_there(url: str) -> None:
     with transaction(engine) as connection:
         for table in ("keys", "rollups", "ledger_state"):
             connection.execute(text(f"DROP TABLE {table}"))
+        connection.execute(text("ALTER TABLE attempts DROP COLUMN sidecar"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     with closing(KeyReader(LedgerOptions(url=url))) as reader:
         assert reader.poll() is None, "an old ledger has no keys; that is no trouble"

@@ -182,6 +182,7 @@ def test_a_ledger_that_had_no_sums_gets_them(url: str) -> None:
     with transaction(engine) as connection:
         connection.execute(text("DROP TABLE rollups"))
         connection.execute(text("DROP TABLE ledger_state"))
+        connection.execute(text("ALTER TABLE attempts DROP COLUMN sidecar"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
     engine.dispose()
     with pytest.raises(StoreError, match="of this version"):

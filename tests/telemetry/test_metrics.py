@@ -68,10 +68,8 @@ SPEND = [
     for line, name in (
         (BudgetLine(scope="global", limit=Money(5 * PER_USD)), None),
         (BudgetLine(scope="task", name="triage", limit=Money(4 * PER_USD)), "triage"),
-        (BudgetLine(scope="user", limit=Money(3 * PER_USD)), "ann"),
     )
 ]
-"""The last one is not shown: there may be any number of users."""
 FEED = FeedFigures(
     name="spot", state="stale", as_of_ms=1, age_s=400.0, prices=3, accepted=5, refused=2, unreachable=1, trouble=None
 )
@@ -121,6 +119,7 @@ def fed(*observations: Observation) -> Metrics:
             event_loop_lag_s=0.002,
             spend=SPEND,
             over_budget=7,
+            soft_limits={("task", "day"): 2},
             keys=KeyFigures(live=3, expired=2, revoked=1, trouble="locked"),
             rate_limited={("app", "requests"): 4, ("app", "tokens"): 5, **{(f"k{i}", "tokens"): 1 for i in range(300)}},
             price_feeds=[FEED],
@@ -314,13 +313,6 @@ async def test_the_ledger() -> None:
     assert values[of("streamroute_ledger_waiting_entries", place="disk")] == 2
     assert values[of("streamroute_ledger_trouble")] == 1
     assert values[of("streamroute_unpriced_attempts_total")] == 6
-
-
-async def test_budgets_without_number_are_not_shown() -> None:
-    """Those that have a name are, and the one of all."""
-    _, series = await exposed(fed())
-    limits = {labels: value for (name, labels), value in series.items() if name == "streamroute_budget_limit_usd"}
-    assert sorted(limits.values()) == [4.0, 5.0]
 
 
 async def test_price_feeds() -> None:

@@ -22,9 +22,10 @@ _log = structlog.get_logger(__name__)
 class Accounting:
     """Makes an entry of each attempt and each request."""
 
-    def __init__(self, record: Callable[[Entry], None]) -> None:
-        """`record` takes entries; it must be quick."""
+    def __init__(self, record: Callable[[Entry], None], *, sidecar: str) -> None:
+        """`record` takes entries; it must be quick. `sidecar` names this process."""
         self._record = record
+        self._sidecar = sidecar
         self._warned: set[tuple[str, str | None]] = set()
         self.unpriced_attempts = 0
         """Charged attempts whose price nobody knew, from the start of the process."""
@@ -73,6 +74,7 @@ class Accounting:
             price_source=charged.price_source,
             ttft_s=observation.ttft_s,
             duration_s=observation.duration_s,
+            sidecar=self._sidecar,
         )
 
     def _warn(self, observation: AttemptObservation) -> None:

@@ -5,6 +5,7 @@ larger model when its turn comes. So a request needs no more money than it uses,
 the call beside the first one, not the request.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 
 import structlog
@@ -12,14 +13,18 @@ import structlog
 from streamroute.clock import wall
 from streamroute.core.attribution import Attribution
 from streamroute.core.cost.bill import Bill
-from streamroute.core.cost.budget import Budgets, Exhausted, Reservation, SpendFigures
+from streamroute.core.cost.budget import Budgets, Elsewhere, Exhausted, Identity, Key, Reservation, SpendFigures
+from streamroute.core.cost.budget_line import Scope, Window
 from streamroute.core.cost.pricing import Pricing
-from streamroute.core.money import NOTHING, usd_text
+from streamroute.core.money import NOTHING, Money, usd_text
 from streamroute.core.observation import AttemptObservation
 from streamroute.core.outcome import Failure
 from streamroute.core.request import ChatRequest
 from streamroute.core.upstream import Upstream
 from streamroute.core.usage import Usage
+
+NEAR_S = 60.0
+"""So long at most before a budget begins anew is a client told when: OpenAI's SDKs wait no longer either."""
 
 _log = structlog.get_logger(__name__)
 
@@ -32,6 +37,10 @@ class Spending:
         self.budgets = budgets
         self.refused = 0
         """Calls that were not made for want of money."""
+        self.soft_limits: Counter[tuple[Scope, Window]] = Counter()
+        """How often one was reached."""
+        self.trouble: str | None = None
+        """Why it is not known what other sidecars spend; None: it is, or there is no ledger to share."""
 
     def reserve(
         self,
@@ -61,21 +70,21 @@ class Spending:
         found = self.budgets.reserve(who, most, at_ms, spare=most if is_beside else NOTHING)
         if isinstance(found, Exhausted):
             self.refused += 1
-            return Failure(kind="over_budget", message=str(found))
+            return Failure(kind="over_budget", message=str(found), retry_after_s=_soon(found, at_ms))
         return found
 
     def settle(self, observation: AttemptObservation, reservation: Reservation) -> AttemptObservation:
         """Work out what a call has cost, take it off its budgets, and return the observation that says so."""
         at_ms = now_ms()
         charged = self.pricing.charged(observation, at_ms)
-        _warn(self.budgets.settle(reservation, charged.cost or NOTHING, at_ms))
+        self._warn(self.budgets.settle(reservation, charged.cost or NOTHING, at_ms))
         return observation.with_charge(charged)
 
     def spent(self, observation: AttemptObservation) -> AttemptObservation:
         """The same for a call that nothing was reserved for: a probe."""
         at_ms = now_ms()
         charged = self.pricing.charged(observation, at_ms)
-        _warn(self.budgets.spend(observation.attribution, charged.cost or NOTHING, at_ms))
+        self._warn(self.budgets.spend(observation.attribution, charged.cost or NOTHING, at_ms))
         return observation.with_charge(charged)
 
     def cost_usd(self, bill: Bill, upstream: Upstream, chat: ChatRequest, usage: Usage) -> str | None:
@@ -88,9 +97,30 @@ class Spending:
         """Take back a reservation for a call that was never made."""
         self.budgets.settle(reservation, NOTHING, now_ms())
 
-    def figures(self) -> list[SpendFigures]:
-        """Return how every budget stands that anything was asked of."""
-        return self.budgets.figures(now_ms())
+    def recall(self, identity: Identity, spent: Iterable[tuple[str | None, Money]], *, is_all: bool) -> None:
+        """See `Budgets.recall`."""
+        self._warn(self.budgets.recall(identity, spent, now_ms(), is_all=is_all))
+
+    def hear(self, key: Key, heard: Elsewhere) -> None:
+        """See `Budgets.hear`."""
+        self._warn(self.budgets.hear(key, heard, now_ms()))
+
+    def near(self, who: Attribution) -> list[SpendFigures]:
+        """Return the budgets of `who` whose soft limit is reached."""
+        return self.budgets.near(who, now_ms()) if self.budgets.lines else []
+
+    def _warn(self, reached: Iterable[SpendFigures]) -> None:
+        for each in reached:
+            line = each.subject.line
+            self.soft_limits[line.scope, line.window] += 1
+            _log.warning(
+                "budget.soft_limit",
+                scope=line.scope,
+                name=each.subject.name,
+                window=line.window,
+                spent_usd=usd_text(each.spent),
+                limit_usd=usd_text(line.limit),
+            )
 
 
 def now_ms() -> int:
@@ -98,14 +128,7 @@ def now_ms() -> int:
     return int(wall() * 1000)
 
 
-def _warn(reached: Iterable[SpendFigures]) -> None:
-    for each in reached:
-        line = each.subject.line
-        _log.warning(
-            "budget.soft_limit",
-            scope=line.scope,
-            name=each.subject.name,
-            window=line.window,
-            spent_usd=usd_text(each.spent),
-            limit_usd=usd_text(line.limit),
-        )
+def _soon(found: Exhausted, at_ms: int) -> float | None:
+    """Return when the budget begins anew, where waiting for that is sensible."""
+    wait_s = None if found.resets_at_ms is None else (found.resets_at_ms - at_ms) / 1000
+    return wait_s if wait_s is not None and wait_s <= NEAR_S else None

@@ -12,6 +12,7 @@ from streamroute.core.money import usd_text
 from streamroute.engine.call import Call
 from streamroute.engine.dispatcher import Dispatcher
 from streamroute.server.answers import StreamAnswer, WholeAnswer, answer_headers
+from streamroute.server.budget_status import warning_headers
 from streamroute.server.call import decode_call, read_body
 from streamroute.server.decisions import DECISION_ID, dry_run, wants_explanation
 from streamroute.server.failure import FailureReply
@@ -49,7 +50,8 @@ class ChatHandler:
         call = replace(call, decision_id=call.ledger_id, tells_cost=self._options.cost_in_usage)
         with self._limits.held(call):
             headers.update(self._limits.headers(caller))
-            headers = {**headers, DECISION_ID: call.decision_id or ""}
+            warning = warning_headers(self._dispatcher.spending.near(call.attribution))
+            headers = {**headers, **warning, DECISION_ID: call.decision_id or ""}
             return await (self._stream(request, call, headers) if call.chat.stream else self._whole(call, headers))
 
     async def _stream(self, request: web.BaseRequest, call: Call, headers: dict[str, str]) -> web.StreamResponse:

@@ -10,7 +10,7 @@ _LIMITS = [
 _EXPOSED = ", ".join(
     [
         "x-request-id", "x-streamroute-upstream", "x-streamroute-provider", "x-streamroute-attempts",
-        "x-streamroute-cost-usd", "server-timing", "retry-after", *_LIMITS,
+        "x-streamroute-cost-usd", "x-streamroute-budget-warning", "server-timing", "retry-after", *_LIMITS,
     ]
 )  # fmt: skip
 _MAX_AGE_S = 600

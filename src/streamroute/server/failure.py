@@ -2,7 +2,8 @@
 
 OpenAI's SDKs retry 408, 409, 429 and 5xx twice, honour `retry-after`, and obey `x-should-retry`. Once we have used
 up our own attempts we say `x-should-retry: false`, or attempts would multiply; a client may come back after
-`retry-after` where nobody could be asked, or somebody not yet.
+`retry-after` where nobody could be asked, or somebody not yet. Who is over budget is told not to retry, and when the
+budget begins anew if that is soon.
 """
 
 from dataclasses import asdict, dataclass
@@ -51,7 +52,8 @@ def failure_reply(fail: Fail, *, attempts: int, model: str, partial: PartialAnsw
     is_over_budget = code == "insufficient_quota"
     if (attempts and not fail.skipped) or is_over_budget:
         headers["x-should-retry"] = "false"
-    wait_s = _retry_after_s(fail) if status in {429, 503} and not is_over_budget else None
+    default_s = None if is_over_budget else DEFAULT_RETRY_AFTER_S
+    wait_s = _retry_after_s(fail, default_s) if status in {429, 503} else None
     if wait_s is not None:
         headers |= retry_after_headers(wait_s)
     body = encode_error(
@@ -77,9 +79,10 @@ def _classify(fail: Fail) -> tuple[int, str, str]:
     return 502, "server_error", fail.failure.kind
 
 
-def _retry_after_s(fail: Fail) -> float | None:
+def _retry_after_s(fail: Fail, default_s: float | None) -> float | None:
     waits_s = [each.retry_after_s for each in _failures(fail) if each.retry_after_s is not None]
-    return max(min(waits_s, default=DEFAULT_RETRY_AFTER_S), 0.001)
+    wait_s = min(waits_s, default=default_s)
+    return None if wait_s is None else max(wait_s, 0.001)
 
 
 def _failures(fail: Fail) -> list[Failure]:

@@ -2,13 +2,14 @@
 
     clients     POST /v1/chat/completions   GET /v1/models   GET /v1/models/{id}      (also without /v1)
     operators   GET /livez /readyz /healthz /status /status/decisions /status/decisions/{id} /metrics
-                POST /admin/upstreams/{id}/{drain,enable,open,close}   GET /admin/usage
+                POST /admin/upstreams/{id}/{drain,enable,open,close}   GET /admin/usage /admin/budgets
 
 Rules: every reply carries `x-request-id`; every error has OpenAI's shape; what we did not expect is a 500 that is
 logged with its traceback, and never reaches the client in words.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 
 import structlog
 from aiohttp import HttpVersion10, HttpVersion11, web
@@ -21,10 +22,12 @@ from streamroute.core.cost.ledger_figures import LedgerFigures
 from streamroute.core.observation import RefusalObservation
 from streamroute.engine.dispatcher import Dispatcher
 from streamroute.engine.prober import Prober
+from streamroute.engine.spending import Spending
 from streamroute.errors import RequestError
 from streamroute.server.admin import PREFIX as ADMIN_PREFIX
 from streamroute.server.admin import operate
 from streamroute.server.auth import KeyCheck, require_admin
+from streamroute.server.budget_status import budgets_reply
 from streamroute.server.call import request_id
 from streamroute.server.chat import ChatHandler
 from streamroute.server.connection import Connection, ConnectionServer
@@ -46,8 +49,6 @@ _log = structlog.get_logger(__name__)
 _VERSIONS = frozenset({HttpVersion10, HttpVersion11})
 _PROBE_PATHS = frozenset({"/livez", "/readyz", "/healthz"})
 """Orchestrators ask these without credentials, and they tell nothing about anyone."""
-
-_SPEND_UNKNOWN = "budgets (TROUBLE: what was spent before is not known yet)"
 
 Handler = Callable[[web.BaseRequest, Caller, dict[str, str]], Awaitable[web.StreamResponse]]
 
@@ -94,6 +95,7 @@ class Site:
             "/status/decisions": self._decisions,
             "/metrics": self._show_metrics,
             "/admin/usage": UsageHandler(usage),
+            "/admin/budgets": partial(budgets_reply, dispatcher.spending),
         }
 
     def apply(self, options: ServerOptions) -> None:
@@ -200,7 +202,7 @@ class Site:
                 **dict.fromkeys(_ledger_check(self.ledger())),
                 **dict.fromkeys(_keys_check(self.keys.figures())),
                 **dict.fromkeys(map(_feed_check, self.price_feeds())),
-                **({_SPEND_UNKNOWN: None} if self.dispatcher.spending.budgets.unknown else {}),
+                **dict.fromkeys(_budgets_check(self.dispatcher.spending)),
                 "draining": "the sidecar is shutting down" if self.is_draining else None,
             },
         )
@@ -262,6 +264,17 @@ def _feed_check(figures: FeedFigures) -> str:
     return f"price feed {figures.name}" + (f" ({'; '.join(words)})" if words else "")
 
 
+def _budgets_check(spending: Spending) -> list[str]:
+    """Name the check so that it says what is not known; nothing where there are no budgets."""
+    if not spending.budgets.lines:
+        return []
+    if spending.budgets.unknown:
+        return ["budgets (TROUBLE: what was spent before is not known yet)"]
+    if spending.trouble is not None:
+        return [f"budgets (TROUBLE: {spending.trouble}; what other sidecars spend is not known)"]
+    return ["budgets"]
+
+
 def _wrong_version(request: web.BaseRequest) -> RequestError:
     version = f"{request.version.major}.{request.version.minor}"
     return RequestError(f"HTTP/{version} is not spoken here; use HTTP/1.1.", code="http_version")
@@ -278,7 +291,8 @@ def _wrong_method(request: web.BaseRequest, *allowed: str) -> RequestError:
 def _no_such_path(request: web.BaseRequest) -> RequestError:
     return RequestError(
         f"There is no {request.method} {request.path[:200]}. Clients use POST /v1/chat/completions and GET /v1/models; "
-        "operators /livez, /readyz, /status, /metrics, GET /admin/usage and POST /admin/upstreams/{id}/{action}.",
+        "operators /livez, /readyz, /status, /metrics, GET /admin/usage and /admin/budgets, "
+        "POST /admin/upstreams/{id}/{action}.",
         status=404,
         code="not_found",
     )

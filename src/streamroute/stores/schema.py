@@ -40,6 +40,7 @@ ATTEMPTS = Table(
     Column("price_source", Text),
     Column("ttft_s", Float),
     Column("duration_s", Float, nullable=False),
+    Column("sidecar", Text),
     Index("attempts_by_end", "ended_at_ms"),
 )
 

@@ -11,6 +11,7 @@ Window = Literal["hour", "day", "month", "total"]
 """UTC hours, days and months; `total` never begins anew."""
 WINDOWS: tuple[Window, ...] = ("hour", "day", "month", "total")
 Scope = Literal["key", "user", "team", "task", "global"]
+SCOPES: tuple[Scope, ...] = ("key", "user", "team", "task", "global")
 
 _TEXT = re.compile(r"\s*\$?\s*([0-9]+(?:\.[0-9]+)?)\s*(?:usd)?\s*/\s*([a-z]+)\s*", re.IGNORECASE)
 

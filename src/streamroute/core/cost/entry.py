@@ -52,6 +52,8 @@ class AttemptEntry:
     price_source: str | None
     ttft_s: float | None
     duration_s: float
+    sidecar: str | None = None
+    """Which process has made the call, from its start to its end; None: written by an earlier version."""
 
 
 @dataclass(slots=True, kw_only=True, unsafe_hash=True)

@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from streamroute.core.cost.budget import SpendFigures
+from streamroute.core.cost.budget_line import Scope, Window
 from streamroute.core.cost.feed_figures import FeedFigures
 from streamroute.core.cost.key_figures import KeyFigures
 from streamroute.core.cost.ledger_figures import LedgerFigures
@@ -42,6 +43,8 @@ class Snapshot:
     spend: Sequence[SpendFigures] = ()
     over_budget: int = 0
     """Calls that were not made for want of money."""
+    soft_limits: Mapping[tuple[Scope, Window], int] = field(default_factory=dict)
+    """Of budgets: how often one was reached."""
     rate_limited: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """Requests, by key and limit."""
 
@@ -111,7 +114,7 @@ class UpstreamGauges(Collector):
             yield from ledger_families(self._snapshot.ledger)
         if self._snapshot.keys is not None:
             yield from key_families(self._snapshot.keys, self._snapshot.rate_limited)
-        yield from budget_families(self._snapshot.spend, self._snapshot.over_budget)
+        yield from budget_families(self._snapshot.spend, self._snapshot.over_budget, self._snapshot.soft_limits)
         yield from feed_families(self._snapshot.price_feeds)
         yield GaugeMetricFamily(
             "streamroute_event_loop_lag_seconds",
