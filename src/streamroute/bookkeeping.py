@@ -7,7 +7,7 @@ import anyio.to_thread
 
 from streamroute.core.cost.ledger_figures import LedgerFigures
 from streamroute.engine.accounting import Accounting
-from streamroute.engine.spending import Spending
+from streamroute.engine.spending import Spending, now_ms
 from streamroute.spend_watch import Readiness, SpendWatch
 from streamroute.stores.ledger import Ledger
 from streamroute.stores.options import LedgerOptions
@@ -42,7 +42,8 @@ class Bookkeeping:
 
     async def follow(self, spending: Spending) -> None:
         """Tell budgets what the ledger says of spend, until cancelled."""
-        await SpendWatch(spending, SpendReader(self._url, self._sidecar), self._readiness).run()
+        reader = SpendReader(self._url, self._sidecar)
+        await SpendWatch(spending, reader, self._readiness, began_ms=now_ms()).run()
 
     def _readiness(self) -> Readiness:
         figures = self._writer.figures()

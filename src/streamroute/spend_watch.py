@@ -69,11 +69,14 @@ class Readiness:
 class SpendWatch:
     """Reads, and tells `Spending`."""
 
-    def __init__(self, spending: Spending, reader: SpendReader, readiness: Callable[[], Readiness]) -> None:
+    def __init__(
+        self, spending: Spending, reader: SpendReader, readiness: Callable[[], Readiness], *, began_ms: int
+    ) -> None:
+        """`began_ms`: when this process began to write."""
         self._spending = spending
         self._reader = reader
         self._readiness = readiness
-        self._began_ms = self._well_since_ms = now_ms()
+        self._began_ms = self._well_since_ms = began_ms
         self._heard_from_ms = self._began_ms - CERTAIN_AFTER_MS
         self._passing: set[Key] = set()
         self._due_at = 0.0

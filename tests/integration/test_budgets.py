@@ -51,8 +51,8 @@ class Till:
         async with self.session.post(f"{self.app.url}/v1/chat/completions", json=body) as response:
             return response.status, await response.json() if response.content_type == "application/json" else {}
 
-    async def recalled(self) -> None:
-        async with asyncio.timeout(10):
+    async def recalled(self, timeout_s: float = 10) -> None:
+        async with asyncio.timeout(timeout_s):
             while self.app.dispatcher.spending.budgets.unknown:  # noqa: ASYNC110 - the core tells nobody
                 await asyncio.sleep(0)
 
@@ -83,9 +83,15 @@ class Till:
 
 
 async def open_till(
-    stack: AsyncExitStack, folder: Path, budget: str, *, faults: Sequence[Fault | None] = (None, None), more: str = ""
+    stack: AsyncExitStack,
+    folder: Path,
+    budget: str,
+    *,
+    faults: Sequence[Fault | None] = (None, None),
+    more: str = "",
+    ledger: str = "ledger.db",
 ) -> Till:
-    """Start everything; `budget` is the body of one of `[[budgets]]`."""
+    """Start everything; `budget` is the body of one of `[[budgets]]`, `ledger` a file in `folder`."""
     profile = Profile(ttft_s=0.01, tpot_s=0.0005, tokens=TOKENS)
     providers = [await stack.enter_async_context(SimulationServer(fault, profile=profile)) for fault in faults]
     tables = "".join(
@@ -94,8 +100,8 @@ async def open_till(
         for name, provider in zip("ab", providers, strict=True)
     )
     file = folder / "config.toml"
-    ledger = f'[ledger]\nurl = "sqlite:///{folder}/ledger.db"\n'
-    file.write_text(f"version = 1\n{ledger}[[budgets]]\n{budget}\n{tables}{ROUTE}{more}")
+    table = f'[ledger]\nurl = "sqlite:///{folder}/{ledger}"\nspool_dir = "{folder}/spool"\n'
+    file.write_text(f"version = 1\n{table}[[budgets]]\n{budget}\n{tables}{ROUTE}{more}")
     app = App(load_config(file, environ={}, overrides={"server.listen": "127.0.0.1:0"}))
     await stack.enter_async_context(app)
     session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
