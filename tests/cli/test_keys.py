@@ -142,7 +142,7 @@ def test_a_date_is_its_beginning(file: Path) -> None:
         (["create", "a\nb"], "is no name"),
         (["create", "app", "--team", ""], "is no name"),
         (["create", "app", "--budget", "5USD"], "write an amount and a window"),
-        (["create", "app", "--warn-at", "4USD/day"], "add one with /day"),
+        (["create", "app", "--warn-at", "4USD/day"], "there is none"),
         (["create", "app", "--route", "chatt"], 'did you mean "chat"'),
         (["create", "app", "--upstream", "chat"], "there is no upstream 'chat'; known: a, gone"),
         (["create", "app", "--expires", "soon"], "neither 90d, 12h nor a date"),

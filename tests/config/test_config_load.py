@@ -422,3 +422,9 @@ def test_json_schema_knows_every_table() -> None:
         "routes",
     }  # fmt: skip
     assert schema["additionalProperties"] is False
+
+
+def test_tiers_name_upstreams_that_there_are(problems: Problems) -> None:
+    """As `upstreams` does: a name that nobody has is not taken for one that is disabled."""
+    [found] = problems('[routes.two]\ntiers = [["one"], ["lagre"]]\n', {})
+    assert 'routes.two.tiers[1][0]: there is no upstream "lagre"' in found

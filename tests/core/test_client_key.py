@@ -114,7 +114,8 @@ def test_budgets(limits: list[str], warnings: list[str], lines: list[tuple[str, 
         (["5USD/day"], ["1USD/hour"], "add one with /hour"),
         (["5USD/day"], ["6USD/day"], "after the limit"),
         (["5USD/day"], ["120%"], "after the limit"),
-        ([], ["soon"], "is not a budget"),
+        ([], ["soon"], "there is none"),
+        (["5USD/day"], ["soon"], "is not a budget"),
     ],
 )
 def test_budgets_that_cannot_be(limits: list[str], warnings: list[str], said: str) -> None:

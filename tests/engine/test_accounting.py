@@ -112,8 +112,9 @@ def test_an_unknown_price_is_null_counted_and_told_once(books: Books, capsys: py
     ]
     line = tomllib.loads(logs[1]["add"])["prices"][0]
     assert line == {
-        "provider": "lab", "model": logs[1]["model"], "tier": "flex", "input_per_mtok": 0, "output_per_mtok": 0
-    }  # fmt: skip
+        "provider": "lab", "model": logs[1]["model"], "tier": "flex",
+        "input_per_mtok": "DOLLARS", "output_per_mtok": "DOLLARS",
+    }, "pasted as it stands it is refused, and does not make the model free"  # fmt: skip
     assert "tier" not in logs[0]["add"]
 
 

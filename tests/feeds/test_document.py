@@ -89,14 +89,16 @@ def line(usd: str, **more: Any) -> DatedPrice:
     [
         (line("1000"), False),
         (line("1000.000001"), True),
-        (line("0"), False),
+        (line("0.001"), False),
+        (line("0.000999"), True),
+        (line("0"), True),
         (line("90000", subject=UpstreamId("nobody")), False),
         (line("90000", tier="flex"), False),
         (line("90000", subject=(ProviderName("lab"), "m-1")), True),
     ],
 )
 def test_out_of_all_proportion_is_a_mistake(new: DatedPrice, *, is_absurd: bool) -> None:
-    """More than a thousand times what would count without the feed, where that is known."""
+    """More than a thousand times what would count without the feed, or less than a thousandth, where that is known."""
     mini = UpstreamId("mini")
     upstream = Upstream(
         id=mini, provider=ProviderName("lab"), model="m-1", credential=CredentialId("k"), failure_domain="lab"

@@ -219,7 +219,8 @@ def billed(record: RequestRecord, row: Row[Any]) -> Usage | None:
     sent had come when it cancelled: all of it, where the stream had fallen silent before.
     """
     if record.status != 200 and record.ending != "client_closed":
-        return None
+        # An error and our cancel that crossed on the wire: it never came, so the prompt was charged as an estimate.
+        return Usage(input_tokens=row.input_tokens) if row.outcome == "cancelled" and row.input_tokens else None
     if record.ending == "answered":
         prompt = read_chat_body(orjson.dumps(record.body)).prompt_tokens
         if row.upstream != "well":

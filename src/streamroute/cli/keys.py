@@ -6,6 +6,7 @@ A secret goes to standard output, alone, and nowhere else; it is shown once. Exi
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -106,7 +107,11 @@ def create(  # noqa: PLR0913, PLR0917 - one option a setting
         is_admin=admin,
     )
     with _store(loaded) as store:
+        is_first = not store.all()
         store.create(key)
+    if is_first and not loaded.server.api_keys:
+        text = f"from now on every client of {loaded.ledger.url} needs a key, /status and /metrics too"
+        typer.echo(f"the first key: {text}", err=True)
     _print_secret(key, secret, "", as_json=as_json)
 
 
@@ -255,4 +260,5 @@ def _print_table(keys: list[ClientKey]) -> None:
         scope_text = ", ".join([*scope, *(["/admin"] if key.is_admin else [])]) or "everything"
         cells = (key.name, f"{key.shown}...", key.state(_now_ms()), until, key.team or "-", scope_text)
         table.add_row(*map(Text, cells), Text(", ".join(limits) or "-"))
-    Console().print(table if keys else "there is no key")
+    # A pipe has no width: names that are cut there could not be found again.
+    Console(width=None if sys.stdout.isatty() else 1000).print(table if keys else "there is no key")

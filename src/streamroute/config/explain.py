@@ -9,6 +9,7 @@ from streamroute.config.draft import dotted
 from streamroute.config.locate import Path
 from streamroute.config.model import Config, Source
 from streamroute.config.schema import TokenPriceTable, is_secret
+from streamroute.core.cost.client_key import amount_text
 from streamroute.core.cost.price_book import DatedPrice
 from streamroute.core.upstream import TokenPrice
 
@@ -45,6 +46,9 @@ def effective(config: Config) -> tuple[Setting, ...]:
             found += [_setting(config, p, v) for p, v in _leaves((kind, name), item)]
     for index, line in enumerate(config.prices):
         found.append(_setting(config, ("prices", index), _price_line(line)))
+    for index, budget in enumerate(config.budgets):
+        whose = budget.scope if budget.name is None else f"{budget.scope} {budget.name}"
+        found.append(_setting(config, ("budgets", index), f"{whose}: {amount_text(budget.limit, budget.window)}"))
     for index, feed in enumerate(config.price_feeds):
         found += [_setting(config, p, v) for p, v in _leaves(("price_feeds", index), feed)]
     return tuple(found)

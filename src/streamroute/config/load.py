@@ -205,12 +205,24 @@ def _check_references(draft: Draft) -> None:
     for name in draft.table("routes"):
         if name in upstreams:
             draft.report(("routes", name), "an upstream has the same name; a request could not tell them apart")
-        listed = draft.table("routes", name).get("upstreams")
-        for position, upstream in enumerate(listed if isinstance(listed, list) else ()):
-            if isinstance(upstream, str) and upstream not in upstreams:
-                at = ("routes", name, "upstreams", position)
+        for at, upstream in _listed(draft, name):
+            if upstream not in upstreams:
                 near = suggestion(upstream, upstreams)
                 draft.report(at, f"there is no upstream {draft.shown(at, upstream)}{near}")
+
+
+def _listed(draft: Draft, route: str) -> list[tuple[Path, str]]:
+    """Return the upstreams that a route names, in `upstreams` or in `tiers`, and where."""
+    table, at = draft.table("routes", route), ("routes", route)
+    tiers = table.get("tiers")
+    lists: list[tuple[Path, object]] = [((*at, "upstreams"), table.get("upstreams"))]
+    lists += [((*at, "tiers", i), tier) for i, tier in enumerate(tiers if isinstance(tiers, list) else ())]
+    return [
+        ((*path, position), upstream)
+        for path, names in lists
+        for position, upstream in enumerate(names if isinstance(names, list) else ())
+        if isinstance(upstream, str)
+    ]
 
 
 def _providers(draft: Draft, environ: Mapping[str, str]) -> tuple[dict[ProviderName, ProviderOptions], list[Disabled]]:

@@ -103,7 +103,7 @@ def _line(observation: AttemptObservation) -> str:
     if tier != "standard":
         about["tier"] = tier
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in about.items()]
-    return "\n".join(["[[prices]]", *lines, "input_per_mtok = 0.00", "output_per_mtok = 0.00"])
+    return "\n".join(["[[prices]]", *lines, 'input_per_mtok = "DOLLARS"', 'output_per_mtok = "DOLLARS"'])
 
 
 def _request(observation: RequestObservation) -> RequestEntry:

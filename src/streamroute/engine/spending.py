@@ -15,7 +15,7 @@ from streamroute.core.attribution import Attribution
 from streamroute.core.cost.bill import Bill
 from streamroute.core.cost.budget import Budgets, Elsewhere, Exhausted, Identity, Key, Reservation, SpendFigures
 from streamroute.core.cost.budget_line import Scope, Window
-from streamroute.core.cost.pricing import Pricing
+from streamroute.core.cost.pricing import UNLIMITED_OUTPUT_TOKENS, Pricing
 from streamroute.core.money import NOTHING, Money, usd_text
 from streamroute.core.observation import AttemptObservation
 from streamroute.core.outcome import Failure
@@ -70,7 +70,11 @@ class Spending:
         found = self.budgets.reserve(who, most, at_ms, spare=most if is_beside else NOTHING)
         if isinstance(found, Exhausted):
             self.refused += 1
-            return Failure(kind="over_budget", message=str(found), retry_after_s=_soon(found, at_ms))
+            is_assumed = chat.longest_output_tokens is None
+            hint = (
+                f"; without `max_tokens` {UNLIMITED_OUTPUT_TOKENS} tokens of answer are assumed" if is_assumed else ""
+            )
+            return Failure(kind="over_budget", message=f"{found}{hint}", retry_after_s=_soon(found, at_ms))
         return found
 
     def settle(self, observation: AttemptObservation, reservation: Reservation) -> AttemptObservation:

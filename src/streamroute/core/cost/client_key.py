@@ -81,6 +81,8 @@ def key_budgets(name: str, limits: list[str], warnings: list[str]) -> tuple[Budg
     A warning is an amount and a window that has a limit (`4USD/day`), or a share of every limit (`80%`).
     """
     lines: dict[Window, BudgetLine] = {}
+    if warnings and not limits:
+        raise ValueError(f"{warnings[0]!r} warns of a budget, and there is none")
     for text in limits:
         limit, window = parse_amount(text)
         if window in lines:

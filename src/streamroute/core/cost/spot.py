@@ -18,7 +18,8 @@ MAX_RATIO = 1000
 def absurdity(
     lines: Iterable[DatedPrice], book: PriceBook, upstreams: Mapping[UpstreamId, Upstream], at_ms: int
 ) -> str | None:
-    """Return which price is more than `MAX_RATIO` times the one that would count without feeds; None where none is."""
+    """Return which price is more than `MAX_RATIO` times the one that would count without feeds, or so much less, for
+    nothing becomes free by accident; None where none is."""
     models = {(each.provider, each.model): each for each in upstreams.values()}
     for line in lines:
         upstream = upstreams.get(line.subject) if isinstance(line.subject, str) else models.get(line.subject)
@@ -38,6 +39,10 @@ def name_of(line: DatedPrice) -> str:
 def _excess(price: TokenPrice, usual: TokenPrice) -> str | None:
     for field in fields(TokenPrice):
         new, known = getattr(price, field.name), getattr(usual, field.name)
-        if isinstance(new, Decimal) and isinstance(known, Decimal) and known and new > MAX_RATIO * known:
+        if not (isinstance(new, Decimal) and isinstance(known, Decimal) and known):
+            continue
+        if new > MAX_RATIO * known:
             return f"{field.name} {new} is more than {MAX_RATIO} times {known}, the price without the feed"
+        if new * MAX_RATIO < known:
+            return f"{field.name} {new} is less than a {MAX_RATIO}th of {known}, the price without the feed"
     return None
