@@ -1,0 +1,38 @@
+"""Money on the way: what is told to whoever is over budget."""
+
+from decimal import Decimal
+
+import pytest
+
+from streamroute.core.attribution import NOBODY
+from streamroute.core.cost.budget import Budgets, window_end_ms
+from streamroute.core.cost.budget_line import BudgetLine, Window
+from streamroute.core.cost.price_book import DatedPrice, PriceBook
+from streamroute.core.cost.pricing import Pricing, Terms
+from streamroute.core.money import Money
+from streamroute.core.outcome import Failure
+from streamroute.core.request import ChatRequest
+from streamroute.core.upstream import TokenPrice
+from streamroute.engine.spending import NEAR_S, Spending, now_ms
+from tests.support.observations import upstream
+
+CHAT = ChatRequest(wire_format="openai_chat", payload={}, model="chat", prompt_bytes=300)
+A = upstream("a")
+
+
+@pytest.mark.parametrize("window", ["hour", "month", "total"])
+def test_when_the_budget_begins_anew_is_told_where_that_is_soon(window: Window) -> None:
+    """A client that waits for a minute is better off for it; one that waits for a month is not."""
+    price = DatedPrice(subject=A.id, price=TokenPrice(input_per_mtok=Decimal(1), output_per_mtok=Decimal(1)))
+    pricing = Pricing(Terms(prices=PriceBook([price]), find={A.id: A}.get))
+    spending = Spending(pricing, Budgets((BudgetLine(scope="global", limit=Money(1), window=window),)))
+    found = spending.reserve(NOBODY, A, CHAT)
+    end_ms = window_end_ms(window, now_ms())
+    assert isinstance(found, Failure)
+    assert found.kind == "over_budget"
+    assert spending.refused == 1
+    left_s = None if end_ms is None else (end_ms - now_ms()) / 1000
+    if left_s is None or left_s > NEAR_S:
+        assert found.retry_after_s is None
+    else:
+        assert found.retry_after_s == pytest.approx(left_s, abs=1)
