@@ -197,3 +197,10 @@ def test_what_concerns_all_tiers_is_told_to_all() -> None:
     book.tell(Produced(AttemptId(9)), at=1.2)
     book.tell(judged(ONE, 1.0), at=1.3)
     book.tell(Produced(TWO), at=1.5) << commit(2)
+
+
+def test_out_of_time_is_out_of_time() -> None:
+    """When the whole request has had its time in a small tier, no larger model is called, and none is paid for."""
+    book = two_tiers()
+    book.tell(failed(1, "total_timeout"), at=300.0) << fail("total_timeout", "small")
+    book.over()

@@ -229,6 +229,8 @@ def billed(record: RequestRecord, row: Row[Any]) -> Usage | None:
         return Usage(
             input_tokens=prompt, output_tokens=said, cached_input_tokens=prompt // 2, reasoning_tokens=REASONING
         )
+    if row.outcome == "failed" and not row.input_tokens:
+        return None  # a reset threw away what was on its way: nothing of it ever came
     assert row.input_tokens > 0
     was_speaking = row.outcome == "cancelled" and record.fault == "cut"
     output_tokens = min(row.output_tokens, record.tokens_sent) if was_speaking else record.tokens_sent

@@ -32,6 +32,7 @@ class KeyWatch:
 
     def __init__(self, options: LedgerOptions) -> None:
         """`options` name the ledger's database; where there is none there are no keys."""
+        self._options = options
         self._reader = None if options.url is None else KeyReader(options)
         self._listeners: list[Callable[[KeyRing], None]] = []
         self._trouble: str | None = None
@@ -51,6 +52,8 @@ class KeyWatch:
         with anyio.move_on_after(FIRST_LOOK_S) as scope:
             await self.refresh()
         if scope.cancelled_caught:
+            # The look goes on in its thread, and nobody hears what it finds: a reader of its own must look again.
+            self._reader = KeyReader(self._options)
             self._note(f"the database has not answered within {FIRST_LOOK_S:g} s")
         if self._trouble is not None:
             self._take(await anyio.to_thread.run_sync(self._reader.known_before))

@@ -32,6 +32,7 @@ from streamroute.core.execution.events import (
     ShutDown,
 )
 from streamroute.core.execution.failover import Failover, FailoverOptions
+from streamroute.core.health.classify import disposition
 from streamroute.core.outcome import Failure
 
 
@@ -162,6 +163,9 @@ class Cascade:
             return self._end(fail)
         self._tried += fail.tried
         self._failure = fail
+        if disposition(fail.failure.kind).next_step == "stop":
+            self._begun = self._last + 1  # there is no time left in which a larger model could answer
+            self._speculate_at = None
         return self._escalated(now)
 
     def _judged(self, attempt: AttemptId, score: float, now: float) -> Sequence[Command]:
