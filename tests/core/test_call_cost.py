@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from streamroute.core.cost.charge import EXPECTED_OUTPUT_TOKENS
+from streamroute.core.cost.charge import EXPECTED_OUTPUT_TOKENS, charge
 from streamroute.core.execution.admission import Admission, Leave, call_cost_usd
 from streamroute.core.execution.commands import Start
 from streamroute.core.execution.events import AttemptId
@@ -90,3 +90,11 @@ def test_trouble_of_our_own_uses_up_no_tokens() -> None:
     for i in range(12):
         refused(apart[0], 40.0 + i)
     assert not budget.may_retry(apart[0].id)
+
+
+def test_a_whole_answer_that_nobody_counted_is_not_free() -> None:
+    """Some servers send no usage: its size says what it was about, or a budget would never be used up."""
+    whole = attempt(upstream("a"), stream=False, usage=None, prompt_tokens=100, content_events=0, received_bytes=800)
+    found = charge(whole, Capabilities())
+    assert found is not None
+    assert (found.usage.input_tokens, found.usage.output_tokens, found.is_counted) == (100, 200, False)

@@ -148,7 +148,11 @@ class LedgerWriter:
     # -- in the thread
 
     def _run(self) -> None:
-        self._written_now([])  # opens the database: whoever looks at `/readyz` learns of trouble before the first call
+        try:
+            self._written_now([])  # opens the database: `/readyz` tells of trouble before the first call
+        except Exception as error:  # noqa: BLE001 - as below
+            self._in_trouble(f"{type(error).__name__}: {error}"[:200])
+            _log.exception("ledger.broke")
         while True:
             is_last = self._is_closing
             self._wake.clear()

@@ -7,6 +7,7 @@ we ended it: unwanted, or too late              its prompt and what it had produ
                                                 stop the bill, at least a whole expected answer, or the
                                                 longest that was asked for where that is shorter
 it broke off by itself                          its prompt and what it had produced
+it is whole, and nobody has counted             its prompt, and a token for every four bytes or each chunk
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from streamroute.core.outcome import FailureKind
 from streamroute.core.upstream import Capabilities
 from streamroute.core.usage import Usage
 
+BYTES_PER_TOKEN = 4
+"""Of a whole answer that nobody has counted, the JSON around it included: as OpenAI says of English text."""
 EXPECTED_OUTPUT_TOKENS = 200
 """Of an answer whose length nobody knows: the middle of what public traces show (129 to 350)."""
 
@@ -40,6 +43,8 @@ def charge(observation: AttemptObservation, capabilities: Capabilities) -> Charg
     if observation.usage is not None:
         return Charge(observation.usage, is_counted=True, images=observation.images)
     produced, failure = observation.content_events, observation.failure
+    if observation.outcome == "succeeded" and not produced:  # a whole answer of a provider that does not count
+        produced = max(1, observation.received_bytes // BYTES_PER_TOKEN)
     was_ended_by_us = observation.outcome == "cancelled" or (failure is not None and failure.kind in _TOO_LATE)
     was_reached = observation.connect_s is not None or produced > 0
     if was_ended_by_us and was_reached and capabilities.bills_cancelled_streams:
