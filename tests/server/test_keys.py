@@ -243,7 +243,7 @@ async def test_tokens_a_minute_are_settled(desk: Desk) -> None:
         assert TOKENS <= used <= TOKENS + 10, "what the first has really taken"
         rig.providers[0].play(NoResponse())
         for _ in range(3):
-            assert (await ask(rig, secret, max_tokens=240)).status == 503
+            assert (await ask(rig, secret, max_tokens=200)).status == 503
         too_large = await ask(rig, secret, messages=[{"role": "user", "content": "x" * 8000}])
         assert code(too_large) == (429, "rate_limit_exceeded")
         assert (too_large.headers["x-should-retry"], "retry-after" in too_large.headers) == ("false", False)
@@ -309,3 +309,17 @@ async def test_beyond_this_machine_it_wants_a_key(desk: Desk) -> None:
         here = replace(rig.app.config, server=ServerOptions(host="127.0.0.1"))
         with pytest.raises(ConfigError, match=r"listening on 0\.0\.0\.0 lets in everyone"):
             await rig.app.reload(here)  # it would hold after a restart only
+
+
+@pytest.mark.parametrize(("stream", "tiers"), [(True, ()), (False, ()), (True, ("a", "b")), (False, ("a", "b"))])
+async def test_tokens_of_every_kind_of_answer_count(desk: Desk, stream: bool, tiers: tuple[str, ...]) -> None:
+    """Of whole ones and of held ones too: they are delivered after their call has ended."""
+    secret = desk.create(tokens_per_min=1000)
+    async with rig_at(desk, None, None, tiers=tiers) as rig:
+        for _ in range(10):
+            assert (await ask(rig, secret, stream=stream, max_tokens=TOKENS)).status == 200
+        await rig.settled()
+        report = rig.app.site.limits.report(rig.app.keys.ring.keys[0].caller())
+        assert report is not None
+        assert report.remaining_tokens is not None
+        assert report.remaining_tokens < 1000 - 10 * TOKENS * 0.8

@@ -64,7 +64,9 @@ class KeyLimits:
         """Count the tokens that a client got."""
         if not isinstance(observation, AttemptObservation) or observation.ledger_id not in self._used:
             return
-        charged = charge(observation, _UNKNOWN) if observation.is_committed else None
+        # A whole answer, and one that was held, is committed only after it has ended.
+        is_answer = observation.is_committed or (observation.outcome == "succeeded" and observation.cause != "probe")
+        charged = charge(observation, _UNKNOWN) if is_answer else None
         if charged is not None:
             self._used[observation.ledger_id] += charged.usage.input_tokens + charged.usage.output_tokens
 
