@@ -136,7 +136,8 @@ async def market(tmp_path: Path) -> AsyncIterator[Market]:
 @pytest.mark.parametrize(("rounds", "at_once"), [(3, 10), pytest.param(25, 100, id="twenty-thousand")])
 async def test_the_ledger_is_the_sum_of_the_bills(market: Market, tmp_path: Path, rounds: int, at_once: int) -> None:
     """Failures, hedges, races, continuations and clients that leave: what a provider has counted is charged to the
-    last picodollar, what it has not by what it has sent (but for a few whose ends cross), and the sums are the same by every grouping."""
+    last picodollar, what it has not by what it has sent (but for a few whose ends cross), and the sums are the same by
+    every grouping."""
     if rounds > 3:  # a probe under way at the end would be on the bill and not yet in the ledger
         market.app.prober.policy.options = replace(market.app.config.health, is_probing=False)
     asked = 0
