@@ -4,14 +4,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+import structlog
+
 from streamroute.core.quality.checks import assess
-from streamroute.core.quality.verdict import Verdict
+from streamroute.core.quality.verdict import Finding, Verdict
 from streamroute.core.request import ChatRequest
 from streamroute.core.routing.decision import Decision
 from streamroute.core.routing.decision_log import Judged
 from streamroute.core.upstream import Upstream
 from streamroute.engine.attempt import Attempt
 from streamroute.wire.openai_chat.draft import read_draft, wanted_of, with_logprobs, without_logprobs
+
+_log = structlog.get_logger(__name__)
 
 
 class Holding:
@@ -32,6 +36,10 @@ class Holding:
 
     def judge(self, attempt: Attempt) -> Verdict:
         """Return what a held answer is worth."""
-        verdict = assess(read_draft(attempt.held, stream=self._chat.stream), wanted_of(self._chat))
+        try:
+            verdict = assess(read_draft(attempt.held, stream=self._chat.stream), wanted_of(self._chat))
+        except Exception:  # noqa: BLE001 - what nobody can read is no good, and there are larger models
+            _log.exception("draft.broke", upstream=attempt.upstream.id)
+            verdict = Verdict(score=0.0, findings={"form": Finding(0.0, "it cannot be read")})
         self._note(Judged(attempt.upstream.id, verdict, verdict.score >= self._decision.route.accept_at))
         return verdict

@@ -162,7 +162,7 @@ class Cascade:
         if tier == self._last and fail.is_committed:
             return self._end(fail)
         self._tried += fail.tried
-        self._failure = fail
+        self._failure = replace(fail, is_committed=False)  # nobody has any of an answer that was held
         if disposition(fail.failure.kind).next_step == "stop":
             self._begun = self._last + 1  # there is no time left in which a larger model could answer
             self._speculate_at = None

@@ -62,8 +62,11 @@ def decode_request(body: bytes) -> ChatRequest:
         attribution=_attribution(payload),
         affinity_key=_affinity_key(payload),
         prompt_bytes=len(body),
-        max_output_tokens=_integer(payload, "max_completion_tokens", minimum=0)
-        or _integer(payload, "max_tokens", minimum=0),
+        # Providers differ in which of the two they heed: what may be spent goes by the larger one.
+        max_output_tokens=max(
+            _integer(payload, "max_completion_tokens", minimum=0) or 0, _integer(payload, "max_tokens", minimum=0) or 0
+        )
+        or None,
     )
 
 
