@@ -112,6 +112,11 @@ class SpendWatch:
             self._spending.trouble = str(error) or _SILENT
             self._well_since_ms = now_ms()
             return RETRY_S
+        except Exception as error:  # noqa: BLE001 - a watch that breaks must not take the sidecar with it
+            _log.exception("budgets.broke")
+            self._spending.trouble = f"{type(error).__name__}: {error}"[:200]
+            self._well_since_ms = now_ms()
+            return RETRY_S
         self._spending.trouble = None
         return LOOK_S
 
