@@ -27,6 +27,7 @@ from streamroute.core.routing.decision import Decision
 from streamroute.core.routing.decision_log import DecisionLog, Judged, Made, NotMade
 from streamroute.core.routing.explorer import Explorer
 from streamroute.core.routing.route import Catalog
+from streamroute.core.routing.steering import decide
 from streamroute.core.routing.tiers import decide_tiers
 from streamroute.core.upstream import Deadlines, ProviderName, Upstream, UpstreamId
 from streamroute.engine.attempt import Attempt
@@ -197,17 +198,17 @@ class Dispatcher:
 
     def _decide(self, call: Call, catalog: Catalog, explorer: Explorer | None) -> Decision:
         choice = choose(call.chat.model, catalog, call.caller)
-        decision = decide_tiers(
+        decide_one = partial(
+            decide,
             call.chat,
-            choice.route,
-            choice.upstreams,
-            self.board,
-            now(),
-            self._rng.random,
+            board=self.board,
+            now=now(),
+            uniform=self._rng.random,
             affinity_key=call.affinity_key or call.chat.affinity_key,
             latency_class=call.latency_class,
             explorer=explorer,
         )
+        decision = decide_tiers(call.chat, choice.route, choice.upstreams, decide_one)
         if choice.rejected:
             decision = replace(decision, rejected=(*choice.rejected, *decision.rejected))
         if not decision.candidates:

@@ -93,9 +93,9 @@ def decide(  # noqa: PLR0913 - the core keeps nothing: all that a decision depen
         reasons = (*reasons, f"{fit[explored].id} is asked beside the first, to learn how it is")
     elif probe is not None:
         reasons = (*reasons, f"{fit[probe].id} is on its way back, or has just failed, and is tried beside the first")
-    plan = _plan(route, class_, field, ranking, is_panic=is_panic)
+    plan, why = _plan(route, class_, field, ranking, is_panic=is_panic)
     if plan != route.plan:
-        reasons = (*reasons, f"{plan} instead of {route.plan}: {_why(plan, class_, field, is_panic=is_panic)}")
+        reasons = (*reasons, f"{plan} instead of {route.plan}: {why}")
     order += [i for i in half_open if i != probe]
     order += _last_resorts(field, is_panic=is_panic)
 
@@ -159,20 +159,18 @@ def _hopelessness(standing: Standing) -> int:
     return int(standing.breaker == "open" or standing.kind == "rate_limited")
 
 
-def _why(plan: PlanName, latency_class: LatencyClass, field: Field, *, is_panic: bool) -> str:
-    if plan == "race":
-        return "the first is in doubt, and time is all that counts"
-    if is_panic:
-        return "most are ill, and further calls would only be load"
-    if latency_class == "batch":
-        return "nobody waits for a batch"
-    return "a second call needs two that can be asked" + (", and one can" if field.ready else ", and none can")
-
-
-def _plan(route: Route, latency_class: LatencyClass, field: Field, ranking: Ranking, *, is_panic: bool) -> PlanName:
+def _plan(
+    route: Route, latency_class: LatencyClass, field: Field, ranking: Ranking, *, is_panic: bool
+) -> tuple[PlanName, str]:
     """Return the route's plan, or a thriftier one where a second call would be of no use, or a bolder one where the
-    first is in doubt and time is all that counts."""
-    if is_panic or latency_class == "batch" or len(field.ready) < 2:
-        return "failover"
+    first is in doubt and time is all that counts; and why it is another one."""
+    if is_panic:
+        return "failover", "most are ill, and further calls would only be load"
+    if latency_class == "batch":
+        return "failover", "nobody waits for a batch"
+    if len(field.ready) < 2:
+        return "failover", "a second call needs two that can be asked"
     is_in_doubt = field.standings[ranking.order[0]].kind != "healthy"
-    return "race" if route.plan == "hedge" and latency_class == "latency_critical" and is_in_doubt else route.plan
+    if route.plan == "hedge" and latency_class == "latency_critical" and is_in_doubt:
+        return "race", "the first is in doubt, and time is all that counts"
+    return route.plan, ""

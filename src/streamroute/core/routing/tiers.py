@@ -9,41 +9,24 @@ from dataclasses import replace
 
 from streamroute.core.request import ChatRequest
 from streamroute.core.routing.decision import Decision
-from streamroute.core.routing.explorer import Explorer
-from streamroute.core.routing.steering import Board, decide
-from streamroute.core.upstream import LatencyClass, Route, Upstream
+from streamroute.core.upstream import Route, Upstream
 
 
-def decide_tiers(  # noqa: PLR0913 - as `decide`
+def decide_tiers(
     request: ChatRequest,
     route: Route,
     upstreams: Sequence[Upstream],
-    board: Board,
-    now: float,
-    uniform: Callable[[], float],
-    *,
-    affinity_key: str | None = None,
-    latency_class: LatencyClass | None = None,
-    explorer: Explorer | None = None,
+    decide: Callable[[Route, Sequence[Upstream]], Decision],
 ) -> Decision:
-    """Decide whom to ask of `upstreams`, all or some of the route's; see `core.routing.steering.decide`."""
-    tiers = route.tiers or (route.upstreams,)
-    if request.choices > 1:
-        tiers = tiers[-1:]
+    """Decide whom to ask of `upstreams`, all or some of the route's; `decide` does so for one tier
+    (`core.routing.steering.decide`)."""
+    if not route.tiers:
+        return decide(route, upstreams)
+    tiers = route.tiers if request.choices == 1 else route.tiers[-1:]
     known = {each.id: each for each in upstreams}
     decided: Decision | None = None
     for tier in reversed(tiers):
-        decision = decide(
-            request,
-            replace(route, upstreams=tier) if route.tiers else route,
-            [known[each] for each in tier if each in known],
-            board,
-            now,
-            uniform,
-            affinity_key=affinity_key,
-            latency_class=latency_class,
-            explorer=explorer,
-        )
+        decision = decide(replace(route, upstreams=tier), [known[each] for each in tier if each in known])
         if decided is None:
             decided = decision
         elif not decided.candidates:
@@ -53,8 +36,7 @@ def decide_tiers(  # noqa: PLR0913 - as `decide`
         else:
             rejected = (*decision.rejected, *decided.rejected)
             decided = replace(decided, rejected=rejected, reasons=(*decided.reasons, _skipped(decision)))
-    if decided is None:
-        raise ValueError(f"the route {route.name!r} has no upstream")
+    assert decided is not None  # noqa: S101 - there is a tier
     return decided
 
 
