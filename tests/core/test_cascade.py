@@ -2,6 +2,8 @@
 
 import pytest
 
+from streamroute.core.execution.cascade import Cascade, TierOptions
+from streamroute.core.execution.commands import Fail
 from streamroute.core.execution.events import (
     Assessed,
     AttemptId,
@@ -12,6 +14,7 @@ from streamroute.core.execution.events import (
     ShutDown,
     Succeeded,
 )
+from streamroute.core.execution.failover import FailoverOptions
 from streamroute.core.execution.rescue import RescueOptions
 from streamroute.core.quality.verdict import Finding, Verdict
 from streamroute.core.upstream import UpstreamId
@@ -36,6 +39,11 @@ ONE, TWO, THREE = AttemptId(1), AttemptId(2), AttemptId(3)
 
 def judged(attempt: AttemptId, score: float) -> Assessed:
     return Assessed(attempt, Verdict(score=score, findings={"completeness": Finding(score, "x")}))
+
+
+def tier(name: str, *, max_attempts: int) -> TierOptions:
+    plan = FailoverOptions(candidates=(candidate(name),), stream=False, arrived_at=0.0, max_attempts=max_attempts)
+    return TierOptions(plan=plan, accept_at=0.5)
 
 
 def two_tiers(**more: object) -> Playbook:
@@ -204,3 +212,22 @@ def test_out_of_time_is_out_of_time() -> None:
     book = two_tiers()
     book.tell(failed(1, "total_timeout"), at=300.0) << fail("total_timeout", "small")
     book.over()
+
+
+def test_no_more_calls_than_are_allowed() -> None:
+    """Over all tiers: what is left of the limit is what the next one has, and a poor answer beats none."""
+    book = Playbook(Cascade([tier("small", max_attempts=1), tier("large", max_attempts=1)]))
+    book.start() << start(1, "small")
+    book.tell(Succeeded(ONE), at=1.0) << assess(1)
+    book.tell(judged(ONE, 0.1), at=1.0) << commit(1) << finish(1)
+    book.over()
+
+
+def test_an_error_does_not_speak_of_an_answer_that_nobody_had() -> None:
+    """What a held answer had begun to say is nobody's."""
+    book = two_tiers()
+    book.tell(Produced(ONE), at=0.2)
+    book.tell(failed(1, "auth_failed"), at=0.4) << beside(2, "large", "escalation")
+    book.tell(failed(2, "auth_failed"), at=0.5) << fail("auth_failed", "small", "large")
+    assert isinstance(last := book.commands[-1], Fail)
+    assert not last.is_committed

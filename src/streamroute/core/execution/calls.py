@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import count
 
 from streamroute.core.execution.commands import Cancel, Command, Start
 from streamroute.core.execution.events import AttemptId
@@ -13,6 +12,24 @@ from streamroute.core.health.standing import Estimate
 from streamroute.core.outcome import AttemptCause, CancelReason, Failure, FailureKind
 from streamroute.core.routing.decision import Candidate
 from streamroute.core.upstream import Deadlines, Rung
+
+
+@dataclass(slots=True)
+class AttemptCount:
+    """The attempts of one request, over all plans that work on it."""
+
+    started: int = 0
+    not_made: int = 0
+    """Of these: nothing was asked of anyone, so they do not count towards a limit."""
+
+    def next(self) -> AttemptId:
+        """Return the number of a further one."""
+        self.started += 1
+        return AttemptId(self.started)
+
+    def has_reached(self, limit: int) -> bool:
+        """No further one may be made."""
+        return self.started - self.not_made >= limit
 
 
 @dataclass(slots=True, eq=False)
@@ -40,17 +57,16 @@ class Calls:
         stream: bool,
         max_attempts: int,
         client_limits: frozenset[FailureKind],
-        numbers: Iterator[int] | None = None,
+        attempts: AttemptCount | None = None,
     ) -> None:
-        """`numbers` of attempts, where the request has other calls than these."""
+        """`max_attempts`: over all `attempts`, which count others too where the request has other calls than these."""
         self._deadlines = deadlines
         self._stream = stream
         self._max_attempts = max_attempts
         self._client_limits = client_limits
         self._live: dict[AttemptId, LiveCall] = {}
-        self._numbers = count(1) if numbers is None else numbers
-        self._started = 0
-        self._uncounted = 0
+        self._attempts = AttemptCount() if attempts is None else attempts
+        self._has_begun = False
 
     def __iter__(self) -> Iterator[LiveCall]:
         return iter(list(self._live.values()))
@@ -65,12 +81,12 @@ class Calls:
     @property
     def has_begun(self) -> bool:
         """Some call was made."""
-        return self._started > 0
+        return self._has_begun
 
     @property
     def is_exhausted(self) -> bool:
         """No further call may be made for this request."""
-        return self._started - self._uncounted >= self._max_attempts
+        return self._attempts.has_reached(self._max_attempts)
 
     @property
     def is_anyone_asked(self) -> bool:
@@ -92,8 +108,8 @@ class Calls:
         is_last: bool = False,
     ) -> Start:
         """Begin a call. `is_last`: nothing better is left, so it has all the time that the route gives."""
-        self._started += 1
-        attempt = AttemptId(next(self._numbers))
+        self._has_begun = True
+        attempt = self._attempts.next()
         limits = deadlines_of(candidate.estimate, self._deadlines, is_last=is_last)
         soft_stall_s, _ = stall_limits(candidate.estimate, limits.stall_s)
         watchdog = Watchdog(limits, stream=self._stream, now=now, soft_stall_s=soft_stall_s)
@@ -107,7 +123,7 @@ class Calls:
 
     def not_made(self) -> None:
         """Note that a call was not made after all: it does not count."""
-        self._uncounted += 1
+        self._attempts.not_made += 1
 
     def ended(self, call: LiveCall) -> None:
         """Note that a call is over."""

@@ -13,13 +13,14 @@ Within a tier everything is as without tiers: its own `Failover`, with hedges, p
 2. An answer that is held and breaks off is not carried on: nobody has any of it, so the next tier is asked.
 3. A tier that takes long is not waited for in vain: after `speculate_after_s` the next one is started beside it, and
    the first that is good enough is delivered.
-4. A rejected answer beats none: where all larger models fail, the best of what is there is delivered.
+4. A rejected answer beats none: where all larger models fail, or none may be asked any more, the best of what is there
+   is delivered.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 
+from streamroute.core.execution.calls import AttemptCount
 from streamroute.core.execution.commands import Abandon, Assess, Cancel, Command, Commit, Fail, Finish, Start, Tried
 from streamroute.core.execution.events import (
     Assessed,
@@ -54,7 +55,7 @@ class Cascade:
         """`tiers`: smallest first, at least one."""
         self._tiers = tiers
         self._last = len(tiers) - 1
-        self._numbers = count(1)
+        self._attempts = AttemptCount()
         self._plans: dict[int, Failover] = {}
         """Tiers that were begun and are not over."""
         self._begun = 0
@@ -110,10 +111,16 @@ class Cascade:
             if tier in self._plans and not self._is_over:
                 commands += self._follow(tier, self._plans[tier].on_deadline(now), now)
         if not self._is_over and self._speculate_at is not None and now >= self._speculate_at:
-            commands += self._begin_next(now)
+            self._speculate_at = None
+            if self._may_begin_next:
+                commands += self._begin_next(now)
         return commands
 
     # -- tiers
+
+    @property
+    def _may_begin_next(self) -> bool:
+        return self._begun <= self._last and not self._attempts.has_reached(self._tiers[self._begun].plan.max_attempts)
 
     def _begin_next(self, now: float) -> Sequence[Command]:
         tier, self._begun = self._begun, self._begun + 1
@@ -124,7 +131,7 @@ class Cascade:
         plan = self._plans[tier] = Failover(
             replace(
                 options.plan,
-                numbers=self._numbers,
+                attempts=self._attempts,
                 rescue=options.plan.rescue if is_last else None,
                 first_cause="escalation" if tier else "first",
             )
@@ -182,7 +189,7 @@ class Cascade:
         """A tier is over without an answer that is good enough: go on to the next, unless it is under way."""
         if self._plans or self._judging:
             return ()
-        if self._begun <= self._last:
+        if self._may_begin_next:
             return self._begin_next(now)
         if self._drafts:
             return self._deliver(max(self._drafts, key=lambda each: each[0])[1], now)

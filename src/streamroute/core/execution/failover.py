@@ -18,10 +18,10 @@ Commit follows gRPC's rule for retries (A6), but later: on the first content tok
 LLM servers send those and then die.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from streamroute.core.execution.calls import Calls, LiveCall
+from streamroute.core.execution.calls import AttemptCount, Calls, LiveCall
 from streamroute.core.execution.commands import Abandon, Command, Commit, Fail, Finish, Tried
 from streamroute.core.execution.delivery import Delivery
 from streamroute.core.execution.events import (
@@ -84,8 +84,8 @@ class FailoverOptions:
     """None: an answer that breaks off is an error."""
     first_cause: AttemptCause = "first"
     """Why the first call is made."""
-    numbers: Iterator[int] | None = None
-    """Of attempts, where the request has other calls than this plan's; None: 1, 2, 3, ..."""
+    attempts: AttemptCount | None = None
+    """So far, where the request has other calls than this plan's; None: there are none."""
 
 
 class Failover:
@@ -99,7 +99,7 @@ class Failover:
             stream=options.stream,
             max_attempts=options.max_attempts,
             client_limits=options.client_limits,
-            numbers=options.numbers,
+            attempts=options.attempts,
         )
         self._total_at = options.arrived_at + options.deadlines.total_s
         self._waiting: tuple[float, Candidate] | None = None
