@@ -98,3 +98,21 @@ def test_a_whole_answer_that_nobody_counted_is_not_free() -> None:
     found = charge(whole, Capabilities())
     assert found is not None
     assert (found.usage.input_tokens, found.usage.output_tokens, found.is_counted) == (100, 200, False)
+
+
+def test_usage_that_was_told_early_does_not_hide_what_came_after_it() -> None:
+    """A provider may count at the beginning; a client that always leaves before the end must not read for nothing."""
+    left = attempt(
+        upstream("a"),
+        outcome="cancelled",
+        cancel_reason="client_gone",
+        usage=Usage(input_tokens=25, output_tokens=0),
+        content_events=900,
+    )
+    found = charge(left, Capabilities())
+    assert found is not None
+    assert (found.usage.input_tokens, found.usage.output_tokens, found.is_counted) == (25, 900, False)
+    whole = attempt(upstream("a"), usage=Usage(input_tokens=25, output_tokens=800), content_events=900)
+    counted = charge(whole, Capabilities())
+    assert counted is not None
+    assert (counted.usage.output_tokens, counted.is_counted) == (800, True), "who has answered knows the count"

@@ -1,6 +1,6 @@
 """What of an attempt is paid for: the one rule, for the ledger, for budgets and for metrics.
 
-the provider has counted                        what it counted
+the provider has counted                        what it counted; of an answer that did not end, at least what came
 it was never reached, or failed by itself
     before it produced anything                 nothing
 we ended it: unwanted, or too late              its prompt and what it had produced; where cancelling does not
@@ -10,7 +10,7 @@ it broke off by itself                          its prompt and what it had produ
 it is whole, and nobody has counted             its prompt, and a token for every four bytes or each chunk
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamroute.core.observation import AttemptObservation
 from streamroute.core.outcome import FailureKind
@@ -40,9 +40,12 @@ class Charge:
 
 def charge(observation: AttemptObservation, capabilities: Capabilities) -> Charge | None:
     """Return what is paid for, or None where it is nothing."""
-    if observation.usage is not None:
-        return Charge(observation.usage, is_counted=True, images=observation.images)
-    produced, failure = observation.content_events, observation.failure
+    produced, failure, counted = observation.content_events, observation.failure, observation.usage
+    if counted is not None:
+        if observation.outcome == "succeeded" or produced <= counted.output_tokens:
+            return Charge(counted, is_counted=True, images=observation.images)
+        # It has counted early, and more came: one who always leaves before the end must not read for nothing.
+        return Charge(replace(counted, output_tokens=produced), is_counted=False, images=observation.images)
     if observation.outcome == "succeeded" and not produced:  # a whole answer of a provider that does not count
         produced = max(1, observation.received_bytes // BYTES_PER_TOKEN)
     was_ended_by_us = observation.outcome == "cancelled" or (failure is not None and failure.kind in _TOO_LATE)
