@@ -300,7 +300,7 @@ class Machine(RuleBasedStateMachine):
         [user] = [user for each, user in self.live if each is call]
         self.live = [each for each in self.live if each[0] is not call]
         self.spent += cost
-        if self.user_line in self.budgets.lines and call.held[-1][0][0] == "user":
+        if self.user_line in self.budgets.lines:
             self.by_user[user] += cost
         self.under_user_line.discard(id(call))
 
@@ -344,3 +344,13 @@ class Machine(RuleBasedStateMachine):
 
 TestMachine = Machine.TestCase
 TestMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def test_calls_that_were_under_way_when_a_budget_came() -> None:
+    """They were reserved with nobody, and what they cost is spent in the end all the same."""
+    budgets = Budgets()
+    early = reserved(budgets, 70)
+    budgets.apply((line(100), line(50, "user", "bob")), NOON)
+    budgets.settle(early, Money(60), NOON)
+    assert spent(budgets) == {"all": (60, 0)}
+    refused(budgets, 41)

@@ -36,3 +36,15 @@ def test_when_the_budget_begins_anew_is_told_where_that_is_soon(window: Window) 
         assert found.retry_after_s is None
     else:
         assert found.retry_after_s == pytest.approx(left_s, abs=1)
+
+
+def test_a_price_that_a_reload_took_away_lets_no_new_call_be_made() -> None:
+    """It is still known for calls under way alone: nobody knows what a new one will cost."""
+    price = DatedPrice(subject=A.id, price=TokenPrice(input_per_mtok=Decimal(1), output_per_mtok=Decimal(1)))
+    pricing = Pricing(Terms(prices=PriceBook([price]), find={A.id: A}.get))
+    spending = Spending(pricing, Budgets((BudgetLine(scope="global", limit=Money(10**18), window="day"),)))
+    assert not isinstance(spending.reserve(NOBODY, A, CHAT), Failure)
+    pricing.apply(Terms(prices=PriceBook([]), find={A.id: A}.get))
+    found = spending.reserve(NOBODY, A, CHAT)
+    assert isinstance(found, Failure)
+    assert "nobody knows its price" in found.message

@@ -55,7 +55,7 @@ class Spending:
         as much again: the last money is for requests that have nobody yet."""
         subjects = self.budgets.subjects(who)
         if not subjects:
-            return Reservation(NOTHING)
+            return Reservation(who, NOTHING)
         at_ms = now_ms()
         most = self.pricing.most(upstream, chat, at_ms)
         if most is None:

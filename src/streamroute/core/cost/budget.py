@@ -64,6 +64,7 @@ class _Account:
 class Reservation:
     """What is set aside for one call."""
 
+    who: Attribution
     amount: Money
     held: Sequence[tuple[Key, _Account]] = ()
     """With whom; an account may be replaced by another of the same key in the meantime."""
@@ -205,7 +206,7 @@ class Budgets:
             account = self._of(subject.key, now_ms)
             account.reserved = Money(account.reserved + amount)  # at once: the next one may sweep
             held.append((subject.key, account))
-        return Reservation(amount, held)
+        return Reservation(who, amount, held)
 
     def settle(self, reservation: Reservation, cost: Money, now_ms: int) -> list[SpendFigures]:
         """Replace what was reserved by what it cost; idempotent. Return whose soft limit was reached by it."""
@@ -217,6 +218,10 @@ class Budgets:
             holder.reserved = Money(holder.reserved - reservation.amount)
             if key[:3] in self._known:  # else its budget was taken away; one that came back has another account
                 warned += self._spend(key, cost, now_ms)
+        held = {key for key, _ in reservation.held}
+        for subject in self.subjects(reservation.who):
+            if subject.key not in held:  # the budget came while the call was under way
+                warned += self._spend(subject.key, cost, now_ms)
         return warned
 
     def spend(self, who: Attribution, cost: Money, now_ms: int) -> list[SpendFigures]:

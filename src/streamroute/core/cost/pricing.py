@@ -1,18 +1,18 @@
 """What a call has cost, and what one may cost at most: the charge rule and the price book together.
 
-A price or an upstream that a reload has taken away is still known for the calls that were under way.
+A price or an upstream that a reload has taken away is still known for the calls that were under way, and for no new
+one.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from streamroute.core.cost.charge import Charge, charge
-from streamroute.core.cost.price import Price
 from streamroute.core.cost.price_book import PriceBook, Quote
 from streamroute.core.money import NOTHING, Money
 from streamroute.core.observation import AttemptObservation, Charged
 from streamroute.core.request import ChatRequest
-from streamroute.core.upstream import Capabilities, Upstream, UpstreamId
+from streamroute.core.upstream import Capabilities, ProviderName, Upstream, UpstreamId
 from streamroute.core.usage import Usage
 
 BYTES_PER_TOKEN = 3
@@ -64,32 +64,29 @@ class Pricing:
     def cost(self, upstream: Upstream, chat: ChatRequest, usage: Usage, at_ms: int) -> Money | None:
         """Return what a call for `chat` costs that ends now, by what the provider has counted, as `charged` will; None
         where nobody knows."""
-        price = self._price(upstream, usage.tier or chat.service_tier, at_ms)
-        if price is None:
+        tier = usage.tier or chat.service_tier
+        quote = self._quote(upstream.id, upstream.provider, upstream.model, tier, at_ms)
+        if quote is None:
             return NOTHING if upstream.is_simulated else None
-        return price.cost(usage, chat.images)
+        return quote.price.cost(usage, chat.images)
 
     def most(self, upstream: Upstream, chat: ChatRequest, at_ms: int) -> Money | None:
         """Return what one call to `upstream` may cost at most; None where nobody knows its price."""
-        price = self._price(upstream, chat.service_tier, at_ms)
-        if price is None:
+        quote = self._terms.prices.find(upstream.id, upstream.provider, upstream.model, chat.service_tier, at_ms)
+        if quote is None:
             return NOTHING if upstream.is_simulated else None
         longest = chat.longest_output_tokens or UNLIMITED_OUTPUT_TOKENS * chat.choices
         tokens = -(-chat.prompt_bytes // BYTES_PER_TOKEN)
-        price = price.at(tokens)
+        price = quote.price.at(tokens)
         # Whatever kind of input or output it turns out to be.
         input_ = max(price.input, price.cached_input, price.cache_write, price.cache_write_1h)
         output = max(price.output, price.reasoning)
         around = chat.images * price.per_image + price.per_request
         return Money(tokens * input_ + longest * output + around)
 
-    def _price(self, upstream: Upstream, tier: str | None, at_ms: int) -> Price | None:
-        quote = self._quote(upstream.id, upstream.provider, upstream.model, tier, at_ms)
-        return None if quote is None else quote.price
-
-    def _quote(self, name: UpstreamId, provider: str, model: str, tier: str | None, at_ms: int) -> Quote | None:
-        for terms in (self._terms, self._before):
-            quote = terms.prices.find(name, provider, model, tier, at_ms)  # type: ignore[arg-type]
-            if quote is not None:
-                return quote
-        return None
+    def _quote(
+        self, name: UpstreamId, provider: ProviderName, model: str, tier: str | None, at_ms: int
+    ) -> Quote | None:
+        """Return the price of a call that may have begun under the terms before."""
+        found = (terms.prices.find(name, provider, model, tier, at_ms) for terms in (self._terms, self._before))
+        return next((each for each in found if each is not None), None)
