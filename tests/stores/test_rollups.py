@@ -273,3 +273,22 @@ def test_every_fate_has_a_cause() -> None:
     find: Callable[..., str] = fate_of
     assert find(is_asked=True, cause="probe", outcome="cancelled", cancel_reason="lost", has_begun=False) == "probe"
     assert find(is_asked=True, cause="x", outcome="y", cancel_reason=None, has_begun=True) == "aborted"
+
+
+def test_a_clock_that_is_ahead_does_not_close_the_ledger(url: str) -> None:
+    """No day goes after that of the newest entry: one look at a wrong clock must not refuse years."""
+    with closing(Ledger(url, keep_days=1)) as ledger:
+        ledger.write([attempt_entry("r1")])
+        ledger.tidy(NOON_MS + 5 * 365 * DAY_MS)
+        assert ledger.write([attempt_entry("r2"), attempt_entry("r3", ended_at_ms=NOON_MS + DAY_MS)]) == 1
+        assert total(url)[()][1] == 2, "what is of that day may have been counted"
+
+
+def test_a_name_like_ours_does_not_hide_that_names_were_given_up(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client may call its task `(others)`: the day is read one by one all the same."""
+    monkeypatch.setattr(rollup, "MAX_GROUPS", 3)
+    monkeypatch.setattr(rollup, "MAX_USER_GROUPS", 3)
+    with closing(Ledger(url)) as ledger:
+        ledger.write([attempt_entry("first", task="(others)", user=None, team=None, key=None)])
+        ledger.write([attempt_entry(f"r{i}", task=f"t{i}", user=None, team=None, key=None) for i in range(20)])
+        assert len(total(url, ["task"])) == 21

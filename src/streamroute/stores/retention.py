@@ -9,7 +9,7 @@ Rules of the file:
 
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from streamroute.stores.schema import ATTEMPTS, LEDGER_STATE, REQUESTS
 from streamroute.stores.sums import DAY_MS
@@ -24,8 +24,15 @@ def pruned_before_ms(connection: Connection) -> int:
 
 
 def announce(connection: Connection, now_ms: int, keep_days: int) -> None:
-    """Say that days which are older than `keep_days` are about to go."""
-    before_ms = (now_ms - keep_days * DAY_MS) // DAY_MS * DAY_MS
+    """Say that days which are older than `keep_days` are about to go.
+
+    None after that of the newest entry: one look at a clock that is years ahead would else have the ledger refuse all
+    that comes until then.
+    """
+    newest_ms = connection.execute(select(func.max(ATTEMPTS.c.ended_at_ms))).scalar_one()
+    if newest_ms is None:
+        return
+    before_ms = min((now_ms - keep_days * DAY_MS) // DAY_MS, newest_ms // DAY_MS + 1) * DAY_MS
     grown = update(LEDGER_STATE).where(LEDGER_STATE.c.pruned_before_ms < before_ms)
     connection.execute(grown.values(pruned_before_ms=before_ms))
 

@@ -11,6 +11,7 @@ Rules of the file:
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -77,6 +78,7 @@ class Rollup:
                     written[is_by_user, day, digest] = (named, is_collapsed, list(values))
                 else:
                     _add_to(known[2], values)
+                    written[is_by_user, day, digest] = (known[0], known[1] or is_collapsed, known[2])
         rows = [
             {
                 "is_by_user": is_by_user,
@@ -91,7 +93,9 @@ class Rollup:
         if rows:
             dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
             insert = dialect.insert(ROLLUPS)
-            grown = {name: ROLLUPS.c[name] + insert.excluded[name] for name in SUMS}
+            grown: dict[str, Any] = {name: ROLLUPS.c[name] + insert.excluded[name] for name in SUMS}
+            # A client may call its task `(others)` itself, before any name was given up.
+            grown["is_collapsed"] = ROLLUPS.c.is_collapsed | insert.excluded.is_collapsed
             keys = ["is_by_user", "day", "digest"]
             connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=grown), rows)
 
