@@ -253,3 +253,32 @@ def test_a_database_that_cannot_be_made_stops_nothing(tmp_path: Path) -> None:
     assert "cannot be made" in (figures.trouble or "")
     with closing(Spool(tmp_path)) as left:
         assert left.oldest() == [attempt_entry()]
+
+
+def test_whatever_breaks_at_the_opening_does_not_end_the_writing(tmp_path: Path) -> None:
+    """Also what is no error of a store: it is told as trouble, and what comes afterwards is written."""
+
+    class Broken(Ledger):
+        is_broken = True
+
+        def write(self, entries: Sequence[Entry]) -> int:
+            if self.is_broken:
+                self.is_broken = False
+                raise MemoryError("no room for a migration")
+            return super().write(entries)
+
+    writer = LedgerWriter(Broken(f"sqlite:///{tmp_path}/ledger.db"), Spool(tmp_path), flush_interval_s=0.02)
+    writer.start()
+    writer.record(attempt_entry())
+    writer.close(5)
+    assert (writer.figures().written, writer.figures().trouble) == (1, None)
+
+
+def test_an_entry_that_nothing_can_make_sense_of_is_refused_alone(desk: Desk) -> None:
+    """A spool may hold a line that reads and is no entry: what stands beside it is written."""
+    poison = attempt_entry("bad")
+    object.__setattr__(poison, "ended_at_ms", None)
+    desk.spool.append([attempt_entry("r0"), poison, attempt_entry("r1")])
+    desk.writer.flush(is_last=True)
+    assert desk.attempts() == 2
+    assert (desk.writer.figures().refused, desk.writer.figures().spooled, desk.writer.figures().trouble) == (1, 0, None)

@@ -54,8 +54,8 @@ class Ledger:
         engine = self._opened()
         try:
             return self._write_together(engine, entries)
-        except StoreError as error:
-            if not error.is_refused:
+        except Exception as error:
+            if not _is_about_entries(error):
                 raise
             return self._write_singly(engine, entries)
 
@@ -105,11 +105,17 @@ class Ledger:
         for entry in entries:
             try:
                 refused += self._write_together(engine, [entry])
-            except StoreError as error:
-                if not error.is_refused:
+            except Exception as error:
+                if not _is_about_entries(error):
                     raise
                 refused += 1
         return refused
+
+
+def _is_about_entries(error: Exception) -> bool:
+    """Return whether it is no trouble of the database, but something in what is written: it refused that, or a spool
+    held a line that reads and is no entry."""
+    return error.is_refused if isinstance(error, StoreError) else isinstance(error, (TypeError, ValueError))
 
 
 def _insert(connection: Connection, table: Table, rows: list[Row]) -> list[Row]:
