@@ -1,6 +1,6 @@
 """What the ledger says of spend comes to the budgets: of before, and of other sidecars."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -8,7 +8,8 @@ import pytest
 
 from streamroute.core.attribution import Attribution
 from streamroute.core.cost.budget import Budgets, Exhausted, Reservation
-from streamroute.core.cost.budget_line import BudgetLine
+from streamroute.core.cost.budget_line import BudgetLine, Scope
+from streamroute.core.cost.elsewhere import SpentElsewhere
 from streamroute.core.cost.price_book import PriceBook
 from streamroute.core.cost.pricing import Pricing, Terms
 from streamroute.core.money import Money
@@ -162,3 +163,22 @@ async def test_a_ledger_that_cannot_be_read(desk: Desk) -> None:
     assert await watch.look() == LOOK_S
     assert desk.spending.trouble is None
     assert desk.spent()[None] == 5
+
+
+async def test_whatever_breaks_does_not_end_the_watch(desk: Desk) -> None:
+    """Also what is no error of a store: it is told as trouble, and looked again."""
+
+    class Broken(SpendReader):
+        def others(self, scopes: Iterable[Scope], since_ms: int, certain_before_ms: int) -> list[SpentElsewhere]:
+            if desk.readiness.has_own:
+                raise MemoryError("no room")
+            return super().others(scopes, since_ms, certain_before_ms)
+
+    desk.apply(*LINES)
+    desk.write(5)
+    watch = SpendWatch(desk.spending, Broken(desk.url, "own"), lambda: desk.readiness, began_ms=now_ms())
+    assert await watch.look() == RETRY_S
+    assert desk.spending.trouble == "MemoryError: no room"
+    desk.readiness = Readiness(has_taken_over=True, has_own=False)
+    assert await watch.look() == LOOK_S
+    assert (desk.spending.trouble, desk.spent()[None]) == (None, 5)

@@ -109,16 +109,17 @@ class SpendWatch:
         except (StoreError, TimeoutError) as error:
             if self._spending.trouble is None:
                 _log.warning("budgets.spend_unknown", reason=str(error) or _SILENT)
-            self._spending.trouble = str(error) or _SILENT
-            self._well_since_ms = now_ms()
-            return RETRY_S
+            return self._again_later(str(error) or _SILENT)
         except Exception as error:  # noqa: BLE001 - a watch that breaks must not take the sidecar with it
             _log.exception("budgets.broke")
-            self._spending.trouble = f"{type(error).__name__}: {error}"[:200]
-            self._well_since_ms = now_ms()
-            return RETRY_S
+            return self._again_later(f"{type(error).__name__}: {error}"[:200])
         self._spending.trouble = None
         return LOOK_S
+
+    def _again_later(self, trouble: str) -> float:
+        self._spending.trouble = trouble
+        self._well_since_ms = now_ms()
+        return RETRY_S
 
     async def _hear(self, ripe: Mapping[Identity, int]) -> None:
         """Read what others have spent of late; also for budgets of which the rest is read next."""

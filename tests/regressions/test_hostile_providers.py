@@ -31,8 +31,8 @@ def whole(body: object, status: int = 200) -> bytes:
 
 
 @asynccontextmanager
-async def raw_first(*pieces: bytes, every_s: float = 0.0) -> AsyncIterator[Rig]:
-    """A rig whose preferred provider writes these bytes, a piece every `every_s`; its backup is well."""
+async def raw_first(*pieces: bytes, every_s: float = 0.0, tiers: tuple[str, ...] = ()) -> AsyncIterator[Rig]:
+    """A rig: its preferred provider writes these bytes, a piece every `every_s`; its backup or larger model is well."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         loop = asyncio.get_running_loop()
@@ -50,7 +50,7 @@ async def raw_first(*pieces: bytes, every_s: float = 0.0) -> AsyncIterator[Rig]:
             writer.close()
 
     listener = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with listener, Rig.of(None, None, deadlines=QUICK) as rig:
+    async with listener, Rig.of(None, None, deadlines=QUICK, tiers=tiers) as rig:
         url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/v1"
         name = ProviderName("a")
         providers = {**rig.app.config.providers, name: replace(rig.app.config.providers[name], base_url=url)}
@@ -251,3 +251,12 @@ async def test_a_client_that_never_reads_is_cut(monkeypatch: pytest.MonkeyPatch)
         await provider.wait_until(lambda: len(provider.log) == 1 and provider.log[0].ended_at is not None)
         await rig.settled()
         writer.close()
+
+
+async def test_a_held_answer_that_breaks_its_judge() -> None:
+    """It is worth nothing, and the larger model answers: a number too large for a float once ended the request."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": "Four."}, "finish_reason": "stop"}
+    body = orjson.dumps({"choices": [{**choice, "logprobs": {"content": [{"token": "x", "logprob": "HUGE"}]}}]})
+    async with raw_first(whole(body.replace(b'"HUGE"', b"1" + b"0" * 400)), tiers=("a", "b")) as rig:
+        reply = await rig.ask(stream=False)
+        assert (reply.text, reply.headers["x-streamroute-upstream"]) == (rig.expected_text, "b")

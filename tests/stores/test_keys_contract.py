@@ -1,6 +1,7 @@
 """What every database does with clients' keys."""
 
 import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -15,6 +16,7 @@ from streamroute.core.cost.client_key import ClientKey, digest_of, key_budgets
 from streamroute.core.cost.key_ring import Barred, KeyRing
 from streamroute.core.upstream import UpstreamId
 from streamroute.errors import StoreError
+from streamroute.stores import key_watch
 from streamroute.stores.database import open_engine, transaction
 from streamroute.stores.key_cache import KeyCache
 from streamroute.stores.key_reader import KeyReader
@@ -271,6 +273,46 @@ async def test_a_start_without_the_database_knows_the_keys_of_before(store: KeyS
     await after.refresh()
     assert [each.revoked_at_ms for each in after.ring.keys] == [NOON_MS]
     await after.aclose()
+
+
+async def test_a_file_that_is_not_there_is_no_revocation(tmp_path: Path) -> None:
+    """Its disk may not be there yet: the keys of before go on working until a database is there that says otherwise."""
+    options = LedgerOptions(url=f"sqlite:///{tmp_path}/disk/ledger.db", spool_dir=tmp_path / "state")
+    key = made()
+    KeyCache(str(options.url), tmp_path / "state").save([key])
+    watch = KeyWatch(options)
+    await watch.open()
+    assert watch.ring.keys == (key,)
+    (tmp_path / "disk").mkdir()
+    with closing(KeyStore(str(options.url))):
+        await watch.refresh()
+    assert watch.ring.keys == ()
+    await watch.aclose()
+
+
+async def test_a_first_look_that_takes_too_long(store: KeyStore, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The start does not wait for it, and the next look finds what that one found for nobody."""
+    is_answering = threading.Event()
+
+    class Late(KeyReader):
+        def poll(self) -> list[ClientKey] | None:
+            found = super().poll()
+            is_answering.wait(10)
+            return found
+
+    monkeypatch.setattr(key_watch, "FIRST_LOOK_S", 0.05)
+    monkeypatch.setattr(key_watch, "KeyReader", Late)
+    key = made()
+    store.create(key)
+    watch = KeyWatch(LedgerOptions(url=url))
+    await watch.open()
+    figures = watch.figures()
+    assert figures is not None
+    assert (watch.ring.keys, figures.trouble) == ((), "the database has not answered within 0.05 s")
+    is_answering.set()
+    await watch.refresh()
+    assert watch.ring.keys == (key,)
+    await watch.aclose()
 
 
 def test_what_is_kept_on_disk_may_be_missing_or_spoilt(tmp_path: Path) -> None:

@@ -27,6 +27,11 @@ class KeyReader:
         self._engine: Engine | None = None
         self._seen: tuple[int, int] | None = None
 
+    @property
+    def has_read(self) -> bool:
+        """There is a table of keys, and it was read."""
+        return self._seen is not None
+
     def look(self) -> tuple[KeyRing | None, str | None]:
         """Return all keys, None where there is no news of them, and what the trouble is. Never raises."""
         try:

@@ -46,7 +46,8 @@ class KeyWatch:
         listener(self.ring)
 
     async def open(self) -> None:
-        """Look for the first time; where the database is not to be had, go by what was known before."""
+        """Look for the first time; where the database is not to be had, go by what was known before: a file that is
+        not there may be on a disk that is not there yet."""
         if self._reader is None:
             return
         with anyio.move_on_after(FIRST_LOOK_S) as scope:
@@ -55,7 +56,7 @@ class KeyWatch:
             # The look goes on in its thread, and nobody hears what it finds: a reader of its own must look again.
             self._reader = KeyReader(self._options)
             self._note(f"the database has not answered within {FIRST_LOOK_S:g} s")
-        if self._trouble is not None:
+        if not self._reader.has_read:
             self._take(await anyio.to_thread.run_sync(self._reader.known_before))
 
     async def run(self) -> None:
