@@ -215,3 +215,14 @@ def test_any_bytes_are_served_or_refused(body: bytes) -> None:
     """Bytes that are no JSON are refused by `RequestError` and nothing else."""
     with pytest.raises(RequestError):
         decode_request(body)
+
+
+def test_of_two_limits_the_larger_one_counts() -> None:
+    """Providers differ in which they heed, and both travel: what may be spent must not go by the smaller."""
+    body = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+    for limits, expected in (
+        ({"max_completion_tokens": 1, "max_tokens": 5000}, 5000),
+        ({"max_tokens": 7}, 7),
+        ({}, None),
+    ):
+        assert decode_request(orjson.dumps({**body, **limits})).max_output_tokens == expected
