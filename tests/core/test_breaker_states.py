@@ -10,7 +10,7 @@ from typing import Literal
 from streamroute.core.health.breaker import PROBES, Breaker, Permit
 
 MAX_OUT = 3
-DEPTH = 7
+DEPTH = 8
 WAITS_S = (2.0, 20.0)
 MAX_RETURN_S = 400.0
 """The longest pause, three probes and a ramp, with room to spare."""

@@ -133,11 +133,10 @@ async def market(tmp_path: Path) -> AsyncIterator[Market]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("rounds", "at_once"), [(3, 10), pytest.param(25, 100, id="twenty-thousand")])
+@pytest.mark.parametrize(("rounds", "at_once"), [(3, 10), pytest.param(125, 20, id="twenty-thousand")])
 async def test_the_ledger_is_the_sum_of_the_bills(market: Market, tmp_path: Path, rounds: int, at_once: int) -> None:
     """Failures, hedges, races, continuations and clients that leave: what a provider has counted is charged to the
-    last picodollar, what it has not by what it has sent (but for a few whose ends cross), and the sums are the same by
-    every grouping."""
+    last picodollar, what it has not by what it has sent, and the sums are the same by every grouping."""
     if rounds > 3:  # a probe under way at the end would be on the bill and not yet in the ledger
         market.app.prober.policy.options = replace(market.app.config.health, is_probing=False)
     asked = 0
@@ -161,18 +160,13 @@ async def test_the_ledger_is_the_sum_of_the_bills(market: Market, tmp_path: Path
     rows, bills = ledger_rows(url), records(market)
     assert {key: len(found) for key, found in rows.items()} == {key: len(found) for key, found in bills.items()}
     price, total = Price.of(PRICE), 0
-    causes, kinds, crossed = set(), set(), 0
+    causes, kinds = set(), set()
     for key, found in rows.items():
         for row, record in zip(found, bills[key], strict=True):
             causes.add((row.cause, row.outcome, row.is_counted))
             usage = billed(record, row)
             charged = Usage(**{name: getattr(row, name) for name in KINDS})
-            if charged != (usage or Usage()):
-                # Its end and our cancel, or a reset, crossed on the wire: what was on its way nobody has heard of.
-                assert not row.is_counted, (row, record)
-                crossed += 1
-                total += row.cost or 0
-                continue
+            assert charged == (usage or Usage()), (row, record)
             kinds.update(name for name in KINDS if getattr(row, name))
             cost = 0 if usage is None else price.cost(usage)
             assert row.cost == cost, row
@@ -187,7 +181,6 @@ async def test_the_ledger_is_the_sum_of_the_bills(market: Market, tmp_path: Path
         ("continuation", "succeeded", True),
     }
     assert kinds == set(KINDS)
-    assert crossed <= asked // 500, "and what a provider has counted is never off"
     assert asked >= rounds * at_once * 8
     one_by_one: list[list[Grouping]] = [[each] for each in GROUPINGS]
     for by in ([], *one_by_one, list(GROUPINGS)):
@@ -226,8 +219,7 @@ def billed(record: RequestRecord, row: Row[Any]) -> Usage | None:
     sent had come when it cancelled: all of it, where the stream had fallen silent before.
     """
     if record.status != 200 and record.ending != "client_closed":
-        # An error and our cancel that crossed on the wire: it never came, so the prompt was charged as an estimate.
-        return Usage(input_tokens=row.input_tokens) if row.outcome == "cancelled" and row.input_tokens else None
+        return None
     if record.ending == "answered":
         prompt = read_chat_body(orjson.dumps(record.body)).prompt_tokens
         if row.upstream != "well":
@@ -236,8 +228,6 @@ def billed(record: RequestRecord, row: Row[Any]) -> Usage | None:
         return Usage(
             input_tokens=prompt, output_tokens=said, cached_input_tokens=prompt // 2, reasoning_tokens=REASONING
         )
-    if row.outcome == "failed" and not row.input_tokens:
-        return None  # a reset threw away what was on its way: nothing of it ever came
     assert row.input_tokens > 0
     was_speaking = row.outcome == "cancelled" and record.fault == "cut"
     output_tokens = min(row.output_tokens, record.tokens_sent) if was_speaking else record.tokens_sent
