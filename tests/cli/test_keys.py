@@ -8,19 +8,12 @@ import pytest
 from typer.testing import CliRunner
 
 from streamroute.cli.main import app
+from tests.support.entries import LEDGER_CONFIG
 
-CONFIG = """version = 1
-[ledger]
-url = "sqlite:///ledger.db"
-[providers.lab]
-kind = "openai_compatible"
-base_url = "http://127.0.0.1:9001/v1"
+CONFIG = f"""{LEDGER_CONFIG}
 [providers.off]
 kind = "groq"
-api_key = "${NO_SUCH_KEY_IS_SET}"
-[upstreams.a]
-provider = "lab"
-model = "m-1"
+api_key = "${{NO_SUCH_KEY_IS_SET}}"
 [upstreams.gone]
 provider = "off"
 model = "m-2"

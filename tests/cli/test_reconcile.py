@@ -12,18 +12,8 @@ from typer.testing import CliRunner
 from streamroute.cli.main import app
 from streamroute.core.cost.report import DAY_MS
 from streamroute.stores.ledger import Ledger
-from tests.support.entries import NOON_MS, attempt_entry
+from tests.support.entries import LEDGER_CONFIG, NOON_MS, attempt_entry
 
-CONFIG = """version = 1
-[ledger]
-url = "sqlite:///ledger.db"
-[providers.lab]
-kind = "openai_compatible"
-base_url = "http://127.0.0.1:9001/v1"
-[upstreams.a]
-provider = "lab"
-model = "m-1"
-"""
 CENT = 10**10
 OPENAI_USAGE = """\
 start_time,end_time,start_time_iso,end_time_iso,project_id,num_model_requests,model,batch,input_tokens,output_tokens
@@ -67,7 +57,7 @@ def folder(tmp_path: Path) -> Path:
                     for i, at in enumerate((NOON_MS, NOON_MS + 1, NOON_MS + DAY_MS))
                 ]
             )
-    text = CONFIG + '[providers.other]\nkind = "openai_compatible"\nbase_url = "http://127.0.0.1:9002/v1"\n'
+    text = LEDGER_CONFIG + '[providers.other]\nkind = "openai_compatible"\nbase_url = "http://127.0.0.1:9002/v1"\n'
     (tmp_path / "config.toml").write_text(text + '[upstreams.b]\nprovider = "other"\nmodel = "m-2"\n')
     return tmp_path
 

@@ -10,19 +10,9 @@ from typer.testing import CliRunner
 
 from streamroute.cli.main import app
 from streamroute.stores.ledger import Ledger
-from tests.support.entries import attempt_entry, request_entry
+from tests.support.entries import LEDGER_CONFIG, attempt_entry, request_entry
 
-CONFIG = """version = 1
-[ledger]
-url = "sqlite:///ledger.db"
-[providers.lab]
-kind = "openai_compatible"
-base_url = "http://127.0.0.1:9001/v1"
-[upstreams.a]
-provider = "lab"
-model = "m-1"
-price = { input_per_mtok = 10, output_per_mtok = 100 }
-"""
+CONFIG = LEDGER_CONFIG + "price = { input_per_mtok = 10, output_per_mtok = 100 }\n"
 
 
 @pytest.fixture

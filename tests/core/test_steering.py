@@ -3,20 +3,19 @@
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamroute.core.health.standing import WELL, BreakerState, Estimate, Outlook, Standing, StandingKind
-from streamroute.core.request import ChatRequest
+from streamroute.core.health.standing import WELL, BreakerState, Estimate, Standing, StandingKind
 from streamroute.core.routing.affinity import rendezvous
-from streamroute.core.routing.decision import Decision, Rejected
+from streamroute.core.routing.decision import Rejected
 from streamroute.core.routing.explain import explain, summary
-from streamroute.core.routing.explorer import CONFIRMED_BY, Explorer
+from streamroute.core.routing.explorer import Explorer
 from streamroute.core.routing.steering import decide
 from streamroute.core.upstream import (
     Capabilities,
@@ -29,92 +28,24 @@ from streamroute.core.upstream import (
     UpstreamId,
 )
 from tests.support.observations import upstream
-
-SUSPECT = Standing(kind="suspect", risk=0.5, reason="errors gather")
-SLOW = Standing(kind="slow", risk=1.0)
-OPEN = Standing(breaker="open", can_ask=False, until=9.0)
-HALF_OPEN = Standing(breaker="half_open", is_probe=True)
-RESTING = Standing(kind="rate_limited", can_ask=False, until=9.0)
-REJECTED_KEY = Standing(kind="auth_failed", can_ask=False)
-NORMAL = Estimate(ttft_s=1.0, normal_ttft_s=1.0, is_cold=False)
-ILL = replace(NORMAL, penalty=3.0)
-
-Known = tuple[Standing, Estimate]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Board:
-    """What is known, written down."""
-
-    known: Mapping[UpstreamId, Known] = field(default_factory=dict)
-    panic: bool = False
-
-    def outlook(self, upstreams: Sequence[Upstream], now: float, *, prompt_tokens: int) -> Outlook:
-        known = [self.known.get(upstream.id, (WELL, NORMAL)) for upstream in upstreams]
-        return Outlook(
-            standings=[standing for standing, _ in known],
-            estimates=[estimate for _, estimate in known],
-            is_panic=self.panic,
-        )
-
-
-def board(**known: Standing | Estimate | Known) -> Board:
-    """Write down what is known: a standing, an estimate, or both."""
-    return Board(
-        known={
-            UpstreamId(name): what
-            if isinstance(what, tuple)
-            else (what, NORMAL)
-            if isinstance(what, Standing)
-            else (WELL, what)
-            for name, what in known.items()
-        }
-    )
-
-
-def draws(*values: float) -> Callable[[], float]:
-    """Draw these, and no more."""
-    iterator: Iterator[float] = iter(values)
-    return lambda: next(iterator)
-
-
-def request(**facts: bool | int) -> ChatRequest:
-    return ChatRequest(**{"wire_format": "openai_chat", "payload": {}, "model": "chat", "stream": True, **facts})  # type: ignore[arg-type]  # facts are checked at run time
-
-
-def decided(
-    board: Board,
-    *draw: float,
-    names: str = "abc",
-    upstreams: Sequence[Upstream] | None = None,
-    now: float = 0.0,
-    steering: Steering = "preferred",
-    plan: PlanName = "hedge",
-    of: LatencyClass = "interactive",
-    key: str | None = None,
-    explorer: Explorer | None = None,
-    chat: ChatRequest | None = None,
-) -> Decision:
-    """Decide for one request; `draw` are the random numbers that may be drawn."""
-    listed = [upstream(name, provider=name) for name in names] if upstreams is None else upstreams
-    route = Route(
-        name="chat", upstreams=tuple(each.id for each in listed), steering=steering, plan=plan, latency_class="standard"
-    )
-    return decide(
-        chat or request(),
-        route,
-        listed,
-        board,
-        now,
-        draws(*draw),
-        affinity_key=key,
-        latency_class=of,
-        explorer=explorer,
-    )
-
-
-def order(decision: Decision) -> str:
-    return "".join(each.upstream.id for each in decision.candidates)
+from tests.support.steering import (
+    HALF_OPEN,
+    ILL,
+    NORMAL,
+    OPEN,
+    REJECTED_KEY,
+    RESTING,
+    SLOW,
+    SUSPECT,
+    Board,
+    Known,
+    board,
+    decided,
+    draws,
+    order,
+    probed,
+    request,
+)
 
 
 def shares(
@@ -286,110 +217,7 @@ def test_a_conversation_moves(known: Standing | Estimate | Known) -> None:
     assert order(decided(board(**{own: known}), steering="balanced", key="session"))[0] == second
 
 
-# -- exploration
-
-
-def probed(decision: Decision) -> str | None:
-    """Return who is asked beside the first."""
-    return None if decision.probe is None else str(decision.probe.upstream.id)
-
-
-def confirmed(known: Board, explorer: Explorer) -> None:
-    """Let the moment pass in which an alarm is confirmed."""
-    for i in range(CONFIRMED_BY):
-        decided(known, 0.5, now=0.1 * i, explorer=explorer)
-
-
-def test_an_alarm_is_confirmed_at_once() -> None:
-    """Right after traffic has moved away a handful of requests ask who was left beside whoever serves them."""
-    explorer, known = Explorer(), board(a=(SLOW, ILL))
-    found = [decided(known, 0.5, now=0.1 * i, explorer=explorer) for i in range(CONFIRMED_BY + 2)]
-    assert [probed(each) for each in found] == ["a"] * CONFIRMED_BY + [None] * 2
-    assert {order(each)[0] for each in found} == {"b"}, "nobody pays for it with time"
-
-
-def test_who_was_well_and_is_ill_again_is_confirmed_again() -> None:
-    """An alarm that ended and another one are two."""
-    explorer, ill = Explorer(), board(a=(SLOW, ILL))
-    confirmed(ill, explorer)
-    assert probed(decided(ill, 0.5, now=1.0, explorer=explorer)) is None
-    assert probed(decided(board(), 0.5, now=1.1, explorer=explorer)) is None
-    assert probed(decided(ill, 0.5, now=1.2, explorer=explorer)) == "a"
-
-
-def test_exploring_in_time() -> None:
-    """One that is steered away from is asked beside the first every five seconds, if enough requests went elsewhere."""
-    explorer, known = Explorer(), board(a=(SLOW, ILL))
-    confirmed(known, explorer)
-    found = [
-        decided(known, 0.5, now=at, explorer=explorer) for at in (3.0, 4.0, 5.0, 5.3, 5.6, 6.0, 7.0, 8.0, 9.0, 11.0)
-    ]
-    assert [probed(each) for each in found] == [None] * 4 + ["a"] + [None] * 4 + ["a"]
-    assert [each.is_exploring for each in found] == [probed(each) == "a" for each in found]
-    assert {order(each) for each in found} == {"bca"}, "and it is a last choice for the request itself"
-
-
-def test_another_route_does_not_make_it_well() -> None:
-    """A route that has nobody else to ask goes on asking it: that is no reason to confirm the alarm again."""
-    explorer, known = Explorer(), board(a=(SLOW, ILL))
-    explored = 0
-    for i in range(200):
-        decided(known, 0.5, now=0.2 * i, names="a", explorer=explorer)
-        explored += decided(known, 0.5, now=0.2 * i, explorer=explorer).is_exploring
-    assert explored <= CONFIRMED_BY + 10
-
-
-def test_who_is_crowded_is_not_explored() -> None:
-    """It was passed over because it has too much to do."""
-    crowded = replace(NORMAL, in_flight=20, in_flight_limit=4.0)
-    assert not decided(board(a=(WELL, crowded)), 0.0, explorer=Explorer()).is_exploring
-
-
-def test_exploring_who_gives_hope() -> None:
-    """Where the last answer came as soon as usual it is asked again about every second."""
-    explorer, known = Explorer(), board(a=(replace(SLOW, is_hopeful=True), ILL))
-    confirmed(known, explorer)
-    found = [decided(known, 0.5, now=1.0 + 0.2 * i, explorer=explorer) for i in range(11)]
-    assert [probed(each) for each in found].count("a") == 2
-
-
-def test_exploring_at_random() -> None:
-    """And by chance, two in a hundred; but of rare requests most go to who is well."""
-    explorer, known = Explorer(), board(a=(SLOW, ILL))
-    confirmed(known, explorer)
-    for at in (1.0, 1.1, 1.2, 1.3):
-        assert probed(decided(known, 0.019, now=at, explorer=explorer)) is None
-    assert probed(decided(known, 0.021, now=1.5, explorer=explorer)) is None
-    assert probed(decided(known, 0.019, now=1.6, explorer=explorer)) == "a"
-    rare = [probed(decided(known, now=60.0 * i, explorer=explorer)) for i in range(1, 6)]
-    assert rare == [None] * 4 + ["a"]
-
-
-@pytest.mark.parametrize(
-    ("known", "of", "panic"),
-    [
-        ({"a": (SLOW, ILL)}, "batch", False),
-        ({"a": (SLOW, ILL)}, "latency_critical", False),
-        ({"a": (SLOW, ILL)}, "interactive", True),
-        ({"a": OPEN}, "interactive", False),
-        ({"b": (SLOW, ILL)}, "interactive", False),  # not preferred to who was chosen
-        ({}, "interactive", False),
-    ],
-)
-def test_what_is_not_explored(known: dict[str, Standing | Known], of: LatencyClass, panic: bool) -> None:
-    """Only who is asked too little, by requests that can be hedged, and while there is something to steer by."""
-    explorer = Explorer()
-    for i in range(20):
-        decision = decided(replace(board(**known), panic=panic), 0.0, now=10.0 * i, of=of, explorer=explorer)
-        assert not decision.is_exploring
-
-
-def test_exploring_a_balanced_route() -> None:
-    """There any that is ill is explored, where its share is too small to learn from."""
-    explorer, known = Explorer(), board(c=(SLOW, replace(ILL, penalty=6.0)))
-    found = decided(known, 0.0, 0.0, 0.5, now=0.0, steering="balanced", explorer=explorer)
-    assert probed(found) == "c"
-    assert order(found)[0] == "a"
+# -- panic
 
 
 @pytest.mark.parametrize("panic", [True, False])
@@ -399,9 +227,6 @@ def test_last_resorts_are_the_ones_that_are_not_known_to_be_down_first(panic: bo
     full = Standing(breaker="ramping", can_ask=False)
     known = board(a=REJECTED_KEY, b=(OPEN, NORMAL), c=(checked, ILL), d=(full, ILL))
     assert order(decided(replace(known, panic=panic), names="abcd")) == "cdba"
-
-
-# -- panic
 
 
 def test_panic() -> None:

@@ -7,6 +7,17 @@ from streamroute.core.money import Money
 
 NOON_MS = 1_793_534_400_000
 """2026-11-01T12:00:00Z."""
+LEDGER_CONFIG = """version = 1
+[ledger]
+url = "sqlite:///ledger.db"
+[providers.lab]
+kind = "openai_compatible"
+base_url = "http://127.0.0.1:9001/v1"
+[upstreams.a]
+provider = "lab"
+model = "m-1"
+"""
+"""A file beside the ledger; its upstream is the one that these entries are about."""
 
 
 def attempt_entry(ledger_id: str = "dec_1", number: int = 1, **more: Any) -> AttemptEntry:
