@@ -3,17 +3,16 @@
 Both run the same small model, so the answer of one is the oracle for what the client must get from the other.
 """
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import openai
 import pytest
 
 from streamroute.app import App
-from streamroute.config.load import load_config
 from streamroute.stores.usage import read_usage
-from tests.support.local_llm import LocalLlm, started_pair
+from tests.support.local_llm import LocalLlm, asked_through, started_pair
 
 pytestmark = pytest.mark.llm
 
@@ -50,18 +49,12 @@ def pair() -> Iterator[tuple[LocalLlm, LocalLlm]]:
         yield pair
 
 
-@asynccontextmanager
-async def sidecar(
+def sidecar(
     pair: tuple[LocalLlm, LocalLlm], folder: Path, accept_at: float
-) -> AsyncIterator[tuple[App, openai.AsyncOpenAI]]:
-    file = folder / "config.toml"
-    file.write_text(CONFIG.format(first=pair[0].base_url, second=pair[1].base_url, folder=folder, accept_at=accept_at))
-    config = load_config(file, environ={}, overrides={"server.listen": "127.0.0.1:0"})
-    async with (
-        App(config) as app,
-        openai.AsyncOpenAI(base_url=f"{app.url}/v1", api_key="none", max_retries=0) as client,
-    ):
-        yield app, client
+) -> AbstractAsyncContextManager[tuple[App, openai.AsyncOpenAI]]:
+    return asked_through(
+        CONFIG.format(first=pair[0].base_url, second=pair[1].base_url, folder=folder, accept_at=accept_at), folder
+    )
 
 
 async def ask(client: openai.AsyncOpenAI, *, stream: bool) -> tuple[str, str]:

@@ -4,16 +4,15 @@ At temperature 0 both give the same text, so the undisturbed answer is the oracl
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import openai
 import pytest
 
 from streamroute.app import App
-from streamroute.config.load import load_config
-from tests.support.local_llm import LocalLlm, started_pair
+from tests.support.local_llm import LocalLlm, asked_through, started_pair
 
 pytestmark = pytest.mark.llm
 
@@ -44,16 +43,10 @@ def pair() -> Iterator[tuple[LocalLlm, LocalLlm]]:
         yield pair
 
 
-@asynccontextmanager
-async def sidecar(pair: tuple[LocalLlm, LocalLlm], folder: Path) -> AsyncIterator[tuple[App, openai.AsyncOpenAI]]:
-    file = folder / "config.toml"
-    file.write_text(CONFIG.format(first=pair[0].base_url, second=pair[1].base_url))
-    config = load_config(file, environ={}, overrides={"server.listen": "127.0.0.1:0"})
-    async with (
-        App(config) as app,
-        openai.AsyncOpenAI(base_url=f"{app.url}/v1", api_key="none", max_retries=0) as client,
-    ):
-        yield app, client
+def sidecar(
+    pair: tuple[LocalLlm, LocalLlm], folder: Path
+) -> AbstractAsyncContextManager[tuple[App, openai.AsyncOpenAI]]:
+    return asked_through(CONFIG.format(first=pair[0].base_url, second=pair[1].base_url), folder)
 
 
 async def ask(client: openai.AsyncOpenAI) -> tuple[str, str, str]:

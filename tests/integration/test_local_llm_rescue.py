@@ -9,12 +9,9 @@ import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import openai
 import pytest
 
-from streamroute.app import App
-from streamroute.config.load import load_config
-from tests.support.local_llm import LocalLlm, skip_unless_fetched, started_pair
+from tests.support.local_llm import LocalLlm, asked_through, skip_unless_fetched, started_pair
 
 pytestmark = [pytest.mark.llm, pytest.mark.timeout(900)]
 
@@ -63,14 +60,8 @@ async def answer(
 
     Returns the text, the finish reason, and how many tokens had come from the first server.
     """
-    file = folder / "config.toml"
-    file.write_text(CONFIG.format(first=pair[0].base_url, second=pair[1].base_url))
-    config = load_config(file, environ={}, overrides={"server.listen": "127.0.0.1:0"})
-    async with (
-        asyncio.timeout(30),
-        App(config) as app,
-        openai.AsyncOpenAI(base_url=f"{app.url}/v1", api_key="none", max_retries=0) as client,
-    ):
+    config = CONFIG.format(first=pair[0].base_url, second=pair[1].base_url)
+    async with asyncio.timeout(30), asked_through(config, folder) as (_, client):
         stream = await client.chat.completions.create(
             model="chat",
             messages=[{"role": "user", "content": question}],

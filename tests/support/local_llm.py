@@ -25,12 +25,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+import openai
 import pytest
+
+from streamroute.app import App
+from streamroute.config.load import load_config
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "local-llm"
 
@@ -179,3 +183,16 @@ def skip_unless_fetched() -> None:
     if os.environ.get(REQUIRE_VARIABLE):
         pytest.fail(f"{reason} ({REQUIRE_VARIABLE} is set)")
     pytest.skip(reason)
+
+
+@contextlib.asynccontextmanager
+async def asked_through(config: str, folder: Path) -> AsyncIterator[tuple[App, openai.AsyncOpenAI]]:
+    """Start a sidecar of this configuration in `folder`, and the official SDK before it; it does not retry."""
+    file = folder / "config.toml"
+    file.write_text(config)
+    loaded = load_config(file, environ={}, overrides={"server.listen": "127.0.0.1:0"})
+    async with (
+        App(loaded) as app,
+        openai.AsyncOpenAI(base_url=f"{app.url}/v1", api_key="none", max_retries=0) as client,
+    ):
+        yield app, client
