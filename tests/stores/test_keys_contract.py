@@ -8,8 +8,10 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, event, text
 
 from streamroute.core.caller import Caller
 from streamroute.core.cost.client_key import ClientKey, digest_of, key_budgets
@@ -291,12 +293,15 @@ async def test_a_file_that_is_not_there_is_no_revocation(tmp_path: Path) -> None
 
 
 async def test_a_first_look_that_takes_too_long(store: KeyStore, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The start does not wait for it, and the next look finds what that one found for nobody."""
+    """The start does not wait for it, the next look finds what that one found for nobody, and no connection stays."""
     is_answering = threading.Event()
+    closed: list[Engine] = []
 
     class Late(KeyReader):
         def poll(self) -> list[ClientKey] | None:
             found = super().poll()
+            assert self._engine is not None
+            event.listen(self._engine, "engine_disposed", closed.append)
             is_answering.wait(10)
             return found
 
@@ -309,10 +314,14 @@ async def test_a_first_look_that_takes_too_long(store: KeyStore, url: str, monke
     figures = watch.figures()
     assert figures is not None
     assert (watch.ring.keys, figures.trouble) == ((), "the database has not answered within 0.05 s")
+    assert not closed
     is_answering.set()
     await watch.refresh()
     assert watch.ring.keys == (key,)
     await watch.aclose()
+    with anyio.fail_after(10):
+        while len(closed) < 2:
+            await anyio.lowlevel.checkpoint()
 
 
 def test_what_is_kept_on_disk_may_be_missing_or_spoilt(tmp_path: Path) -> None:

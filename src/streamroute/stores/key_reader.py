@@ -1,5 +1,6 @@
 """Reads the keys of a ledger's database without changing or creating anything in it."""
 
+import threading
 from pathlib import Path
 
 from sqlalchemy import Engine, func, inspect, select
@@ -16,7 +17,7 @@ from streamroute.stores.schema import KEYS
 
 
 class KeyReader:
-    """Used by one thread at a time."""
+    """Used by one thread at a time, but for `close`."""
 
     def __init__(self, options: LedgerOptions) -> None:
         """`options` name a database."""
@@ -26,6 +27,8 @@ class KeyReader:
         self._cache = None if options.spool_dir is None else KeyCache(options.url, options.spool_dir)
         self._engine: Engine | None = None
         self._seen: tuple[int, int] | None = None
+        self._looking = threading.Lock()
+        self._is_closed = False
 
     @property
     def has_read(self) -> bool:
@@ -34,6 +37,13 @@ class KeyReader:
 
     def look(self) -> tuple[KeyRing | None, str | None]:
         """Return all keys, None where there is no news of them, and what the trouble is. Never raises."""
+        with self._looking:
+            found = self._look()
+        if self._is_closed:
+            self._disconnect()
+        return found
+
+    def _look(self) -> tuple[KeyRing | None, str | None]:
         try:
             keys = self.poll()
         except StoreError as error:
@@ -68,10 +78,18 @@ class KeyReader:
         return keys
 
     def close(self) -> None:
-        """Close the connection."""
-        if self._engine is not None:
-            self._engine.dispose()
-            self._engine = None
+        """Close the connection, at once or when the look that is under way in another thread ends; does not wait."""
+        self._is_closed = True
+        if self._looking.acquire(blocking=False):
+            try:
+                self._disconnect()
+            finally:
+                self._looking.release()
+
+    def _disconnect(self) -> None:
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.dispose()
 
 
 def _is_absent(url: str) -> bool:

@@ -54,6 +54,7 @@ class KeyWatch:
             await self.refresh()
         if scope.cancelled_caught:
             # The look goes on in its thread, and nobody hears what it finds: a reader of its own must look again.
+            self._reader.close()
             self._reader = KeyReader(self._options)
             self._note(f"the database has not answered within {FIRST_LOOK_S:g} s")
         if not self._reader.has_read:
