@@ -9,7 +9,6 @@ from routing_lab.data import Row, agreement
 
 from streamroute.core.quality.signals import signals
 from streamroute.core.routing.learned.stage import Seen, Stage, features, stages
-from streamroute.core.routing.learned.structure import structure
 from streamroute.core.routing.learned.tier_models import Lesson, TierModels, answer_vector, question_vector
 
 Floats = NDArray[np.float64]
@@ -26,7 +25,6 @@ class Prepared:
 
     row: Row
     lesson: Lesson
-    structure: tuple[float, ...]
     signals: Mapping[int, tuple[float, ...]]
     agreement: Mapping[tuple[int, int], bool]
 
@@ -53,8 +51,7 @@ def _prepared(row: Row, tiers: Sequence[str], *, with_domain: bool) -> Prepared:
     return Prepared(
         row,
         lesson,
-        structure(row.text).numbers(),
-        {tier: signals(row.text, answer) for tier, answer in enumerate(answers) if answer is not None},
+        {tier: signals(answer) for tier, answer in enumerate(answers) if answer is not None},
         {
             (one, two): agreement(row, tiers[one], tiers[two])
             for one in judged
@@ -82,7 +79,6 @@ def seen(prepared: Prepared, models: TierModels) -> Seen:
     }
     return Seen(
         question=models.of_question(prepared.lesson.question),
-        structure=prepared.structure,
         domain=prepared.row.kind,
         answers=answers,
         signals=prepared.signals,
