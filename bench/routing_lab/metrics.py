@@ -1,0 +1,143 @@
+"""What a policy came to, beside what was possible."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamroute.core.routing.learned.tier_policy import Outcomes
+
+Floats = NDArray[np.float64]
+
+_RESAMPLES = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One row a request: quality, money, and whose answer it was (share of each tier)."""
+
+    quality: Floats
+    cost_usd: Floats
+    shares: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Ideal:
+    """The cheapest answer that is right, which nobody can know; and the saving of the cheapest policy that keeps the
+    large model's quality."""
+
+    served: Served
+    saving: float
+
+
+def served_by(tier: NDArray[np.intp], quality: Floats, cost_usd: Floats, tiers: int) -> Served:
+    """Return what was served, from one tier a request."""
+    return Served(quality, cost_usd, np.eye(tiers)[tier].mean(axis=0))
+
+
+def always(outcomes: Outcomes, tier: int) -> Served:
+    """Return what one tier alone comes to."""
+    many = len(outcomes.scores)
+    return served_by(
+        np.full(many, tier), outcomes.scores[:, tier], outcomes.costs_usd[:, tier], outcomes.tiers
+    )
+
+
+def mixed(outcomes: Outcomes, share: float) -> Served:
+    """Return what the largest tier comes to for a share of all requests, whichever, and the smallest for the rest."""
+    small, large = always(outcomes, 0), always(outcomes, outcomes.tiers - 1)
+    return Served(
+        share * large.quality + (1 - share) * small.quality,
+        share * large.cost_usd + (1 - share) * small.cost_usd,
+        share * large.shares + (1 - share) * small.shares,
+    )
+
+
+def ideal(outcomes: Outcomes) -> Ideal:
+    """Return the oracle."""
+    scores, costs = outcomes.scores, outcomes.costs_usd
+    at = np.arange(len(scores))
+    base = costs.argmin(axis=1)
+    best = scores.max(axis=1)
+    pick = np.where(best <= 0, base, np.where(scores >= best[:, None], costs, np.inf).argmin(axis=1))
+    gain = scores[at, pick] - scores[at, base]
+    extra = costs[at, pick] - costs[at, base]
+    wanted = scores[:, -1].sum() - scores[at, base].sum()
+    useful = np.flatnonzero(gain > 0)
+    order = useful[np.argsort(extra[useful] / gain[useful], kind="stable")]
+    needed = int(np.searchsorted(np.cumsum(gain[order]), wanted)) + 1 if wanted > 0 else 0
+    cost = costs[at, base].sum() + extra[order[:needed]].sum()
+    served = served_by(pick, scores[at, pick], costs[at, pick], outcomes.tiers)
+    return Ideal(served, float(1.0 - cost / costs[:, -1].sum()))
+
+
+def ratio_interval(quality: Floats, large: Floats, seed: int = 0) -> tuple[float, float]:
+    """Return the 95 % interval of the ratio of two means over the same requests, by bootstrap."""
+    rng = np.random.default_rng(seed)
+    many = len(quality)
+    ratios = []
+    for _ in range(_RESAMPLES):
+        counts = np.bincount(rng.integers(0, many, many), minlength=many)
+        ratios.append(float(counts @ quality) / max(1e-9, float(counts @ large)))
+    low, high = np.quantile(ratios, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def report(served: Served, outcomes: Outcomes, best: Ideal, about: dict[str, Any]) -> dict[str, Any]:
+    """Return one line of the result."""
+    large = always(outcomes, outcomes.tiers - 1)
+    saving = 1.0 - served.cost_usd.mean() / large.cost_usd.mean()
+    return {
+        **about,
+        "n": len(served.quality),
+        "quality": _short(served.quality.mean()),
+        "quality_ratio": _short(served.quality.mean() / large.quality.mean()),
+        "quality_ratio_ci": [_short(each) for each in ratio_interval(served.quality, large.quality)],
+        "saving": _short(saving),
+        "tier_shares": [_short(each) for each in served.shares],
+        "oracle_tier_shares": [_short(each) for each in best.served.shares],
+        "efficiency": _short(saving / best.saving) if best.saving > 0 else None,
+    }
+
+
+def saving_at(points: Sequence[tuple[float, float]], ratio: float) -> float | None:
+    """Return the saving at a quality ratio, between two of the points (saving, ratio) where none has it; None: no point
+    reaches it."""
+    best: float | None = max((saving for saving, own in points if own >= ratio), default=None)
+    for (saving, low), (other, high) in [(a, b) for a in points for b in points if a[1] < ratio <= b[1]]:
+        between = other + (high - ratio) / (high - low) * (saving - other)
+        best = between if best is None else max(best, between)
+    return best
+
+
+def call_share_metrics(scores: Floats, weak: Floats, strong: Floats) -> dict[str, float | None]:
+    """Return APGR, CPT(50 %) and CPT(80 %) as RouteLLM defines them (arXiv 2406.18665): the rows with the highest scores
+    go to the strong model."""
+    many = len(scores)
+    order = np.argsort(-scores, kind="stable")
+    gap = (strong.sum() - weak.sum()) / many
+    recovered = np.concatenate([[0.0], np.cumsum(strong[order] - weak[order])]) / many / gap
+    figures: dict[str, float | None] = {"apgr": _short(((recovered[1:] + recovered[:-1]) / 2).mean())}
+    for share in (50, 80):
+        reached = np.flatnonzero(recovered >= share / 100)
+        figures[f"cpt{share}"] = _short(reached[0] / many) if len(reached) else None
+    return figures
+
+
+def auroc(scores: Floats, outcomes: Floats) -> float:
+    """Return the probability that a right answer has a higher score than a wrong one."""
+    order = np.argsort(scores, kind="stable")
+    ranks = np.empty(len(scores))
+    ranks[order] = np.arange(1, len(scores) + 1)
+    right = outcomes > 0.5
+    positives = int(right.sum())
+    negatives = len(scores) - positives
+    if not positives or not negatives:
+        return 0.5
+    return float((ranks[right].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def _short(value: float) -> float:
+    return round(float(value), 4)

@@ -1,0 +1,110 @@
+"""A pool, studied: everything is fitted on one set of rows, and then applied to another."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from routing_lab.data import Row, folds
+from routing_lab.first_level import by_stage, fitted, known_domains, outcome_arrays, prepare, seen, seen_held_out
+
+from streamroute.core.routing.learned.stage import Seen, Stage
+from streamroute.core.routing.learned.tier_models import TierModels
+from streamroute.core.routing.learned.tier_policy import (
+    Outcomes,
+    PolicyKind,
+    Replay,
+    TierPolicy,
+    fit,
+    replay_held_out,
+)
+
+Floats = NDArray[np.float64]
+
+FOLDS = 5
+SEED = 20_261_125
+_PRICES = np.concatenate([[0.0], np.geomspace(0.0003, 3.0, 60)])
+"""Quality points for what the large model costs on average: from "money is no object" to "quality is none"."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """Rows with all that is computed of them before any policy: their features come from models that have not seen
+    them."""
+
+    tiers: Sequence[str]
+    rows: Sequence[Row]
+    folds: NDArray[np.intp]
+    domains: Sequence[str]
+    features: Mapping[Stage, Floats]
+    seen: Sequence[Seen]
+
+    @cached_property
+    def outcomes(self) -> Outcomes:
+        """Return what asking each tier came to."""
+        scores, costs = outcome_arrays(self.rows, self.tiers)
+        return Outcomes(scores=scores, costs_usd=costs)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What policies of many prices come to on rows that their models have not seen."""
+
+    prices: Floats
+    savings: Floats
+    ratios: Floats
+    replay: Replay
+
+    def price_for(self, ratio: float) -> float:
+        """Return the price with the largest saving of those that keep the ratio; where none does, the one with the
+        highest ratio."""
+        good = np.flatnonzero(self.ratios >= ratio)
+        at = good[self.savings[good].argmax()] if len(good) else self.ratios.argmax()
+        return float(self.prices[at])
+
+    @property
+    def points(self) -> list[tuple[float, float]]:
+        """Return (saving, ratio)."""
+        return [(float(saving), float(ratio)) for saving, ratio in zip(self.savings, self.ratios, strict=True)]
+
+
+def held_out_material(
+    rows: Sequence[Row], partial: Sequence[Row], tiers: Sequence[str], by: NDArray[np.intp] | None = None
+) -> Material:
+    """Compute features by cross-fitting; `by`: which rows are held out together, random fifths where it is None.
+    `partial`: rows that only some tiers were asked, to learn words from."""
+    ready, extra = prepare(rows, tiers), prepare(partial, tiers)
+    own = folds(rows, FOLDS) if by is None else by
+    known = seen_held_out(ready, extra, len(tiers), own, SEED)
+    domains = known_domains(ready) if by is None else []
+    return Material(tiers, rows, own, domains, by_stage(known, len(tiers), domains), known)
+
+
+def all_learned(rows: Sequence[Row], partial: Sequence[Row], tiers: Sequence[str]) -> TierModels:
+    """Return the first level, fitted on everything."""
+    return fitted([*prepare(rows, tiers), *prepare(partial, tiers)], len(tiers), np.random.default_rng(SEED))
+
+
+def applied_material(rows: Sequence[Row], tiers: Sequence[str], models: TierModels, domains: Sequence[str]) -> Material:
+    """Compute features of rows that the models have not seen."""
+    known = [seen(each, models) for each in prepare(rows, tiers)]
+    return Material(tiers, rows, folds(rows, FOLDS), domains, by_stage(known, len(tiers), domains), known)
+
+
+def curve(material: Material, kind: PolicyKind) -> Curve:
+    """Replay many prices."""
+    outcomes = material.outcomes
+    large_usd, large_quality = outcomes.costs_usd[:, -1].mean(), outcomes.scores[:, -1].mean()
+    prices = _PRICES / large_usd
+    replayed = replay_held_out(material.features, outcomes, prices, material.folds, kind=kind)
+    return Curve(
+        prices, 1.0 - replayed.cost_usd.mean(axis=0) / large_usd, replayed.quality.mean(axis=0) / large_quality, replayed
+    )
+
+
+def policy(material: Material, price: float, kind: PolicyKind) -> TierPolicy:
+    """Fit one policy."""
+    return fit(material.features, material.outcomes, price, material.folds, kind=kind)
+
+

@@ -1,0 +1,1 @@
+"""Which model is good enough for a request, learned from outcomes."""
