@@ -23,7 +23,7 @@ from streamroute.core.quality.signals import Answer
 VALIDATION_SHARE = 0.25
 
 
-class DataMissing(Exception):
+class DataMissingError(Exception):
     """There is nothing to measure with."""
 
 
@@ -73,7 +73,7 @@ class Source:
         path = self.root / "pools.json"
         if not path.exists():
             msg = f"no pools.json in the data folder: nothing is measured ({path.name} lists models and datasets)"
-            raise DataMissing(msg)
+            raise DataMissingError(msg)
         pools: dict[str, Any] = json.loads(path.read_text())
         return pools
 
@@ -83,12 +83,14 @@ class Source:
             if folder.is_dir():
                 return folder
         msg = f"no folder {split!r}, neither in the data folder nor as a path: nothing is measured"
-        raise DataMissing(msg)
+        raise DataMissingError(msg)
 
 
 def rows(folder: Path, datasets: Sequence[str] | None = None) -> list[Row]:
     """Read questions with their outcomes; of all datasets where none are named."""
-    names = datasets or sorted(path.name.removesuffix(".queries.jsonl.gz") for path in folder.glob("*.queries.jsonl.gz"))
+    names = datasets or sorted(
+        path.name.removesuffix(".queries.jsonl.gz") for path in folder.glob("*.queries.jsonl.gz")
+    )
     return [row for name in names if (folder / f"{name}.queries.jsonl.gz").exists() for row in _dataset(folder, name)]
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from routing_lab.data import Row, agreement
 
+from routing_lab.data import Row, agreement
 from streamroute.core.quality.signals import signals
 from streamroute.core.routing.learned.stage import Seen, Stage, features, stages
 from streamroute.core.routing.learned.tier_models import Lesson, TierModels, answer_vector, question_vector
@@ -65,7 +65,7 @@ def fitted(prepared: Sequence[Prepared], tiers: int, rng: np.random.Generator, e
     """Return models that have seen these rows in random order, `epochs` times."""
     models = TierModels(tiers, tiers - 1)
     for _ in range(epochs):
-        for at in rng.permutation(len(prepared)):
+        for at in rng.permutation(len(prepared)).tolist():
             models.learn(prepared[at].lesson)
     return models
 
@@ -94,8 +94,8 @@ def seen_held_out(
     for fold in np.unique(folds):
         rest = [each for each, own in zip(prepared, folds, strict=True) if own != fold]
         models = fitted([*rest, *extra], tiers, np.random.default_rng(seed))
-        for at in np.flatnonzero(folds == fold):
-            found[int(at)] = seen(prepared[at], models)
+        for at in np.flatnonzero(folds == fold).tolist():
+            found[at] = seen(prepared[at], models)
     return [found[at] for at in range(len(prepared))]
 
 

@@ -40,9 +40,7 @@ def served_by(tier: NDArray[np.intp], quality: Floats, cost_usd: Floats, tiers: 
 def always(outcomes: Outcomes, tier: int) -> Served:
     """Return what one tier alone comes to."""
     many = len(outcomes.scores)
-    return served_by(
-        np.full(many, tier), outcomes.scores[:, tier], outcomes.costs_usd[:, tier], outcomes.tiers
-    )
+    return served_by(np.full(many, tier), outcomes.scores[:, tier], outcomes.costs_usd[:, tier], outcomes.tiers)
 
 
 def mixed(outcomes: Outcomes, share: float) -> Served:
@@ -113,7 +111,7 @@ def saving_at(points: Sequence[tuple[float, float]], ratio: float) -> float | No
 
 
 def call_share_metrics(scores: Floats, weak: Floats, strong: Floats) -> dict[str, float | None]:
-    """Return APGR, CPT(50 %) and CPT(80 %) as RouteLLM defines them (arXiv 2406.18665): the rows with the highest scores
+    """Return APGR, CPT(50 %) and CPT(80 %) as RouteLLM defines them (arXiv 2406.18665): rows with the highest scores
     go to the strong model."""
     many = len(scores)
     order = np.argsort(-scores, kind="stable")

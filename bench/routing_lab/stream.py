@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from routing_lab.study import Material
 
+from routing_lab.study import Material
 from streamroute.core.routing.learned.domain_guard import DomainGuard, GuardOptions, Trust
 from streamroute.core.routing.learned.stage import Stage
 from streamroute.core.routing.learned.tier_policy import Move, TierPolicy, moves
@@ -90,7 +90,8 @@ def _serve(
 
 def _walk(fitted: Fitted, caution: float, at: int, costs: Floats) -> tuple[Stage, float, Move]:
     """Return the last stage, what was spent, and the last move: an answer delivered, or the largest tier asked."""
-    policy, stage, spent = fitted.policy, (), 0.0
+    policy, spent = fitted.policy, 0.0
+    stage: Stage = ()
     last = policy.tiers - 1
     while True:
         options = moves(stage, policy.tiers, policy.kind)
@@ -106,7 +107,7 @@ def _walk(fitted: Fitted, caution: float, at: int, costs: Floats) -> tuple[Stage
 
 
 def _predicted(fitted: Fitted, stage: Stage, at: int) -> tuple[int, float]:
-    """Return the tier whose answer would be delivered, and the utility that the largest is believed to have beyond it."""
+    """Return the tier whose answer would be delivered, and the utility that the largest has beyond it, as predicted."""
     options = moves(stage, fitted.policy.tiers, fitted.policy.kind)
     utilities = fitted.utilities[stage][at]
     delivered = max((utilities[i], -move.tier) for i, move in enumerate(options) if move.kind == "deliver")

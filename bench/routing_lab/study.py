@@ -6,9 +6,9 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+
 from routing_lab.data import Row, folds
 from routing_lab.first_level import by_stage, fitted, known_domains, outcome_arrays, prepare, seen, seen_held_out
-
 from streamroute.core.routing.learned.stage import Seen, Stage
 from streamroute.core.routing.learned.tier_models import TierModels
 from streamroute.core.routing.learned.tier_policy import (
@@ -99,12 +99,13 @@ def curve(material: Material, kind: PolicyKind) -> Curve:
     prices = _PRICES / large_usd
     replayed = replay_held_out(material.features, outcomes, prices, material.folds, kind=kind)
     return Curve(
-        prices, 1.0 - replayed.cost_usd.mean(axis=0) / large_usd, replayed.quality.mean(axis=0) / large_quality, replayed
+        prices,
+        1.0 - replayed.cost_usd.mean(axis=0) / large_usd,
+        replayed.quality.mean(axis=0) / large_quality,
+        replayed,
     )
 
 
 def policy(material: Material, price: float, kind: PolicyKind) -> TierPolicy:
     """Fit one policy."""
     return fit(material.features, material.outcomes, price, material.folds, kind=kind)
-
-

@@ -7,10 +7,10 @@ the digits they are given with.
 import re
 
 _SUM = re.compile(
-    r"(?<![\w.)])([-+]?\$?\d[\d,]*(?:\.\d+)?(?:\s?[-+*/×÷]\s?\$?\d[\d,]*(?:\.\d+)?){1,8})\s?=\s?\$?([-+]?\d[\d,]*(?:\.\d+)?)"
+    r"(?<![\w.)])([-+]?\$?\d[\d,]*(?:\.\d+)?(?:\s?[-+*/\u00d7\u00f7]\s?\$?\d[\d,]*(?:\.\d+)?){1,8})\s?=\s?\$?([-+]?\d[\d,]*(?:\.\d+)?)"
 )
 _PART = re.compile(r"\d+(?:\.\d+)?|[-+*/]")
-_CLEAN = str.maketrans({"×": "*", "÷": "/", ",": None, "$": None, " ": None})
+_CLEAN = str.maketrans({"\u00d7": "*", "\u00f7": "/", ",": None, "$": None, " ": None})
 _RELATIVE = 0.006
 """Answers round by the way, to three digits or so."""
 

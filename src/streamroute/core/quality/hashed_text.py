@@ -81,4 +81,6 @@ def bucketed(hashes: Sequence[int] | NDArray[np.uint32], *, salt: int = 0, norm:
 
 def joined(*vectors: SparseVector) -> SparseVector:
     """Return all of them side by side; of a bucket that two share both values count when asked, one when learning."""
-    return SparseVector(np.concatenate([each.ids for each in vectors]), np.concatenate([each.values for each in vectors]))
+    return SparseVector(
+        np.concatenate([each.ids for each in vectors]), np.concatenate([each.values for each in vectors])
+    )

@@ -2,7 +2,8 @@
 
 The question alone says nothing about questions of a new kind (AUROC .50 to .56); what the small model wrote does
 (docs/concepts/routing.md). Length, repetition, and whether the last numbers are those of the choice taken were tried
-too: beside the log-odds of a model that reads the answer's words they gave nothing, and cost small pools 10 % of saving.
+too: beside the log-odds of a model that reads the answer's words they gave nothing, and cost small pools 10 % of
+saving.
 """
 
 import re

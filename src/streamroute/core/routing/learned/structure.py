@@ -12,10 +12,16 @@ _STEPS = frozenset({"then", "next", "first", "second", "finally", "after", "befo
 _CONSTRAINTS = frozenset(
     {"must", "only", "exactly", "without", "at", "least", "most", "unless", "except", "not", "never", "should", "if"}
 )
-_COMPARES = frozenset({"compare", "versus", "vs", "difference", "better", "worse", "than", "between", "prefer", "tradeoff"})
-_OPEN = frozenset({"why", "how", "explain", "discuss", "describe", "analyze", "analyse", "design", "write", "prove", "derive"})
+_COMPARES = frozenset(
+    {"compare", "versus", "vs", "difference", "better", "worse", "than", "between", "prefer", "tradeoff"}
+)
+_OPEN = frozenset(
+    {"why", "how", "explain", "discuss", "describe", "analyze", "analyse", "design", "write", "prove", "derive"}
+)
 _CLOSED = frozenset({"which", "who", "when", "where", "is", "are", "does", "true", "false", "choose", "select"})
-_CODE = frozenset({"def", "return", "class", "import", "function", "assert", "for", "while", "sql", "python", "code", "regex"})
+_CODE = frozenset(
+    {"def", "return", "class", "import", "function", "assert", "for", "while", "sql", "python", "code", "regex"}
+)
 _MATH = frozenset(
     {"calculate", "solve", "equation", "integral", "derivative", "probability", "sum", "percent", "triangle", "matrix",
      "ratio", "volume", "area", "polynomial", "prime", "compute", "frac", "sqrt"}
@@ -31,7 +37,9 @@ _LAW = frozenset(
 _MEDICINE = frozenset(
     {"patient", "diagnosis", "symptoms", "dose", "therapy", "disease", "clinical", "treatment", "blood", "syndrome"}
 )  # fmt: skip
-_MONEY = frozenset({"market", "price", "demand", "tax", "interest", "invoice", "cost", "profit", "investment", "account"})
+_MONEY = frozenset(
+    {"market", "price", "demand", "tax", "interest", "invoice", "cost", "profit", "investment", "account"}
+)
 _STRIP = ".,;:!?()[]{}\"'`*"
 
 

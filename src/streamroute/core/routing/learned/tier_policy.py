@@ -101,7 +101,7 @@ def fit(
     kind: PolicyKind = "hybrid",
     penalty: float = PENALTY,
 ) -> TierPolicy:
-    """Return a policy for one price (quality points per US dollar). `folds`: rows of one number are held out together."""
+    """Return a policy for one price (quality points per US dollar). Rows of one number in `folds` are held out at once."""
     policy = TierPolicy(outcomes.tiers, kind)
     _backwards(features, outcomes, np.array([price]), folds, kind, penalty, policy)
     return policy
