@@ -101,7 +101,7 @@ def fit(
     kind: PolicyKind = "hybrid",
     penalty: float = PENALTY,
 ) -> TierPolicy:
-    """Return a policy for one price (quality points per US dollar). Rows of one number in `folds` are held out at once."""
+    """Return a policy for one price (quality points per US dollar). Rows of one number in `folds` go together."""
     policy = TierPolicy(outcomes.tiers, kind)
     _backwards(features, outcomes, np.array([price]), folds, kind, penalty, policy)
     return policy
