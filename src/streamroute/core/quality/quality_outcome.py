@@ -20,6 +20,6 @@ class QualityOutcome:
     """0 (worthless) to 1 (right)."""
     source: QualitySource
     propensity: float = 1.0
-    """The chance, above 0, with which this answer came to be judged: weigh by one over it (Horvitz and Thompson, 1952)."""
+    """The chance, above 0, that this answer came to be judged: weigh by one over it (Horvitz and Thompson, 1952)."""
     label: str | None = None
     """What the judge had to say besides; short."""
