@@ -16,7 +16,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from heapq import nlargest
-from typing import Literal
 
 from streamroute.core.attribution import Attribution
 from streamroute.core.cost.budget_line import WINDOWS, BudgetLine, Scope, Window
@@ -26,9 +25,12 @@ SWEEP_AT = 1024
 """Accounts at which the first look for ones to forget is taken; then whenever their number has doubled."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Subject:
-    """Whose account it is: `name` of the line's scope, None for the global one."""
+    """Whose account it is: `name` of the line's scope, None for the global one.
+
+    Nobody changes one; it is not frozen because that costs a third of a microsecond, three times a request.
+    """
 
     line: BudgetLine
     name: str | None
@@ -41,7 +43,8 @@ class Subject:
 
 Identity = tuple[Scope, str | None, Window]
 Key = tuple[Scope, str | None, Window, str | None]
-_SCOPES: tuple[Literal["key", "user", "team", "task"], ...] = ("key", "user", "team", "task")
+_SCOPES: tuple[Scope, ...] = ("global", "key", "user", "team", "task")
+"""In the order in which they are asked, and named in errors."""
 
 
 @dataclass(slots=True)
@@ -134,8 +137,8 @@ class Budgets:
     _accounts: dict[Key, _Account] = field(default_factory=dict)
     _sweep_at: int = SWEEP_AT
     _known: dict[Identity, BudgetLine] = field(default_factory=dict)
-    _named: dict[tuple[Scope, str | None], list[BudgetLine]] = field(default_factory=dict)
-    """By whose they are; there may be one for each of many keys."""
+    _named: dict[Scope, dict[str | None, list[BudgetLine]]] = field(default_factory=dict)
+    """By whose they are, scopes without any left out; there may be one for each of many keys."""
 
     def __post_init__(self) -> None:
         self.apply(self.lines, 0)
@@ -151,9 +154,10 @@ class Budgets:
         self.lines = tuple(self._known.values())
         self.unknown = {each: at for each, at in self.unknown.items() if each in self._known}
         self.unknown.update((each, now_ms) for each in self._known if each not in before)
-        self._named = {}
+        named: dict[Scope, dict[str | None, list[BudgetLine]]] = {scope: {} for scope in _SCOPES}
         for line in self.lines:
-            self._named.setdefault((line.scope, line.name), []).append(line)
+            named[line.scope].setdefault(line.name, []).append(line)
+        self._named = {scope: lines for scope, lines in named.items() if lines}
         self._accounts = {key: account for key, account in self._accounts.items() if key[:3] in self._known}
 
     def recall(
@@ -178,12 +182,13 @@ class Budgets:
 
     def subjects(self, who: Attribution) -> list[Subject]:
         """Return the budgets that a call for `who` falls under."""
-        found = [Subject(line, None) for line in self._named.get(("global", None), ())]
-        for scope in _SCOPES:
-            name = getattr(who, scope)
-            if name is not None:
-                found += [Subject(line, name) for line in self._named.get((scope, None), ())]
-                found += [Subject(line, name) for line in self._named.get((scope, name), ())]
+        found: list[Subject] = []
+        for scope, lines in self._named.items():
+            if scope == "global":
+                found += [Subject(line, None) for line in lines[None]]
+            elif (name := getattr(who, scope)) is not None:
+                found += [Subject(line, name) for line in lines.get(None, ())]
+                found += [Subject(line, name) for line in lines.get(name, ())]
         return found
 
     def reserve(
