@@ -74,7 +74,12 @@ def test_a_total_a_table_and_csv(file: Path) -> None:
         '"say ""hi""",1,2,200,40,9000000.000000000001,0',
         ",0,1,100,20,0,1",
     ]
-    assert "9000000.000000000001" in run(file, "--by", "task")[1]
+    shown = run(file, "--by", "task")[1].splitlines()
+    assert [line.split()[-2:] for line in shown[1:]] == [
+        ["9000000.000000000001", "0"],
+        ["unknown", "1"],
+        ["9000000.000000000001", "1"],
+    ]
 
 
 def test_since_is_a_span_or_a_date(file: Path) -> None:

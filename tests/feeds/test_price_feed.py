@@ -84,16 +84,19 @@ async def test_a_file_is_read_and_read_again(tmp_path: Path, session: aiohttp.Cl
 async def test_trouble_is_logged_when_it_begins_and_ends(
     tmp_path: Path, session: aiohttp.ClientSession, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Not at every read."""
+    """And when it becomes another one, but not at every read."""
     configure_logs("info", "json")
     file = tmp_path / "spot.json"
     feed = feed_of(str(file))
     await feed.read(session)
     await feed.read(session)
+    file.write_bytes(b"{")
+    await feed.read(session)
+    await feed.read(session)
     file.write_bytes(document(1))
     await feed.read(session)
     out = capsys.readouterr()
-    assert (out.out + out.err).count("price_feed.trouble") == 1
+    assert (out.out + out.err).count("price_feed.trouble") == 2
     assert (out.out + out.err).count("price_feed.recovered") == 1
 
 

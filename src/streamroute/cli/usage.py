@@ -117,10 +117,10 @@ def _print_table(query: UsageQuery, rows: Sequence[UsageRow]) -> None:
     if not rows:
         typer.echo("nothing was written down in that time")
         return
-    lines = [(group_texts(query.by, row.by), figures(query, row)) for row in rows]
+    lines = [(group_texts(query.by, row.by), _shown_figures(query, row)) for row in rows]
     if query.by:
         total = total_row(rows)
-        lines.append((["total", *[""] * (len(query.by) - 1)], figures(query, total)))
+        lines.append((["total", *[""] * (len(query.by) - 1)], _shown_figures(query, total)))
     table = Table(box=None, pad_edge=False)
     for grouping in query.by:
         table.add_column(grouping, overflow="fold", max_width=NAME_WIDTH)
@@ -135,6 +135,14 @@ def _print_table(query: UsageQuery, rows: Sequence[UsageRow]) -> None:
             style="bold" if is_total else None,
         )
     print_whole(table)
+
+
+def _shown_figures(query: UsageQuery, row: UsageRow) -> list[str | None]:
+    """Return a row's figures for people: what nobody knows the price of has not cost nothing."""
+    values = figures(query, row)
+    if row.unpriced_attempts and not row.cost:
+        values[figure_names(query).index("cost_usd")] = "unknown"
+    return values
 
 
 def _is_shown(name: str, lines: Sequence[tuple[list[str | None], list[str | None]]], index: int) -> bool:

@@ -39,7 +39,7 @@ class PriceFeed:
         self._was_stale = False
 
     async def read(self, session: aiohttp.ClientSession) -> bool:
-        """Read once; return whether its prices are other than before. Trouble is logged when it begins and ends."""
+        """Read once; return whether its prices are new ones. Trouble is logged when it begins, changes and ends."""
         try:
             heard = self._taken(await read_source(self.options.url, session))
         except FeedError as error:
@@ -122,6 +122,6 @@ class PriceFeed:
         if trouble is None:
             if self._trouble is not None:
                 _log.info("price_feed.recovered", feed=self.options.name)
-        elif self._trouble is None:
+        elif trouble != self._trouble:
             _log.warning("price_feed.trouble", feed=self.options.name, reason=trouble)
         self._trouble = trouble
