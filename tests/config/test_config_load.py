@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from streamroute.config.explain import effective
 from streamroute.config.load import default_config_path, load_config
 from streamroute.config.schema import config_json_schema
 from streamroute.core.health.options import HEDGE_SPEND, HealthOptions
@@ -428,3 +429,28 @@ def test_tiers_name_upstreams_that_there_are(problems: Problems) -> None:
     """As `upstreams` does: a name that nobody has is not taken for one that is disabled."""
     [found] = problems('[routes.two]\ntiers = [["one"], ["lagre"]]\n', {})
     assert 'routes.two.tiers[1][0]: there is no upstream "lagre"' in found
+
+
+@pytest.mark.parametrize(
+    ("text", "steps", "of_code", "shown"),
+    [
+        ("accept_at = 0.7\n", (0.7,), 0.7, "0.7"),
+        ("accept_at = [0.9, 0.95]\n", (0.9, 0.95), 0.9, "0.9, 0.95"),
+        ("[routes.chat.accept_at]\ndefault = 0.6\ncode = [0.8, 0.9]\n", (0.6,), 0.8, "0.6; code 0.8, 0.9"),
+        ("[routes.chat.accept_at]\ncode = 1\n", (0.5,), 1.0, "0.5; code 1"),
+    ],
+)
+def test_thresholds(load: Load, text: str, steps: tuple[float, ...], of_code: float, shown: str) -> None:
+    """A number for all, a list by tier, a table by task; `check` shows them in one line, with where they stand."""
+    config = load(text)
+    accept_at = config.routes["chat"].accept_at
+    assert (accept_at.by_tier, accept_at.of(0, "code")) == (steps, of_code)
+    [setting] = [each for each in effective(config) if each.path == "routes.chat.accept_at"]
+    assert (setting.value, setting.source.where) == (shown, "file")
+
+
+@pytest.mark.parametrize("text", ["2", "[]", "true", '"high"', "[0.9, -1]", "{ code = 1.5 }", "{ code = [] }"])
+def test_thresholds_are_scores(problems: Problems, text: str) -> None:
+    """Of any shape, between 0 and 1."""
+    [found] = problems(f"accept_at = {text}\n")
+    assert found.startswith(f"c.toml:{AT}: routes.chat.accept_at: expected a number 0..1, a list of them by tier")

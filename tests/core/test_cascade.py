@@ -16,6 +16,7 @@ from streamroute.core.execution.events import (
 )
 from streamroute.core.execution.failover import FailoverOptions
 from streamroute.core.execution.rescue import RescueOptions
+from streamroute.core.gate import Thresholds
 from streamroute.core.quality.verdict import Finding, Verdict
 from streamroute.core.upstream import UpstreamId
 from tests.support.playbook import (
@@ -231,3 +232,12 @@ def test_an_error_does_not_speak_of_an_answer_that_nobody_had() -> None:
     book.tell(failed(2, "auth_failed"), at=0.5) << fail("auth_failed", "small", "large")
     assert isinstance(last := book.commands[-1], Fail)
     assert not last.is_committed
+
+
+def test_thresholds_go_by_tier_and_by_task() -> None:
+    """The last one of a list counts for all that follow; a task that nobody has named has those of all."""
+    thresholds = Thresholds(by_tier=(0.9, 0.95), by_task={"code": (0.97,)})
+    assert [thresholds.of(tier, None) for tier in range(3)] == [0.9, 0.95, 0.95]
+    assert [thresholds.of(tier, "code") for tier in range(2)] == [0.97, 0.97]
+    assert thresholds.of(0, "letters") == 0.9
+    assert str(thresholds) == "0.9, 0.95; code 0.97"

@@ -8,7 +8,20 @@ from streamroute.core.quality.checks import ASSESSORS, assess
 from streamroute.core.quality.verdict import Draft, Finding, Wanted
 
 PLAIN = Wanted()
-JSON = Wanted(json=True, required_keys=("name", "age"))
+JSON = Wanted(json=True, schema={"type": "object", "required": ["name", "age"]})
+WEATHER = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "days": {"type": "integer", "minimum": 1}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
+TOOLS = Wanted(tools=True, tool_schemas={"weather": WEATHER})
+
+
+def calls(arguments: str, name: str = "weather") -> Draft:
+    return Draft(tool_arguments=[arguments], tool_names=[name], finish_reason="tool_calls")
+
+
 GOOD = Draft(text="The Rhine, the Elbe and the Danube.", finish_reason="stop")
 
 
@@ -35,6 +48,13 @@ def test_nothing_speaks_against_a_plain_answer() -> None:
         (Draft(text="[" * 5000, finish_reason="stop"), JSON, "form"),
         (Draft(tool_arguments=['{"a": '], finish_reason="tool_calls"), Wanted(tools=True), "form"),
         (Draft(text="Like this:\n```python\nprint(1)", finish_reason="stop"), PLAIN, "form"),
+        (calls('{"town": "Bonn"}'), TOOLS, "arguments"),
+        (calls('{"city": "Bonn", "days": 0}'), TOOLS, "arguments"),
+        (calls('{"city": "Bonn", "unit": "C"}'), TOOLS, "arguments"),
+        (calls('{"city": "Bonn"}', name="wether"), TOOLS, "arguments"),
+        (Draft(text="```python\nif x = 1:\n    pass\n```"), PLAIN, "code"),
+        (Draft(text='```json\n{"a": 1,}\n```'), PLAIN, "code"),
+        (Draft(text="So 3 * 17 = 41, and 41 + 1 = 42."), PLAIN, "arithmetic"),
         (Draft(text="I'm sorry, but I can't help with that."), PLAIN, "refusal"),
         (Draft(text="I\u2019m not sure about that."), PLAIN, "refusal"),
         (Draft(text="As an AI language model, I have no opinion."), PLAIN, "refusal"),
@@ -56,6 +76,11 @@ def test_what_is_wrong_is_found(draft: Draft, wanted: Wanted, who: str) -> None:
         (Draft(text='{"name": "Ann", "age": 7}', finish_reason="stop"), JSON),
         (Draft(tool_arguments=['{"city": "Bonn"}', ""], finish_reason="tool_calls"), Wanted(tools=True)),
         (Draft(text="```python\nprint(1)\n```\nThat is all."), PLAIN),
+        (calls('{"city": "Bonn", "days": 3}'), TOOLS),
+        (calls("", name="anything"), Wanted(tools=True)),
+        (Draft(text="```python\n    indented = '\\d'\n```\n```sql\nSELEC\n```\n```\nif x = 1\n```"), PLAIN),
+        (Draft(text="```python\n>>> 1 +\n```\n```json\n{ ... }\n```"), PLAIN),
+        (Draft(text="So 3 * 17 = 51, and x - 2 = 9."), PLAIN),
         (Draft(text="The sorry state of affairs: " + "one reason after another, " * 3), PLAIN),
         (Draft(text="word " * 59), PLAIN),
         (Draft(text=" ".join(f"step {i} of the long way" for i in range(40))), PLAIN),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from streamroute.core.gate import Thresholds
 from streamroute.simulation.content import DOUBT
 from streamroute.simulation.faults import Cut, ErrorStatus
 from streamroute.simulation.profile import Profile
@@ -74,3 +75,17 @@ async def test_several_choices_go_to_the_last_tier() -> None:
     async with Rig.of(None, None, tiers=("a", "b")) as rig:
         await rig.ask(stream=False, n=2)
         assert rig.requests == [0, 1]
+
+
+async def test_thresholds_by_task() -> None:
+    """The same answer is good enough for one task, and not for another."""
+    accept_at = Thresholds(by_task={"chatter": (0.1,)})
+    async with Rig.of(SMALL, None, tiers=("a", "b"), accept_at=accept_at) as rig:
+        chatter = await rig.ask(stream=True, headers={"x-streamroute-task": "chatter"})
+        support = await rig.ask(stream=True, headers={"x-streamroute-task": "support"})
+        verdicts = [
+            next(each for each in document["attempts"] if each["cause"] == "assessment")  # type: ignore[attr-defined]
+            for document in [await decided(rig, reply.headers) for reply in (chatter, support)]
+        ]
+    assert (chatter.text, support.text) == ("".join(DOUBT), rig.expected_text)
+    assert [(each["outcome"], each["accept_at"]) for each in verdicts] == [("accepted", 0.1), ("rejected", 0.5)]

@@ -17,6 +17,7 @@ import orjson
 
 from streamroute.app import App
 from streamroute.config.model import Config, LogOptions
+from streamroute.core.gate import Thresholds
 from streamroute.core.health.options import HealthOptions
 from streamroute.core.upstream import (
     Capabilities,
@@ -104,6 +105,7 @@ class Rig:
         health: HealthOptions | None = None,
         ledger: LedgerOptions | None = None,
         tiers: tuple[str, ...] = (),
+        accept_at: Thresholds = Thresholds(),
     ) -> AsyncIterator["Rig"]:
         """Start one provider for each script, named a, b, c, ..., all on the route `chat`; `tiers`: ("ab", "c")."""
         async with AsyncExitStack() as stack:
@@ -140,6 +142,7 @@ class Rig:
                         deadlines=deadlines,
                         retry=retry,
                         tiers=tuple(tuple(UpstreamId(name) for name in tier) for tier in tiers),
+                        accept_at=accept_at,
                     )
                 },
                 disabled=(),

@@ -25,10 +25,13 @@ def test_tool_calls_come_in_pieces() -> None:
     """Put together by their index."""
 
     def call(index: int, arguments: str) -> dict[str, object]:
-        return {"tool_calls": [{"index": index, "function": {"arguments": arguments}}]}
+        function = {"arguments": arguments, **({"name": f"tool_{index}"} if len(arguments) < 5 else {})}
+        return {"tool_calls": [{"index": index, "function": function}]}
 
     body = chunk(call(0, '{"a"')) + chunk(call(1, "{}")) + chunk(call(0, ":1}")) + chunk({}, finish_reason="tool_calls")
-    assert list(read_draft(body, stream=True).tool_arguments) == ['{"a":1}', "{}"]
+    draft = read_draft(body, stream=True)
+    assert list(draft.tool_arguments) == ['{"a":1}', "{}"]
+    assert list(draft.tool_names) == ["tool_0", "tool_1"]
 
 
 def test_a_whole_answer() -> None:
@@ -43,6 +46,17 @@ def test_a_whole_answer() -> None:
     calls = [{"function": {"arguments": "{}"}}, {"function": {"arguments": "[]"}}]
     body = orjson.dumps({"choices": [{"message": {"tool_calls": calls}}]})
     assert list(read_draft(body, stream=False).tool_arguments) == ["{}", "[]"]
+
+
+def test_what_tools_take() -> None:
+    """By name; an answer cannot be held against a kind of tool that nobody here knows."""
+    tool = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
+    bare = {"type": "function", "function": {"name": "now"}}
+    body = {"model": "m", "messages": [{"role": "user", "content": "x"}], "tools": [tool, bare]}
+    wanted = wanted_of(decode_request(orjson.dumps(body)))
+    assert (wanted.tools, wanted.tool_schemas) == (True, {"weather": {"type": "object"}, "now": {}})
+    body["tools"] = [tool, {"type": "custom", "custom": {"name": "shell"}}]
+    assert wanted_of(decode_request(orjson.dumps(body))).tool_schemas == {}
 
 
 def test_nonsense_is_an_empty_draft() -> None:
@@ -78,6 +92,6 @@ def test_what_was_wanted() -> None:
         "metadata": {"task": "triage"},
     }
     wanted = wanted_of(decode_request(orjson.dumps(body)))
-    assert (wanted.json, wanted.required_keys, wanted.tools, wanted.task) == (True, ("name",), False, "triage")
+    assert (wanted.json, wanted.schema, wanted.tools) == (True, schema, False)
     del body["response_format"]
     assert not wanted_of(decode_request(orjson.dumps(body))).json

@@ -11,6 +11,7 @@ from streamroute.config.model import Config, Source
 from streamroute.config.schema import TokenPriceTable, is_secret
 from streamroute.core.cost.client_key import amount_text
 from streamroute.core.cost.price_book import DatedPrice
+from streamroute.core.gate import Thresholds
 from streamroute.core.upstream import TokenPrice
 
 _DERIVED = frozenset({"name", "id", "is_simulated", "credential"})
@@ -74,7 +75,9 @@ def _amounts(price: TokenPrice) -> str:
 
 
 def _leaves(path: Path, value: object) -> Iterator[tuple[Path, object]]:
-    if is_dataclass(value):
+    if isinstance(value, Thresholds):
+        yield path, value
+    elif is_dataclass(value):
         for field in fields(value):
             item = getattr(value, field.name)
             is_unused = field.name in _ROUGH or (item is None and field.name in ("simulation", "price"))
@@ -94,11 +97,17 @@ def _setting(config: Config, path: Path, value: object) -> Setting:
     text = dotted(path)
     if path == ("ledger", "url"):
         value = None if value is None else _PASSWORD.sub(r"\1***@", str(value))
-    source = config.sources.get(text, Source(where="default"))
+    source = config.sources.get(text) or _source_within(config, text)
     if (is_secret(path) or source.is_sensitive) and value:
         origin = _secret_origin(config, text, source)
         return Setting(path=text, value=f"(set, from {origin})", source=source)
     return Setting(path=text, value=_shown(value), source=source)
+
+
+def _source_within(config: Config, text: str) -> Source:
+    """Return the source of a value that the file may spread over a table."""
+    within = (source for path, source in config.sources.items() if path.startswith((f"{text}.", f"{text}[")))
+    return next(within, Source(where="default"))
 
 
 def _secret_origin(config: Config, path: str, source: Source) -> str:

@@ -18,6 +18,7 @@ from streamroute.config.locate import Path
 from streamroute.config.model import LogFormat, LogLevel, LogOptions
 from streamroute.core.cost.budget_line import Scope
 from streamroute.core.cost.price_book import Tier
+from streamroute.core.gate import Thresholds
 from streamroute.core.health.options import HEDGE_SPEND, HealthOptions
 from streamroute.core.request import WireFormatName
 from streamroute.core.upstream import (
@@ -78,6 +79,24 @@ def _minutes(value: object) -> object:
     return 60 * hour + minute, 60 * until_hour + until_minute
 
 
+def _thresholds(value: object) -> object:
+    """Take a number, a list of them by tier, or a table of such by task, with `default`."""
+    if isinstance(value, Thresholds):
+        return value
+    table = value if isinstance(value, dict) else {"default": value}
+    steps = {str(task): each if isinstance(each, list) else [each] for task, each in table.items()}
+    for each in steps.values():
+        if not each or not all(_is_score(step) for step in each):
+            raise PydanticCustomError("not_thresholds", "expected thresholds")
+    by_task = {task: tuple(map(float, each)) for task, each in steps.items()}
+    by_tier = by_task.pop("default", _ROUTE.accept_at.by_tier)
+    return Thresholds(by_tier=by_tier, by_task=by_task)
+
+
+def _is_score(value: object) -> bool:
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool) and 0 <= value <= 1
+
+
 Number = Annotated[float, BeforeValidator(_refuse_bool)]
 Count = Annotated[int, BeforeValidator(_refuse_bool)]
 Dollars = Annotated[Decimal, BeforeValidator(_refuse_bool)]
@@ -86,6 +105,13 @@ CallDollars = Annotated[Dollars, Field(ge=0, le=1000, decimal_places=12)]
 SinceMs = Annotated[int, BeforeValidator(_since_ms), WithJsonSchema({"type": "string", "format": "date"})]
 Minutes = Annotated[
     tuple[int, int], BeforeValidator(_minutes), WithJsonSchema({"type": "string", "pattern": f"^{_HOURS.pattern}$"})
+]
+_SCORE = {"type": "number", "minimum": 0, "maximum": 1}
+_SCORES = {"anyOf": [_SCORE, {"type": "array", "items": _SCORE, "minItems": 1}]}
+AcceptAt = Annotated[
+    Thresholds,
+    BeforeValidator(_thresholds),
+    WithJsonSchema({"anyOf": [*_SCORES["anyOf"], {"type": "object", "additionalProperties": _SCORES}]}),
 ]
 Text = Annotated[str, Field(min_length=1)]
 
@@ -285,7 +311,7 @@ class RouteTable(Table):
 
     upstreams: list[str] = Field(default_factory=list)
     tiers: list[list[str]] = Field(default_factory=list)
-    accept_at: Number = Field(default=_ROUTE.accept_at, ge=0, le=1)
+    accept_at: AcceptAt = _ROUTE.accept_at
     speculate_after_s: Number | None = Field(default=_ROUTE.speculate_after_s, gt=0, le=600)
     plan: PlanName = _ROUTE.plan
     steering: Steering = _ROUTE.steering

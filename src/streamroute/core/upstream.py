@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, NewType
 
+from streamroute.core.gate import Thresholds
+
 UpstreamId = NewType("UpstreamId", str)
 CredentialId = NewType("CredentialId", str)
 """Names the quota that calls draw on, never the secret itself: `<provider>` today."""
@@ -152,12 +154,14 @@ class Route:
     tiers: tuple[tuple[UpstreamId, ...], ...] = ()
     """The same upstreams, smallest models first: an answer of a tier but the last is judged before it is delivered.
     Empty: all are as good as each other."""
-    accept_at: float = 0.5
-    """The least score, 0..1, of an answer that is delivered. At 0.5 one that any check objects to is not, and the
-    probabilities of its words must not be low; what they are worth differs from model to model."""
+    accept_at: Thresholds = Thresholds()
     speculate_after_s: float | None = None
     """Seconds after which the next tier is started beside the one that is at work; None: not before it is over."""
     race_width: int = 2
     """Upstreams that a race starts at once; 2..4."""
     retry: RetryOptions = RetryOptions()
     deadlines: Deadlines = Deadlines()
+
+    def tier_of(self, upstream: UpstreamId) -> int:
+        """Return the place of the tier that an upstream is in, 0 for the smallest; 0 where there are no tiers."""
+        return next((place for place, tier in enumerate(self.tiers) if upstream in tier), 0)

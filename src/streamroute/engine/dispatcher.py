@@ -162,7 +162,7 @@ class Dispatcher:
             decision=decision,
             providers=directory.providers,
             continuations=continuations,
-            holding=Holding(call.chat, decision, partial(self._note, call)),
+            holding=Holding(call, decision, partial(self._note, call)),
         )
 
         def open_attempt(start: Start, notify: Callable[[AttemptEvent], None]) -> Attempt | Failure:
@@ -230,6 +230,7 @@ class Dispatcher:
             max_attempts=call.max_attempts if call.attempt == 1 else 1,
             rescue=rescue,
             jitter=tuple(self._rng.random() for _ in range(_JITTER_DRAWS)),
+            task=call.attribution.task,
         )
 
     def _publish(self, call: Call, decision: Decision, runner: Runner, failures: list[AttemptObservation]) -> None:

@@ -13,6 +13,7 @@ from streamroute.core.routing.decision import Decision
 from streamroute.core.routing.decision_log import Judged
 from streamroute.core.upstream import Upstream
 from streamroute.engine.attempt import Attempt
+from streamroute.engine.call import Call
 from streamroute.wire.openai_chat.draft import read_draft, wanted_of, with_logprobs, without_logprobs
 
 _log = structlog.get_logger(__name__)
@@ -21,9 +22,10 @@ _log = structlog.get_logger(__name__)
 class Holding:
     """Judges the held answers of one request."""
 
-    def __init__(self, chat: ChatRequest, decision: Decision, note: Callable[[Judged], None]) -> None:
+    def __init__(self, call: Call, decision: Decision, note: Callable[[Judged], None]) -> None:
         """`note` is told of every verdict."""
-        self._chat = chat
+        self._chat = call.chat
+        self._task = call.attribution.task
         self._decision = decision
         self._note = note
 
@@ -41,5 +43,7 @@ class Holding:
         except Exception:  # noqa: BLE001 - what nobody can read is no good, and there are larger models
             _log.exception("draft.broke", upstream=attempt.upstream.id)
             verdict = Verdict(score=0.0, findings={"form": Finding(0.0, "it cannot be read")})
-        self._note(Judged(attempt.upstream.id, verdict, verdict.score >= self._decision.route.accept_at))
+        upstream, route = attempt.upstream.id, self._decision.route
+        accept_at = route.accept_at.of(route.tier_of(upstream), self._task)
+        self._note(Judged(upstream, verdict, accept_at, verdict.score >= accept_at))
         return verdict

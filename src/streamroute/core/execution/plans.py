@@ -37,6 +37,8 @@ class PlanRequest:
     """None: an answer that breaks off is an error."""
     jitter: tuple[float, ...] = (0.5,)
     """Draws from [0, 1) for back-offs."""
+    task: str | None = None
+    """What it is for: thresholds go by it."""
 
 
 def build_plan(decision: Decision, request: PlanRequest, delays: HedgeDelays) -> Failover | Cascade:
@@ -48,12 +50,18 @@ def build_plan(decision: Decision, request: PlanRequest, delays: HedgeDelays) ->
         [
             TierOptions(
                 plan=_options(tier, request, delays),
-                accept_at=route.accept_at,
+                accept_at=accept_at(tier, request.task),
                 speculate_after_s=route.speculate_after_s,
             )
             for tier in decision.tiers
         ]
     )
+
+
+def accept_at(tier: Decision, task: str | None) -> float:
+    """Return the least score with which an answer of a tier is delivered."""
+    place = tier.route.tier_of(tier.candidates[0].upstream.id) if tier.candidates else 0
+    return tier.route.accept_at.of(place, task)
 
 
 def _options(decision: Decision, request: PlanRequest, delays: HedgeDelays) -> FailoverOptions:

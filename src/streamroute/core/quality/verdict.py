@@ -1,7 +1,7 @@
 """What is looked at of an answer that is held back, and what is said of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +15,8 @@ class Draft:
     """Natural logarithms, one a token, in order; empty where the provider offers none."""
     tool_arguments: Sequence[str] = ()
     """Of each tool call: JSON, if the model has kept to it."""
+    tool_names: Sequence[str] = ()
+    """Of the same calls; a name that was not given is empty."""
     refusal: str | None = None
     """The model's own word for why it does not answer, where the API has a place for that."""
 
@@ -25,11 +27,12 @@ class Wanted:
 
     json: bool = False
     """The answer must be JSON."""
-    required_keys: Sequence[str] = ()
-    """Of the JSON object, at its top."""
+    schema: Mapping[str, object] | None = None
+    """That the JSON must keep to."""
     tools: bool = False
     """Tool calls are welcome: an answer without text may be one."""
-    task: str | None = None
+    tool_schemas: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    """Of the arguments of each tool that was offered, by its name."""
 
 
 @dataclass(frozen=True, slots=True)

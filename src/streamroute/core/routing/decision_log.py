@@ -39,6 +39,8 @@ class Judged:
 
     upstream: UpstreamId
     verdict: Verdict
+    accept_at: float
+    """The least score that was asked of it."""
     is_accepted: bool
 
 

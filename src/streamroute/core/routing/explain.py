@@ -49,7 +49,7 @@ def explain(
         ],
         "probe": None if decision.probe is None else _candidate(decision.probe, at, 0.0),
         "rejected": [{"upstream": each.upstream, "reason": each.reason} for each in decision.rejected],
-        "accept_at": None if decision.next_tier is None else route.accept_at,
+        "accept_at": None if decision.next_tier is None else str(route.accept_at),
         "next_tier": None if decision.next_tier is None else explain(decision.next_tier, at, deadlines=deadlines),
     }
 
@@ -62,6 +62,7 @@ def explain_call(call: Made | NotMade | Judged) -> dict[str, object]:
             "cause": "assessment",
             "outcome": "accepted" if call.is_accepted else "rejected",
             "score": round(call.verdict.score, 4),
+            "accept_at": call.accept_at,
             "findings": {
                 name: {"score": round(each.score, 4), "reason": each.reason}
                 for name, each in call.verdict.findings.items()

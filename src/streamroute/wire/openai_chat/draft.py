@@ -15,6 +15,7 @@ def read_draft(body: bytes, *, stream: bool) -> Draft:
     texts: list[str] = []
     probs: list[float] = []
     tools: dict[int, list[str]] = {}
+    names: dict[int, str] = {}
     reason = refusal = None
     for choice in parts:
         said = choice.get("delta") or choice.get("message")
@@ -28,11 +29,14 @@ def read_draft(body: bytes, *, stream: bool) -> Draft:
             arguments = function.get("arguments") if isinstance(function, Mapping) else None
             at = index if isinstance(index, int) else len(tools)
             tools.setdefault(at, []).append(arguments if isinstance(arguments, str) else "")
+            name = function.get("name") if isinstance(function, Mapping) else None
+            names[at] = names.get(at) or _text(name) or ""
     return Draft(
         text="".join(texts),
         finish_reason=reason,
         token_ln_probs=probs,
         tool_arguments=["".join(each) for _, each in sorted(tools.items())],
+        tool_names=[names[at] for at in sorted(tools)],
         refusal=refusal,
     )
 
@@ -42,14 +46,26 @@ def wanted_of(chat: ChatRequest) -> Wanted:
     format_ = chat.payload.get("response_format")
     schema = format_.get("json_schema") if isinstance(format_, Mapping) else None
     schema = schema.get("schema") if isinstance(schema, Mapping) else None
-    required = schema.get("required") if isinstance(schema, Mapping) else None
     kind = format_.get("type") if isinstance(format_, Mapping) else None
     return Wanted(
         json=kind in {"json_schema", "json_object"},
-        required_keys=tuple(key for key in required if isinstance(key, str)) if isinstance(required, list) else (),
+        schema=schema if isinstance(schema, Mapping) else None,
         tools=chat.uses_tools,
-        task=chat.attribution.task,
+        tool_schemas=_tool_schemas(chat),
     )
+
+
+def _tool_schemas(chat: ChatRequest) -> dict[str, Mapping[str, object]]:
+    """Return what each tool takes; nothing where there is a tool of a kind that is not known here."""
+    found: dict[str, Mapping[str, object]] = {}
+    for tool in _list(chat.payload.get("tools")):
+        function = tool.get("function")
+        name = _text(function.get("name")) if isinstance(function, Mapping) else None
+        if name is None or not isinstance(function, Mapping):
+            return {}
+        schema = function.get("parameters")
+        found[name] = schema if isinstance(schema, Mapping) else {}
+    return found
 
 
 def with_logprobs(payload: Mapping[str, object]) -> dict[str, object]:

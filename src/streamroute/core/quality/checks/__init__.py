@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
+from streamroute.core.quality.checks.arguments import arguments
+from streamroute.core.quality.checks.arithmetic import arithmetic
+from streamroute.core.quality.checks.code import code
 from streamroute.core.quality.checks.completeness import completeness
 from streamroute.core.quality.checks.confidence import confidence
 from streamroute.core.quality.checks.form import form
@@ -12,6 +15,9 @@ from streamroute.core.quality.verdict import Draft, Finding, Verdict, Wanted
 ASSESSORS: Mapping[str, Callable[[Draft, Wanted], Finding | None]] = {
     "completeness": completeness,
     "form": form,
+    "arguments": arguments,
+    "code": code,
+    "arithmetic": arithmetic,
     "refusal": refusal,
     "repetition": repetition,
     "confidence": confidence,

@@ -1,7 +1,8 @@
-"""Does the answer have the form that was asked for: JSON with its keys, arguments of tools, code that is closed?"""
+"""Does the answer have the form that was asked for: JSON with its schema, arguments of tools, code that is closed?"""
 
 import json
 
+from streamroute.core.quality.json_schema import violated
 from streamroute.core.quality.verdict import NOTHING_AGAINST, Draft, Finding, Wanted
 
 _FENCE = "```"
@@ -30,9 +31,9 @@ def _of_json(draft: Draft, wanted: Wanted) -> Finding:
     value = _read(draft.text)
     if value is None:
         return Finding(0.0, "it is not JSON")
-    missing = [key for key in wanted.required_keys if not isinstance(value, dict) or key not in value]
-    if missing:
-        return Finding(0.0, f"{len(missing)} of {len(wanted.required_keys)} required keys are missing")
+    keyword = None if wanted.schema is None else violated(value, wanted.schema)
+    if keyword is not None:
+        return Finding(0.0, f"it does not keep to the schema ({keyword})")
     return NOTHING_AGAINST
 
 

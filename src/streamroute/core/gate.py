@@ -1,0 +1,31 @@
+"""What a route with tiers demands of an answer that is held back: the settings of the gate."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+ACCEPT_AT = 0.5
+"""At 0.5 an answer that any check objects to is not delivered, and the probabilities of its words must not be low; what
+they are worth differs from model to model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thresholds:
+    """The least score, 0..1, with which an answer is delivered."""
+
+    by_tier: tuple[float, ...] = (ACCEPT_AT,)
+    """Smallest models first; the last one counts for all that follow."""
+    by_task: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """The same for requests of one task or domain."""
+
+    def of(self, tier: int, task: str | None) -> float:
+        """Return the one for a tier (0-based) and a task."""
+        steps = self.by_tier if task is None else self.by_task.get(task, self.by_tier)
+        return steps[min(tier, len(steps) - 1)]
+
+    def __str__(self) -> str:
+        """For people: `0.9, 0.95; code 0.97`."""
+        return "; ".join([_steps(self.by_tier), *(f"{task} {_steps(each)}" for task, each in self.by_task.items())])
+
+
+def _steps(steps: tuple[float, ...]) -> str:
+    return ", ".join(f"{each:g}" for each in steps)

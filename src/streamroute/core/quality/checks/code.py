@@ -1,0 +1,60 @@
+"""Can a parser read the blocks of code that an answer shows? Python and JSON: what has a parser here."""
+
+import ast
+import json
+import re
+import textwrap
+import warnings
+from collections.abc import Callable, Mapping
+
+from streamroute.core.quality.verdict import NOTHING_AGAINST, Draft, Finding, Wanted
+
+_BLOCK = re.compile(r"^[ \t]*```[ \t]*(\w+)[^\n]*\n(.*?)^[ \t]*```[ \t]*$", re.MULTILINE | re.DOTALL)
+_MOST_CHARS = 16_000
+"""Of a block; Python's parser reads some 2 MB a second, and everybody waits for it."""
+_MOST_BLOCKS = 20
+_SESSION = re.compile(r"^\s*(?:>>>|\.\.\. |In \[\d+\]|[%!]\w)", re.MULTILINE)
+"""Of an interpreter or a notebook: not the language itself."""
+
+
+def code(draft: Draft, wanted: Wanted) -> Finding | None:
+    """Parse each block of a language that is known here; what is only hinted at (`...` in JSON) is not judged."""
+    found = []
+    for language, text in _BLOCK.findall(draft.text)[:_MOST_BLOCKS]:
+        parses = _PARSERS.get(language.lower())
+        if parses is not None and len(text) <= _MOST_CHARS:
+            found.append(parses(text))
+    broken = found.count(False)
+    if broken:
+        return Finding(0.2, f"{broken} of {len(found)} blocks of code cannot be parsed")
+    return NOTHING_AGAINST if True in found else None
+
+
+def _is_python(text: str) -> bool | None:
+    if _SESSION.search(text):
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(textwrap.dedent(text))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
+def _is_json(text: str) -> bool | None:
+    if "..." in text or "//" in text or "\u2026" in text:
+        return None
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+_PARSERS: Mapping[str, Callable[[str], bool | None]] = {
+    "python": _is_python,
+    "python3": _is_python,
+    "py": _is_python,
+    "json": _is_json,
+}
