@@ -33,7 +33,7 @@ from streamroute.engine.prober import Prober
 from streamroute.engine.spending import Spending, now_ms
 from streamroute.price_watch import PriceWatch
 from streamroute.providers.aiohttp_transport import AiohttpTransport
-from streamroute.providers.openai_compatible import OpenAICompatible
+from streamroute.providers.formats import open_provider
 from streamroute.providers.options import ProviderOptions, SimulationOptions
 from streamroute.providers.presets import PRESETS
 from streamroute.providers.transport import Transport
@@ -263,7 +263,7 @@ class App:
         wanted = {name: options for name, options in config.providers.items() if options.is_simulated}
         started = await self._start_simulations(wanted)
         providers = {
-            name: OpenAICompatible(replace(options, base_url=started[name].base_url) if name in started else options)
+            name: open_provider(replace(options, base_url=started[name].base_url) if name in started else options)
             for name, options in config.providers.items()
         }
         catalog = Catalog(

@@ -9,6 +9,7 @@ from streamroute.config.model import Disabled, Source
 from streamroute.config.price_list import price_list
 from streamroute.config.schema import ProviderTable, QuirksTable, SimulationTable
 from streamroute.core.upstream import ProviderName
+from streamroute.providers.formats import FORMATS
 from streamroute.providers.options import ProviderOptions, Quirks, SimulationOptions
 from streamroute.providers.presets import PRESETS, SIMULATED, Preset
 
@@ -25,7 +26,10 @@ def build_provider(
         near = suggestion(table.kind, PRESETS) or _ALL_KINDS
         draft.report(path, f"unknown kind {draft.shown(path, table.kind)}{near}")
         return None
-    base_url = _base_url(draft, name, table, preset)
+    wire_format = table.wire_format or preset.wire_format
+    format_ = FORMATS[wire_format]
+    chat_path = table.chat_path or format_.chat_path
+    base_url = _base_url(draft, name, table, preset, chat_path)
     headers = {key: value.get_secret_value() for key, value in table.headers.items()}
     check_headers(draft, name, headers)
     key = find_key(draft, name, table, preset, environ)
@@ -41,11 +45,11 @@ def build_provider(
         name=ProviderName(name),
         kind=preset.kind,
         base_url=base_url,
-        wire_format=table.wire_format,
-        auth=table.auth or preset.auth,
+        wire_format=wire_format,
+        auth=table.auth or (preset.auth if format_ is FORMATS[preset.wire_format] else format_.auth),
         api_key=key.value,
         headers=headers,
-        chat_path=table.chat_path,
+        chat_path=chat_path,
         quirks=_quirks(table.quirks, preset.quirks),
         price_list=price_list(draft, name, table, preset),
         simulation=simulation,
@@ -55,7 +59,7 @@ def build_provider(
 _ALL_KINDS = f"; kinds are {', '.join(PRESETS)}"
 
 
-def _base_url(draft: Draft, name: str, table: ProviderTable, preset: Preset) -> str:
+def _base_url(draft: Draft, name: str, table: ProviderTable, preset: Preset, chat_path: str) -> str:
     path = ("providers", name, "base_url")
     if preset.kind == SIMULATED:
         if table.base_url is not None:
@@ -77,8 +81,8 @@ def _base_url(draft: Draft, name: str, table: ProviderTable, preset: Preset) -> 
         draft.report(path, "must hold no user, password, query or fragment; keys belong in api_key or headers")
     elif _PLACEHOLDER_HOST in parts.netloc:
         draft.report(path, f"put your own resource in place of {_PLACEHOLDER_HOST}")
-    elif parts.path.rstrip("/").endswith(table.chat_path):
-        draft.report(path, f'leave out "{table.chat_path}"; it is added (see chat_path)')
+    elif parts.path.rstrip("/").endswith(chat_path):
+        draft.report(path, f'leave out "{chat_path}"; it is added (see chat_path)')
     return table.base_url.rstrip("/")
 
 
@@ -100,7 +104,11 @@ def _note_preset(draft: Draft, name: str, table: ProviderTable, preset: Preset) 
     for field in QuirksTable.model_fields:
         if getattr(table.quirks, field) is None and getattr(preset.quirks, field) != getattr(default, field):
             draft.sources[f"providers.{name}.quirks.{field}"] = source
-    if table.auth is None and preset.auth != "bearer":
+    own = FORMATS[preset.wire_format]
+    if table.wire_format is None and own is not FORMATS["openai_chat"]:
+        draft.sources[f"providers.{name}.wire_format"] = source
+    is_own = table.wire_format is None or FORMATS[table.wire_format] is own
+    if table.auth is None and is_own and preset.auth != "bearer":
         draft.sources[f"providers.{name}.auth"] = source
 
 

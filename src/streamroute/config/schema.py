@@ -193,8 +193,8 @@ class ProviderTable(Table):
     api_key: SecretStr | None = None
     auth: AuthScheme | None = None
     headers: dict[str, SecretStr] = Field(default_factory=dict)
-    wire_format: WireFormatName = "openai_chat"
-    chat_path: str = Field(default="/chat/completions", pattern=r"^/")
+    wire_format: WireFormatName | None = None
+    chat_path: str | None = Field(default=None, pattern=r"^/")
     quirks: QuirksTable = QuirksTable()
     price_list: Text | None = None
     simulation: SimulationTable | None = None

@@ -30,8 +30,7 @@ from streamroute.engine.attempt_options import AttemptOptions
 from streamroute.engine.decoding import StreamDecoder
 from streamroute.errors import TransportError
 from streamroute.providers.transport import ResponseHead
-from streamroute.wire.openai_chat.answer import read_answer
-from streamroute.wire.openai_chat.errors import MAX_ERROR_BYTES, read_error_response
+from streamroute.wire.openai_chat.errors import MAX_ERROR_BYTES
 from streamroute.wire.rate_limit import read_rate_limit
 from streamroute.wire.retry_after import retry_after_s
 
@@ -291,21 +290,20 @@ class Attempt:
             self._succeed()
 
     def _conclude_answer(self) -> None:
-        body = b"".join(self._held)
-        self._held = [body]
-        answer = read_answer(body)
+        answer = self._options.provider.answer(b"".join(self._held))
         if isinstance(answer, Failure):
             self._fail(answer)
         elif self._options.chat.stream:
             self._fail(Failure(kind="malformed", message="a whole answer where a stream was asked for"))
         else:
             self.usage = answer.usage
+            self._held = [answer.body]
             self._succeed()
 
     def _fail_by_status(self) -> None:
         if self._head is not None:
             wait_s = retry_after_s(self._head.headers, wall())
-            self._fail(read_error_response(self._head.status, b"".join(self._held), retry_after_s=wait_s))
+            self._fail(self._options.provider.failure(self._head.status, b"".join(self._held), wait_s))
 
     # -- settling
 

@@ -11,7 +11,7 @@ from streamroute.core.rate_limit import RateLimitReport
 from streamroute.core.request import ChatRequest
 from streamroute.core.upstream import Rung, Upstream
 from streamroute.engine.decoding import StreamDecoder
-from streamroute.providers.openai_compatible import OpenAICompatible
+from streamroute.providers.provider import Provider
 from streamroute.providers.transport import Transport
 
 
@@ -35,7 +35,7 @@ class AttemptOptions:
     clean: Callable[[bytes], bytes] | None = None
     """Takes out of a held answer what only we have asked for, before it is delivered."""
     upstream: Upstream
-    provider: OpenAICompatible
+    provider: Provider
     transport: Transport
     forwarded: Mapping[str, str]
     """Client headers for the provider, allow-listed."""

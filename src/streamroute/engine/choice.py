@@ -1,14 +1,16 @@
 """From the name in `model` to the upstreams that may serve this caller, or the error that says what it may use."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from streamroute.core.caller import Caller
+from streamroute.core.request import ChatRequest
 from streamroute.core.routing.decision import Rejected
 from streamroute.core.routing.route import Catalog, Unknown, find_route, nearest
 from streamroute.core.routing.scope import may_ask, may_serve, visible_names
-from streamroute.core.upstream import Route, Upstream
+from streamroute.core.upstream import ProviderName, Route, Upstream
 from streamroute.errors import ForbiddenError, RequestError
+from streamroute.providers.provider import Provider
 
 _NAMES_SHOWN = 5
 
@@ -19,9 +21,8 @@ class Choice:
 
     route: Route
     upstreams: Sequence[Upstream]
-    """Never empty."""
     rejected: tuple[Rejected, ...] = ()
-    """Of the route, those that the caller's key leaves out."""
+    """Of the route, those that the caller's key leaves out, or whose wire format cannot say what is asked."""
 
 
 def choose(model: str, catalog: Catalog, caller: Caller) -> Choice:
@@ -40,6 +41,27 @@ def choose(model: str, catalog: Catalog, caller: Caller) -> Choice:
     reason = f"the key {caller.defaults.key!r} may not use it"
     left_out = tuple([Rejected(upstream=each.id, reason=reason) for each in upstreams if not may_serve(caller, each)])
     return Choice(route, fit, left_out)
+
+
+def translatable(choice: Choice, chat: ChatRequest, providers: Mapping[ProviderName, Provider]) -> Choice:
+    """Return the choice without upstreams whose wire format cannot say what is asked; `upstreams` may be empty then."""
+    reasons = [(each, providers[each.provider].why_not(chat, each)) for each in choice.upstreams]
+    left_out = [Rejected(upstream=each.id, reason=reason) for each, reason in reasons if reason is not None]
+    if not left_out:
+        return choice
+    fit = [each for each, reason in reasons if reason is None]
+    return replace(choice, upstreams=fit, rejected=(*choice.rejected, *left_out))
+
+
+def nobody(model: str, rejected: Sequence[Rejected]) -> RequestError:
+    """Return the error that says why none of the upstreams can serve a request."""
+    reasons = "; ".join(f"{each.upstream}: {each.reason}" for each in rejected)
+    return RequestError(
+        f"No upstream of {model!r} can serve this request ({reasons}). "
+        "Ask another model, or correct `capabilities` in the configuration.",
+        code="unsupported_by_route",
+        param="model",
+    )
 
 
 def _forbidden(model: str, catalog: Catalog, caller: Caller) -> ForbiddenError:

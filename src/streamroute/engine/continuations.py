@@ -10,7 +10,7 @@ from streamroute.core.request import ChatRequest
 from streamroute.core.upstream import Midstream, Rung
 from streamroute.core.usage import Usage
 from streamroute.engine.decoding import StreamDecoder
-from streamroute.providers.openai_compatible import OpenAICompatible
+from streamroute.providers.provider import Provider
 from streamroute.wire.openai_chat.continuation import continuation_request
 from streamroute.wire.openai_chat.transcript import Transcript
 
@@ -39,7 +39,7 @@ class Continuations:
         self._was_asked_anew = False
 
     def call(
-        self, start: Start, provider: OpenAICompatible, cost_of: Callable[[Usage], str | None] | None = None
+        self, start: Start, provider: Provider, cost_of: Callable[[Usage], str | None] | None = None
     ) -> ContinuationCall | Failure:
         """Put the follow-on request together, or say why there can be none; `cost_of`: see `ChatStreamDecoder`."""
         delivered = self.transcript.read()

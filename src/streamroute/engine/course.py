@@ -9,7 +9,7 @@ from streamroute.core.routing.decision import Decision
 from streamroute.core.upstream import ProviderName
 from streamroute.engine.continuations import Continuations
 from streamroute.engine.holding import Holding
-from streamroute.providers.openai_compatible import OpenAICompatible
+from streamroute.providers.provider import Provider
 
 
 @dataclass(slots=True, kw_only=True)
@@ -17,7 +17,7 @@ class Course:
     """The course of one request."""
 
     decision: Decision
-    providers: Mapping[ProviderName, OpenAICompatible]
+    providers: Mapping[ProviderName, Provider]
     """As they were when it was decided: a reload does not change a request that is under way."""
     continuations: Continuations | None
     """None: the answer does not stream."""

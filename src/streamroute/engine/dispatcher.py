@@ -33,7 +33,7 @@ from streamroute.core.upstream import Deadlines, ProviderName, Upstream, Upstrea
 from streamroute.engine.attempt import Attempt
 from streamroute.engine.attempt_options import AttemptOptions
 from streamroute.engine.call import Call
-from streamroute.engine.choice import choose
+from streamroute.engine.choice import choose, nobody, translatable
 from streamroute.engine.continuations import NOT_CONTINUABLE, Continuations, is_continuable, midstream_of
 from streamroute.engine.course import Course
 from streamroute.engine.decoding import StreamDecoder
@@ -42,7 +42,8 @@ from streamroute.engine.runner import Runner
 from streamroute.engine.sink import AnswerSink
 from streamroute.engine.spending import Spending
 from streamroute.errors import RequestError
-from streamroute.providers.openai_compatible import ATTEMPT_HEADER, OpenAICompatible
+from streamroute.providers.addressing import ATTEMPT_HEADER
+from streamroute.providers.provider import Provider
 from streamroute.providers.transport import Transport
 from streamroute.telemetry.bus import Bus
 
@@ -57,7 +58,7 @@ class Directory:
     """Whom the dispatcher can ask; replaced as a whole when the configuration is reloaded."""
 
     catalog: Catalog
-    providers: Mapping[ProviderName, OpenAICompatible]
+    providers: Mapping[ProviderName, Provider]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +152,7 @@ class Dispatcher:
         """
         self.check_open()
         directory = self.directory
-        decision = self._decide(call, directory.catalog, self._explorer)
+        decision = self._decide(call, directory, self._explorer)
         midstream = midstream_of(call.chat, call.midstream or decision.route.midstream)
         rescue = RescueOptions(midstream=midstream, is_continuable=is_continuable(call.chat))
         continuations = Continuations(call.chat) if call.chat.stream else None
@@ -189,36 +190,33 @@ class Dispatcher:
 
     def foresee(self, call: Call) -> Foresight:
         """Return what would be done for a call now, without a trace; raises RequestError as `dispatch` does."""
-        decision, request = self._decide(call, self.directory.catalog, None), self._request(call, None)
+        decision, request = self._decide(call, self.directory, None), self._request(call, None)
         return Foresight(
             decision=decision,
             hedge_after_s=build_plan(decision, request, self._delays).hedge_after_s,
             deadlines=deadlines_by_upstream(decision, request),
         )
 
-    def _decide(self, call: Call, catalog: Catalog, explorer: Explorer | None) -> Decision:
-        choice = choose(call.chat.model, catalog, call.caller)
+    def _decide(self, call: Call, directory: Directory, explorer: Explorer | None) -> Decision:
+        catalog, chat = directory.catalog, call.chat
+        choice = translatable(choose(chat.model, catalog, call.caller), chat, directory.providers)
+        if not choice.upstreams:
+            raise nobody(chat.model, choice.rejected)
         decide_one = partial(
             decide,
-            call.chat,
+            chat,
             board=self.board,
             now=now(),
             uniform=self._rng.random,
-            affinity_key=call.affinity_key or call.chat.affinity_key,
+            affinity_key=call.affinity_key or chat.affinity_key,
             latency_class=call.latency_class,
             explorer=explorer,
         )
-        decision = decide_tiers(call.chat, choice.route, choice.upstreams, decide_one)
+        decision = decide_tiers(chat, choice.route, choice.upstreams, decide_one)
         if choice.rejected:
             decision = replace(decision, rejected=(*choice.rejected, *decision.rejected))
         if not decision.candidates:
-            reasons = "; ".join(f"{each.upstream}: {each.reason}" for each in decision.rejected)
-            raise RequestError(
-                f"No upstream of {call.chat.model!r} can serve this request ({reasons}). "
-                "Ask another model, or correct `capabilities` in the configuration.",
-                code="unsupported_by_route",
-                param="model",
-            )
+            raise nobody(chat.model, decision.rejected)
         return decision
 
     def _request(self, call: Call, rescue: RescueOptions | None) -> PlanRequest:

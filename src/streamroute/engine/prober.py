@@ -28,10 +28,10 @@ from streamroute.engine.dispatcher import Directory
 from streamroute.engine.lookout import Lookout
 from streamroute.engine.spending import Spending
 from streamroute.errors import TransportError
-from streamroute.providers.openai_compatible import OpenAICompatible
+from streamroute.providers.provider import Provider
 from streamroute.providers.transport import ResponseHead, Transport
 from streamroute.telemetry.bus import Bus
-from streamroute.wire.openai_chat.errors import MAX_ERROR_BYTES, read_error_response
+from streamroute.wire.openai_chat.errors import MAX_ERROR_BYTES
 from streamroute.wire.openai_chat.request import decode_request
 from streamroute.wire.retry_after import retry_after_s
 
@@ -148,7 +148,7 @@ class Prober:
         if isinstance(observation, AttemptObservation):
             self.policy.attempted(observation)
 
-    async def _free(self, probe: Probe, provider: OpenAICompatible, permit: Permit | None) -> ProbeObservation:
+    async def _free(self, probe: Probe, provider: Provider, permit: Permit | None) -> ProbeObservation:
         """Connect, or ask for the models; `permit` None: only for figures."""
         check = _Check(self._transport, provider, stops_at_connection=probe.step == "connect")
         upstream, board, began_at = probe.upstream, self._at.board, now()
@@ -192,7 +192,7 @@ class Prober:
             duration_s=ended_at - began_at,
         )
 
-    async def _completion(self, probe: Probe, provider: OpenAICompatible, permit: Permit) -> ProbeObservation:
+    async def _completion(self, probe: Probe, provider: Provider, permit: Permit) -> ProbeObservation:
         """Ask for one token, as an attempt like any other."""
         upstream, board, id_ = probe.upstream, self._at.board, _id()
         seen: list[AttemptObservation] = []
@@ -269,7 +269,7 @@ def _ignore(event: AttemptEvent) -> None:
 class _Check:
     """One exchange that costs nothing; an `ExchangeHandler`."""
 
-    def __init__(self, transport: Transport, provider: OpenAICompatible, *, stops_at_connection: bool) -> None:
+    def __init__(self, transport: Transport, provider: Provider, *, stops_at_connection: bool) -> None:
         self.connected_at: float | None = None
         self.http_status: int | None = None
         self._stops_at_connection = stops_at_connection
@@ -317,7 +317,7 @@ class _Check:
         head, self._is_over = self._head, True
         if head is not None and (head.status in _REFUSALS or head.status == 429 or head.status >= 500):
             wait_s = retry_after_s(head.headers, wall())
-            self._failure = read_error_response(head.status, self._body, retry_after_s=wait_s)
+            self._failure = self._provider.failure(head.status, self._body, wait_s)
 
     def on_error(self, error: TransportError) -> None:
         """See `ExchangeHandler`."""

@@ -1,79 +1,61 @@
-"""A provider that speaks OpenAI Chat Completions, which is most of them: options in, HTTP requests out."""
+"""A provider that speaks OpenAI Chat Completions, as most do: what it is sent and answers is the hub form."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
-from streamroute import __version__
 from streamroute.core.execution.ladder import NATIVE_RUNGS
+from streamroute.core.outcome import Failure
 from streamroute.core.request import ChatRequest
 from streamroute.core.upstream import Rung, Upstream
-from streamroute.core.usage import Usage
+from streamroute.providers.addressing import Addressing
 from streamroute.providers.options import ProviderOptions
+from streamroute.providers.provider import CostOf
 from streamroute.providers.transport import HttpRequest
+from streamroute.wire.openai_chat.answer import Answer, read_answer
 from streamroute.wire.openai_chat.continuation import ContinuationDecoder
+from streamroute.wire.openai_chat.errors import read_error_response
 from streamroute.wire.openai_chat.request import encode_request
 from streamroute.wire.openai_chat.stream import ChatStreamDecoder
 from streamroute.wire.openai_chat.transcript import Delivered
 
-FORWARDED_HEADERS = frozenset({"openai-beta", "anthropic-beta", "traceparent", "tracestate"})
-"""Client headers that providers may see, in lower case. Everything else stays here, credentials above all."""
-ATTEMPT_HEADER = "x-streamroute-attempt"
-"""Which call for the same request this is, from 1 on, over all sidecars on its way: ours to set, and heeded where it
-comes in. Three layers that try three times each are 27 calls (Google SRE book, Addressing Cascading Failures)."""
-
-_SHORTEST_SECRET = 8
-"""Characters. Shorter values are placeholders (`none`, `local`) or no secrets, and would blank ordinary words."""
-_KEY_HEADERS = {"bearer": "Authorization", "api-key": "api-key", "x-api-key": "x-api-key"}
-
 
 class OpenAICompatible:
-    """Addresses one provider."""
+    """A `Provider`."""
 
     def __init__(self, options: ProviderOptions) -> None:
         self.options = options
+        self._addressing = Addressing(options)
         self._url = self._continuation_url = options.base_url + options.chat_path
         if options.quirks.continuation_chat_path is not None:
             base = urlsplit(options.base_url)
             self._continuation_url = f"{base.scheme}://{base.netloc}{options.quirks.continuation_chat_path}"
-        self._headers = {
-            "Content-Type": "application/json",
-            "Accept-Encoding": "identity",  # compressed streams arrive in lumps
-            "User-Agent": f"streamroute/{__version__}",
-            **options.headers,
-        }
-        candidates = [options.api_key or "", *options.headers.values()]
-        self._secrets = tuple(each for each in candidates if len(each) >= _SHORTEST_SECRET)
-        if options.api_key is not None and options.auth != "none":
-            prefix = "Bearer " if options.auth == "bearer" else ""
-            self._headers[_KEY_HEADERS[options.auth]] = prefix + options.api_key
 
     @property
     def secrets(self) -> Collection[str]:
-        """What providers must not get to repeat: the key, and the values of configured headers."""
-        return self._secrets
+        """See `Provider`."""
+        return self._addressing.secrets
+
+    def why_not(self, chat: ChatRequest, upstream: Upstream) -> str | None:
+        """Nothing: the body travels whole, and is the provider's to judge."""
+        return None
 
     def request(
         self, chat: ChatRequest, upstream: Upstream, forwarded: Mapping[str, str], rung: Rung | None = None
     ) -> HttpRequest:
-        """Write the HTTP request for one attempt; `forwarded` are client headers, already allow-listed. `rung` says
-        that `chat` is a continuation: some providers take native ones at a path of their own."""
-        accept = "text/event-stream" if chat.stream else "application/json"
-        ask_usage = self.options.quirks.usage_on_stream == "ask"
-        return HttpRequest(
-            url=self._continuation_url if rung in NATIVE_RUNGS else self._url,
-            headers={**self._headers, "Accept": accept, **forwarded},
-            body=encode_request(chat, model=upstream.model, ask_usage=ask_usage),
+        """See `Provider`; some take native continuations at a path of their own."""
+        return self._addressing.post(
+            self._continuation_url if rung in NATIVE_RUNGS else self._url,
+            encode_request(chat, model=upstream.model, ask_usage=self.options.quirks.usage_on_stream == "ask"),
+            forwarded,
+            stream=chat.stream,
         )
 
     def models_request(self) -> HttpRequest:
-        """Write `GET /models`: what an upstream can be asked without anything being billed."""
-        headers = {name: value for name, value in self._headers.items() if name != "Content-Type"}
-        return HttpRequest(
-            url=self.options.base_url + "/models", method="GET", headers={**headers, "Accept": "application/json"}
-        )
+        """See `Provider`."""
+        return self._addressing.get("/models")
 
-    def decoder(self, chat: ChatRequest, cost_of: Callable[[Usage], str | None] | None = None) -> ChatStreamDecoder:
-        """Return what reads a stream of this provider; `cost_of`: see `ChatStreamDecoder`."""
+    def decoder(self, chat: ChatRequest, cost_of: CostOf | None = None) -> ChatStreamDecoder:
+        """See `Provider`."""
         return ChatStreamDecoder(
             choices=chat.choices,
             wants_usage=chat.wants_usage,
@@ -82,14 +64,9 @@ class OpenAICompatible:
         )
 
     def continuation_decoder(
-        self,
-        chat: ChatRequest,
-        delivered: Delivered,
-        rung: Rung,
-        upstream: Upstream,
-        cost_of: Callable[[Usage], str | None] | None = None,
+        self, chat: ChatRequest, delivered: Delivered, rung: Rung, upstream: Upstream, cost_of: CostOf | None = None
     ) -> ContinuationDecoder:
-        """Return what reads a stream of this provider that carries on what was `delivered`."""
+        """See `Provider`."""
         return ContinuationDecoder(
             self.decoder(chat, cost_of),
             delivered=delivered,
@@ -97,3 +74,11 @@ class OpenAICompatible:
             upstream=upstream.id,
             wants_usage=chat.wants_usage,
         )
+
+    def answer(self, body: bytes) -> Answer | Failure:
+        """See `Provider`."""
+        return read_answer(body)
+
+    def failure(self, status: int, body: bytes, retry_after_s: float | None = None) -> Failure:
+        """See `Provider`."""
+        return read_error_response(status, body, retry_after_s=retry_after_s)

@@ -12,6 +12,7 @@ Adding a provider is adding a row. Rules of the file:
 
 from dataclasses import dataclass
 
+from streamroute.core.request import WireFormatName
 from streamroute.core.upstream import Continuation
 from streamroute.providers.options import AuthScheme, Quirks
 
@@ -26,6 +27,7 @@ class Preset:
     title: str
     base_url: str | None
     """None: must be configured (simulated providers have none)."""
+    wire_format: WireFormatName = "openai_chat"
     auth: AuthScheme = "bearer"
     env: str | None = None
     """The variable in which the provider's own documentation keeps the key."""

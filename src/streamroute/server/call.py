@@ -17,7 +17,7 @@ from streamroute.core.caller import ANYONE, Caller
 from streamroute.core.upstream import LatencyClass, Midstream
 from streamroute.engine.call import Call
 from streamroute.errors import RequestError
-from streamroute.providers.openai_compatible import ATTEMPT_HEADER, FORWARDED_HEADERS
+from streamroute.providers.addressing import ATTEMPT_HEADER, FORWARDED_HEADERS
 from streamroute.server.decisions import decision_id
 from streamroute.server.options import ServerOptions
 from streamroute.wire.openai_chat.request import decode_request

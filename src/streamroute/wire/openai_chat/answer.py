@@ -1,7 +1,7 @@
 """An answer that does not stream: is it whole, and what did it cost?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from streamroute.core.outcome import Failure
 from streamroute.core.usage import Usage
@@ -13,8 +13,10 @@ from streamroute.wire.openai_chat.usage import read_usage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the engine must know of a whole answer; the body itself is forwarded as it came."""
+    """What the engine must know of a whole answer."""
 
+    body: bytes = field(repr=False)
+    """What is forwarded: as it came, where it came in this wire format."""
     model: str | None
     usage: Usage | None
 
@@ -43,6 +45,7 @@ def read_answer(body: bytes) -> Answer | Failure:
         return Failure(kind="empty", message="the answer has no content", http_status=200)
     model = payload.get("model")
     return Answer(
+        body=body,
         model=model if isinstance(model, str) else None,
         usage=read_usage(payload.get("usage"), payload.get("service_tier")),
     )

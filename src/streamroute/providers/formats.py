@@ -1,0 +1,29 @@
+"""The wire formats that providers are spoken to in, as a table: adding one is adding a row."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from streamroute.core.request import WireFormatName
+from streamroute.providers.openai_compatible import OpenAICompatible
+from streamroute.providers.options import AuthScheme, ProviderOptions
+from streamroute.providers.provider import Provider
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """What goes with a wire format where neither a preset nor the configuration says otherwise."""
+
+    open: Callable[[ProviderOptions], Provider]
+    chat_path: str
+    """Appended to `base_url`."""
+    auth: AuthScheme
+
+
+FORMATS: dict[WireFormatName, Format] = {
+    "openai_chat": Format(open=OpenAICompatible, chat_path="/chat/completions", auth="bearer"),
+}
+
+
+def open_provider(options: ProviderOptions) -> Provider:
+    """Return the provider that speaks the wire format of `options`."""
+    return FORMATS[options.wire_format].open(options)
