@@ -172,7 +172,7 @@ def attempt_entry(
     )  # fmt: skip
 
 
-def request_entry(id_: str, attempts: int, at_ms: int, upstream: tuple[str, str], who: dict[str, str]) -> RequestEntry:
+def request_entry(id_: str, attempts: int, at_ms: int, upstream: tuple[str, str], who: dict[str, Any]) -> RequestEntry:
     """Make one."""
     provider, model = upstream
     return RequestEntry(

@@ -38,12 +38,14 @@ from streamroute.providers.options import ProviderOptions, SimulationOptions
 from streamroute.providers.presets import PRESETS
 from streamroute.providers.transport import Transport
 from streamroute.reports import usage_report
+from streamroute.server.books import NO_BOOKS, Books
 from streamroute.server.site import Site
 from streamroute.simulation.profile import Profile
 from streamroute.simulation.script import Script
 from streamroute.simulation.script_file import load_script
 from streamroute.simulation.server import SimulationServer
 from streamroute.stores.key_watch import KeyWatch
+from streamroute.stores.request_reader import find_request
 from streamroute.telemetry.bus import Bus
 from streamroute.telemetry.logs import log_observation
 from streamroute.telemetry.metrics.registry import Metrics
@@ -119,8 +121,7 @@ class App:
                 metrics=metrics,
                 bus=bus,
                 prober=self.prober,
-                ledger=self._ledger_figures,
-                usage=None if config.ledger.url is None else self._usage,
+                books=self._books(config),
                 keys=self.keys,
             )
             self.site.price_feeds = self.prices.figures
@@ -220,6 +221,17 @@ class App:
         self._budgets.apply((*self.config.budgets, *self.keys.ring.budget_lines(at_ms)), at_ms)
         if self.bookkeeping is None:
             self._budgets.unknown.clear()  # nobody knows, and nobody ever will
+
+    def _books(self, config: Config) -> Books:
+        url = config.ledger.url
+        if url is None:
+            return NO_BOOKS
+        return Books(
+            figures=self._ledger_figures,
+            usage=self._usage,
+            find_request=partial(find_request, url),
+            keep_days=config.ledger.keep_days,
+        )
 
     def _usage(self, query: UsageQuery, timeout_s: float) -> list[UsageRow]:
         """Blocks: for another thread. The ledger stays where it was opened, prices are those of now."""

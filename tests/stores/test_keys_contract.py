@@ -28,6 +28,7 @@ from streamroute.stores.ledger import Ledger
 from streamroute.stores.migrate import HEAD
 from streamroute.stores.options import LedgerOptions
 from tests.support.entries import NOON_MS, attempt_entry
+from tests.support.older_ledger import take_back
 
 DAY_MS = 86_400_000
 
@@ -172,12 +173,8 @@ def test_keys_join_a_ledger_that_is_there(url: str) -> None:
     """The step from the first schema keeps all entries."""
     with closing(Ledger(url)) as ledger:
         ledger.write([attempt_entry()])
+    take_back(url, "0001")
     engine = open_engine(url)
-    with transaction(engine) as connection:
-        for table in ("keys", "rollups", "ledger_state"):
-            connection.execute(text(f"DROP TABLE {table}"))
-        connection.execute(text("ALTER TABLE attempts DROP COLUMN sidecar"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     with closing(KeyReader(LedgerOptions(url=url))) as reader:
         assert reader.poll() is None, "an old ledger has no keys; that is no trouble"
         with closing(KeyStore(url)) as store:

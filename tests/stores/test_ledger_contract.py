@@ -14,9 +14,10 @@ from streamroute.core.money import MAX_MONEY
 from streamroute.errors import StoreError
 from streamroute.stores.database import open_engine, transaction
 from streamroute.stores.ledger import Ledger
+from streamroute.stores.request_reader import find_request
 from streamroute.stores.schema import METADATA
 from streamroute.stores.usage import read_usage
-from tests.support.entries import NOON_MS, attempt_entry, request_entry
+from tests.support.entries import NOON_MS, attempt_entry, quality_entry, request_entry
 
 DAY_MS = 86_400_000
 
@@ -131,3 +132,32 @@ def test_a_reader_creates_nothing(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="there is no ledger at"):
         read_usage(f"sqlite:///{tmp_path}/ledger.db", [])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_request_is_found_with_what_was_said_of_its_answer(ledger: Ledger, url: str) -> None:
+    """One word of each source about each upstream, the first; also from another process. Others' are not in it."""
+    ledger.write([request_entry("r1", domain="law", route_tier=1, predicted=0.75, propensity=0.5), request_entry("r2")])
+    mine = [quality_entry("r1", score=0.1, label="é\0"), quality_entry("r1", source="audit", weight=4.0, upstream="b")]
+    ledger.write([*mine, quality_entry("r2"), quality_entry("r3")])
+    with closing(Ledger(url)) as other:
+        assert other.write([quality_entry("r1", score=0.9)]) == 0
+    found = find_request(url, "r1", 1.0)
+    assert found is not None
+    assert found.request == request_entry("r1", domain="law", route_tier=1, predicted=0.75, propensity=0.5)
+    assert sorted(found.quality, key=lambda each: each.score) == [quality_entry("r1", score=0.1, label="é"), mine[1]]
+    assert find_request(url, "r3", 1.0) is None
+
+
+def test_what_was_said_of_answers_goes_when_it_is_old(ledger: Ledger, url: str) -> None:
+    """As attempts and requests do; what comes later is refused."""
+    ledger.write([attempt_entry("r9", ended_at_ms=NOON_MS + 5 * DAY_MS)])
+    ledger.write([request_entry("r1"), quality_entry("r1"), quality_entry("r2", ended_at_ms=NOON_MS + 5 * DAY_MS)])
+    with closing(Ledger(url, keep_days=2)) as tidy:
+        while tidy.tidy(NOON_MS + 5 * DAY_MS):
+            pass
+        assert tidy.write([quality_entry("r3")]) == 1
+    engine = open_engine(url)
+    with transaction(engine) as connection:
+        assert connection.execute(text("SELECT ledger_id FROM quality")).scalars().all() == ["r2"]
+    engine.dispose()
+    assert find_request(url, "r1", 1.0) is None

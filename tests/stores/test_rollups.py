@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import delete, func, select
 
 from streamroute.core.cost.entry import AttemptEntry, Entry, RequestEntry
 from streamroute.core.cost.fate import WASTED, fate_of
@@ -20,6 +20,7 @@ from streamroute.stores.ledger import Ledger
 from streamroute.stores.schema import ATTEMPTS, REQUESTS, ROLLUPS
 from streamroute.stores.usage import read_lines, read_usage, whole_days
 from tests.support.entries import NOON_MS, attempt_entry, request_entry
+from tests.support.older_ledger import take_back
 
 NOON_DAY = NOON_MS // DAY_MS
 NAMES = st.sampled_from([None, "", "a", "b", "(others)"])
@@ -178,13 +179,7 @@ def test_a_ledger_that_had_no_sums_gets_them(url: str) -> None:
     with closing(Ledger(url)) as ledger:
         ledger.write([attempt_entry("r1"), attempt_entry("r2", cost=None, user="u"), request_entry("r1")])
         before = [total(url, [by]) for by in GROUPINGS]
-    engine = open_engine(url)
-    with transaction(engine) as connection:
-        connection.execute(text("DROP TABLE rollups"))
-        connection.execute(text("DROP TABLE ledger_state"))
-        connection.execute(text("ALTER TABLE attempts DROP COLUMN sidecar"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
-    engine.dispose()
+    take_back(url, "0002")
     with pytest.raises(StoreError, match="of this version"):
         read_usage(url, [])
     for _ in range(2):

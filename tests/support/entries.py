@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from streamroute.core.cost.entry import AttemptEntry, RequestEntry
+from streamroute.core.cost.entry import AttemptEntry, QualityEntry, RequestEntry
 from streamroute.core.money import Money
 
 NOON_MS = 1_793_534_400_000
@@ -76,3 +76,23 @@ def request_entry(ledger_id: str = "dec_1", **more: Any) -> RequestEntry:
         "duration_s": 1.5,
     }
     return RequestEntry(**{**values, **more})
+
+
+def quality_entry(ledger_id: str = "dec_1", **more: Any) -> QualityEntry:
+    """Make the entry of a client that was content with an answer of `a`, unless told otherwise."""
+    values: dict[str, Any] = {
+        "ledger_id": ledger_id,
+        "source": "feedback",
+        "upstream": "a",
+        "ended_at_ms": NOON_MS,
+        "score": 1.0,
+        "weight": 1.0,
+        "label": None,
+        "route": "chat",
+        "task": None,
+        "key": None,
+        "domain": None,
+        "route_tier": None,
+        "predicted": None,
+    }
+    return QualityEntry(**{**values, **more})

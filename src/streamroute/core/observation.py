@@ -10,9 +10,26 @@ from typing import Literal
 from streamroute.core.attribution import NOBODY, Attribution
 from streamroute.core.money import Money
 from streamroute.core.outcome import AttemptCause, CancelReason, Failure, FailureKind, OutcomeKind
+from streamroute.core.quality.quality_outcome import QualityOutcome
 from streamroute.core.rate_limit import RateLimitReport
 from streamroute.core.upstream import CredentialId, LatencyClass, ProviderName, Rung, UpstreamId
 from streamroute.core.usage import Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """What routing knew of a request, and of one that may answer it; None where it did not."""
+
+    domain: str | None = None
+    tier: int | None = None
+    """Of the route's, 0 for the smallest models."""
+    predicted: float | None = None
+    """How good the answer was expected to be, 0..1."""
+    propensity: float | None = None
+    """The chance, above 0, with which it was the one to be asked first."""
+
+
+NO_TRAITS = Traits()
 
 ProbeStep = Literal["connect", "models", "completion"]
 """What an active probe does, the cheapest first: a connection, `GET /models`, one token of a completion."""
@@ -121,6 +138,19 @@ class RequestObservation:
     """From the arrival of the request until the first content token was sent to the client."""
     duration_s: float
     usage: Usage | None = None
+    traits: Traits = NO_TRAITS
+    """With the tier and the prediction of `upstream`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityObservation:
+    """How good an answer turned out to be, with what is still known of its request."""
+
+    outcome: QualityOutcome
+    route: str | None = None
+    attribution: Attribution = NOBODY
+    traits: Traits = NO_TRAITS
+    """With the tier and the prediction of who gave the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,4 +195,13 @@ class StandingObservation:
     """In words, for people; empty where nothing speaks against it."""
 
 
-Observation = AttemptObservation | RequestObservation | RefusalObservation | ProbeObservation | StandingObservation
+Observation = (
+    AttemptObservation
+    | RequestObservation
+    | QualityOutcome
+    | QualityObservation
+    | RefusalObservation
+    | ProbeObservation
+    | StandingObservation
+)
+"""A `QualityOutcome` is what somebody found out; `engine.judging` makes a `QualityObservation` of it."""

@@ -7,9 +7,9 @@ from typing import get_args
 import structlog
 
 from streamroute.clock import wall
-from streamroute.core.cost.entry import AttemptEntry, Entry, RequestEntry
+from streamroute.core.cost.entry import AttemptEntry, Entry, QualityEntry, RequestEntry
 from streamroute.core.cost.price_book import TIERS, Tier
-from streamroute.core.observation import AttemptObservation, Observation, RequestObservation
+from streamroute.core.observation import AttemptObservation, Observation, QualityObservation, RequestObservation
 from streamroute.feeds.price_list import EXTRA, is_installed
 
 MAX_WARNED = 1000
@@ -20,7 +20,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Accounting:
-    """Makes an entry of each attempt and each request."""
+    """Makes an entry of each attempt, each request and each judgement."""
 
     def __init__(self, record: Callable[[Entry], None], *, sidecar: str) -> None:
         """`record` takes entries; it must be quick. `sidecar` names this process."""
@@ -36,6 +36,8 @@ class Accounting:
             self._record(self._attempt(observation))
         elif isinstance(observation, RequestObservation):
             self._record(_request(observation))
+        elif isinstance(observation, QualityObservation):
+            self._record(_quality(observation))
 
     def _attempt(self, observation: AttemptObservation) -> AttemptEntry:
         charged = observation.charged
@@ -125,4 +127,27 @@ def _request(observation: RequestObservation) -> RequestEntry:
         attempts=observation.attempts,
         ttft_s=observation.ttft_s,
         duration_s=observation.duration_s,
+        domain=observation.traits.domain,
+        route_tier=observation.traits.tier,
+        predicted=observation.traits.predicted,
+        propensity=observation.traits.propensity,
+    )
+
+
+def _quality(observation: QualityObservation) -> QualityEntry:
+    outcome, who, traits = observation.outcome, observation.attribution, observation.traits
+    return QualityEntry(
+        ledger_id=outcome.decision_id,
+        source=outcome.source,
+        upstream=outcome.upstream,
+        ended_at_ms=int(wall() * 1000),
+        score=outcome.score,
+        weight=1.0 / outcome.propensity,
+        label=outcome.label,
+        route=observation.route,
+        task=who.task,
+        key=who.key,
+        domain=traits.domain,
+        route_tier=traits.tier,
+        predicted=traits.predicted,
     )

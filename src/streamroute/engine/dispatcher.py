@@ -24,7 +24,7 @@ from streamroute.core.observation import AttemptObservation, RequestObservation
 from streamroute.core.outcome import Failure, OutcomeKind
 from streamroute.core.rate_limit import RateLimitReport
 from streamroute.core.routing.decision import Decision
-from streamroute.core.routing.decision_log import DecisionLog, Judged, Made, NotMade
+from streamroute.core.routing.decision_log import DecisionLog, Judged, Made, NotMade, traits
 from streamroute.core.routing.explorer import Explorer
 from streamroute.core.routing.route import Catalog
 from streamroute.core.routing.steering import decide
@@ -38,6 +38,7 @@ from streamroute.engine.continuations import NOT_CONTINUABLE, Continuations, is_
 from streamroute.engine.course import Course
 from streamroute.engine.decoding import StreamDecoder
 from streamroute.engine.holding import Holding
+from streamroute.engine.judging import Judging
 from streamroute.engine.runner import Runner
 from streamroute.engine.sink import AnswerSink
 from streamroute.engine.spending import Spending
@@ -95,6 +96,7 @@ class Dispatcher:
         self._delays = HedgeDelays()
         self._explorer = Explorer()
         self.decisions = DecisionLog()
+        bus.subscribe(Judging(self.decisions, bus.publish))
         self._running: set[Runner] = set()
         board.on_doubt = self._on_doubt
         self._idle = anyio.Event()
@@ -158,7 +160,7 @@ class Dispatcher:
         continuations = Continuations(call.chat) if call.chat.stream else None
         plan = build_plan(decision, self._request(call, None if midstream == "error" else rescue), self._delays)
         if call.decision_id is not None:
-            self.decisions.add(call.decision_id, decision, call.arrived_at, plan.hedge_after_s)
+            self.decisions.add(call.decision_id, decision, call.arrived_at, plan.hedge_after_s, call.attribution)
         course = Course(
             decision=decision,
             providers=directory.providers,
@@ -265,13 +267,17 @@ class Dispatcher:
                 ttft_s=None if head is None else head.ttft_s,
                 duration_s=now() - call.arrived_at,
                 usage=summary.usage,
+                traits=traits(decision, None if head is None else head.upstream),
             )
         )
 
     def _note(self, call: Call, what: Made | NotMade | Judged) -> None:
         """Keep what became of a decision, where it is kept."""
-        if call.decision_id is not None:
-            self.decisions.called(call.decision_id, what)
+        if call.decision_id is None:
+            return
+        self.decisions.called(call.decision_id, what)
+        if isinstance(what, Judged):
+            self._bus.publish(what.outcome(call.decision_id))
 
     def _open(
         self,

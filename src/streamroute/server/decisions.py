@@ -16,7 +16,7 @@ from streamroute.clock import now, wall, wall_iso
 from streamroute.core.cost.bill import Bill
 from streamroute.core.money import usd_text
 from streamroute.core.routing.decision_log import DecisionLog, DecisionRecord, Made
-from streamroute.core.routing.explain import explain, explain_call, summary
+from streamroute.core.routing.explain import explain, explain_call, explain_quality, summary
 from streamroute.engine.dispatcher import Foresight
 from streamroute.errors import RequestError
 from streamroute.server.replies import json_reply
@@ -67,6 +67,7 @@ def decisions_reply(log: DecisionLog, path: str, headers: dict[str, str]) -> web
         **_end(record),
         "cost_usd": _cost(record),
         "attempts": [explain_call(each) for each in record.calls],
+        "quality": [explain_quality(each) for each in record.outcomes],
     }
     return json_reply(document, headers=headers)
 

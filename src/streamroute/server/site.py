@@ -1,6 +1,6 @@
 """The HTTP surface: paths to handlers, and what every reply has in common.
 
-    clients     POST /v1/chat/completions   GET /v1/models   GET /v1/models/{id}      (also without /v1)
+    clients     POST /v1/chat/completions /v1/feedback   GET /v1/models /v1/models/{id}      (also without /v1)
     operators   GET /livez /readyz /healthz /status /status/decisions /status/decisions/{id} /metrics
                 POST /admin/upstreams/{id}/{drain,enable,open,close}   GET /admin/usage /admin/budgets
 
@@ -27,19 +27,21 @@ from streamroute.errors import RequestError
 from streamroute.server.admin import PREFIX as ADMIN_PREFIX
 from streamroute.server.admin import operate
 from streamroute.server.auth import KeyCheck, require_admin
+from streamroute.server.books import Books
 from streamroute.server.budget_status import budgets_reply
 from streamroute.server.call import request_id
 from streamroute.server.chat import ChatHandler
 from streamroute.server.connection import Connection, ConnectionServer
 from streamroute.server.cors import Cors
 from streamroute.server.decisions import decisions_reply
+from streamroute.server.feedback import FeedbackHandler
 from streamroute.server.health import probe_reply
 from streamroute.server.key_limits import KeyLimits
 from streamroute.server.models import list_models, one_model
 from streamroute.server.options import ServerOptions
 from streamroute.server.replies import error_reply, json_reply, refusal
 from streamroute.server.status import status_document, upstream_status
-from streamroute.server.usage import ReadUsage, UsageHandler
+from streamroute.server.usage import UsageHandler
 from streamroute.stores.key_watch import KeyWatch
 from streamroute.telemetry.bus import Bus
 from streamroute.telemetry.metrics.registry import Metrics
@@ -64,14 +66,12 @@ class Site:
         metrics: Metrics,
         bus: Bus,
         prober: Prober,
-        ledger: Callable[[], LedgerFigures | None],
-        usage: ReadUsage | None,
+        books: Books,
         keys: KeyWatch,
     ) -> None:
-        """`ledger` says how the ledger fares, and `usage` reads it; None where there is none."""
         self.dispatcher = dispatcher
         self.prober = prober
-        self.ledger = ledger
+        self.ledger = books.figures
         self.keys = keys
         self.price_feeds: Callable[[], Sequence[FeedFigures]] = tuple
         """Says how price feeds fare."""
@@ -86,6 +86,7 @@ class Site:
         self._metrics = metrics
         self._bus = bus
         self._client_paths: dict[tuple[str, str], Handler] = {}
+        self._feedback = FeedbackHandler(dispatcher.decisions, bus.publish, books)
         self.apply(options)
         self._operator_paths: dict[str, Handler] = {
             "/livez": self._livez,
@@ -94,7 +95,7 @@ class Site:
             "/status": self._status,
             "/status/decisions": self._decisions,
             "/metrics": self._show_metrics,
-            "/admin/usage": UsageHandler(usage),
+            "/admin/usage": UsageHandler(books.usage),
             "/admin/budgets": partial(budgets_reply, dispatcher.spending),
         }
 
@@ -103,8 +104,10 @@ class Site:
         self.options = options
         self._check = KeyCheck(options, lambda: self.keys.ring)
         self._cors = Cors(options.cors_origins)
+        self._feedback.options = options
         self._client_paths = {
             ("POST", "/chat/completions"): ChatHandler(self.dispatcher, options, self.limits),
+            ("POST", "/feedback"): self._feedback,
             ("GET", "/models"): self._list_models,
         }
 
@@ -290,8 +293,8 @@ def _wrong_method(request: web.BaseRequest, *allowed: str) -> RequestError:
 
 def _no_such_path(request: web.BaseRequest) -> RequestError:
     return RequestError(
-        f"There is no {request.method} {request.path[:200]}. Clients use POST /v1/chat/completions and GET /v1/models; "
-        "operators /livez, /readyz, /status, /metrics, GET /admin/usage and /admin/budgets, "
+        f"There is no {request.method} {request.path[:200]}. Clients use POST /v1/chat/completions and /v1/feedback, "
+        "and GET /v1/models; operators /livez, /readyz, /status, /metrics, GET /admin/usage and /admin/budgets, "
         "POST /admin/upstreams/{id}/{action}.",
         status=404,
         code="not_found",

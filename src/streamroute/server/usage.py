@@ -13,16 +13,16 @@ parts.
 
 import asyncio
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from aiohttp import web
 
 from streamroute.clock import wall
 from streamroute.core.caller import Caller
-from streamroute.core.cost.report import FILTERS, UsageQuery, UsageRow
+from streamroute.core.cost.report import FILTERS, UsageQuery
 from streamroute.errors import RequestError, StoreError
 from streamroute.server.auth import require_admin
+from streamroute.server.books import ReadUsage
 from streamroute.wire.usage_query import QueryError, usage_query
 from streamroute.wire.usage_text import csv_chunks, json_chunks
 
@@ -30,8 +30,6 @@ MAX_REPORTS = 2
 """One for a person and one for a scraper; more would only share the disk."""
 TIMEOUT_S = 10.0
 """Five times what five million attempts take (bench/results/usage_report.json)."""
-ReadUsage = Callable[[UsageQuery, float], list[UsageRow]]
-"""Blocks, for so many seconds at most. Raises StoreError, and ValueError for an unknown baseline."""
 
 _PARTS = {"by", "since", "until", "baseline", "waste", "format", *FILTERS}
 _TYPES = {"json": "application/json", "csv": "text/csv"}

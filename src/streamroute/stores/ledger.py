@@ -8,20 +8,20 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
-from streamroute.core.cost.entry import AttemptEntry, Entry, RequestEntry
+from streamroute.core.cost.entry import AttemptEntry, Entry, QualityEntry, RequestEntry
 from streamroute.errors import StoreError
 from streamroute.stores.database import BUSY_TIMEOUT_S, transaction
 from streamroute.stores.migrate import open_newest
 from streamroute.stores.retention import announce, prune, pruned_before_ms
 from streamroute.stores.rollup import Rollup
-from streamroute.stores.schema import ATTEMPTS, REQUESTS
+from streamroute.stores.schema import ATTEMPTS, QUALITY, REQUESTS
 
 Row = dict[str, Any]
 ROWS_A_STATEMENT = 50
 """Binding the values of one holds the interpreter's lock, for a fraction of a millisecond."""
-_NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in (AttemptEntry, RequestEntry)}
+_NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in (AttemptEntry, RequestEntry, QualityEntry)}
 _VALUES = {kind: attrgetter(*names) for kind, names in _NAMES.items()}
-_TABLES: dict[type[Entry], Table] = {AttemptEntry: ATTEMPTS, RequestEntry: REQUESTS}
+_TABLES: dict[type[Entry], Table] = {AttemptEntry: ATTEMPTS, RequestEntry: REQUESTS, QualityEntry: QUALITY}
 
 
 def row_of(entry: Entry) -> Row:
@@ -92,7 +92,7 @@ class Ledger:
         with transaction(engine) as connection:
             before_ms = pruned_before_ms(connection)
             timely = [each for each in entries if each.ended_at_ms >= before_ms]
-            attempts, requests = (
+            attempts, requests, _ = (
                 _insert(connection, table, [row_of(each) for each in timely if type(each) is kind])
                 for kind, table in _TABLES.items()
             )

@@ -1,4 +1,4 @@
-"""Taking attempts and requests out of the ledger when they are old. Their sums stay.
+"""Taking attempts, requests and what was said of answers out of the ledger when they are old. Sums stay.
 
 Rules of the file:
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
-from streamroute.stores.schema import ATTEMPTS, LEDGER_STATE, REQUESTS
+from streamroute.stores.schema import ATTEMPTS, LEDGER_STATE, QUALITY, REQUESTS
 from streamroute.stores.sums import DAY_MS
 
 BATCH = 500
@@ -41,7 +41,7 @@ def prune(connection: Connection) -> bool:
     """Take out a few of the oldest; return whether there are more."""
     before_ms = connection.execute(select(LEDGER_STATE.c.pruned_before_ms)).scalar_one()
     is_more = False
-    for table in (ATTEMPTS, REQUESTS):
+    for table in (ATTEMPTS, REQUESTS, QUALITY):
         keys = list(table.primary_key)
         query = select(*keys).where(table.c.ended_at_ms < before_ms).order_by(table.c.ended_at_ms).limit(BATCH)
         found: list[dict[str, Any]] = [

@@ -60,7 +60,30 @@ REQUESTS = Table(
     Column("attempts", Integer, nullable=False),
     Column("ttft_s", Float),
     Column("duration_s", Float, nullable=False),
+    Column("domain", Text),
+    Column("route_tier", Integer),
+    Column("predicted", Float),
+    Column("propensity", Float),
     Index("requests_by_end", "ended_at_ms"),
+)
+
+QUALITY = Table(
+    "quality",
+    METADATA,
+    Column("ledger_id", Text, primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("upstream", Text, primary_key=True),
+    Column("ended_at_ms", BigInteger, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("weight", Float, nullable=False),
+    Column("label", Text),
+    Column("route", Text),
+    Column("task", Text),
+    Column("key", Text),
+    Column("domain", Text),
+    Column("route_tier", Integer),
+    Column("predicted", Float),
+    Index("quality_by_end", "ended_at_ms"),
 )
 
 _IS_KEPT = text("revoked_at_ms IS NULL")

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import orjson
 
-from streamroute.core.cost.entry import AttemptEntry, Entry, RequestEntry
+from streamroute.core.cost.entry import AttemptEntry, Entry, QualityEntry, RequestEntry
 
 if sys.platform != "win32":
     import fcntl
 
 PATTERN = "ledger-spool-*.jsonl"
-_KINDS: dict[str, type[Entry]] = {"attempt": AttemptEntry, "request": RequestEntry}
+_KINDS: dict[str, type[Entry]] = {"attempt": AttemptEntry, "request": RequestEntry, "quality": QualityEntry}
 _NAME_OF = {kind: name for name, kind in _KINDS.items()}
 _TRIES = 5
 _BLOCK_BYTES = 1 << 18

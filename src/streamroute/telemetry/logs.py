@@ -16,6 +16,7 @@ from streamroute.core.observation import (
     AttemptObservation,
     Observation,
     ProbeObservation,
+    QualityObservation,
     RefusalObservation,
     RequestObservation,
     StandingObservation,
@@ -94,6 +95,14 @@ def log_observation(observation: Observation) -> None:
             )
         case StandingObservation():
             _log_standing(observation)
+        case QualityObservation(outcome=found):
+            _log.debug(
+                "answer.judged",
+                decision_id=found.decision_id,
+                upstream=found.upstream,
+                source=found.source,
+                score=round(found.score, 4),
+            )
 
 
 def _log_attempt(observation: AttemptObservation) -> None:

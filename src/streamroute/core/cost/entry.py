@@ -1,4 +1,5 @@
-"""The entries of the ledger: one for each attempt, one for each request. Facts, never changed once written.
+"""The entries of the ledger: one for each attempt, each request, each judgement of an answer. Facts, never changed
+once written.
 
 They carry no prompt, no answer and no key. `ledger_id` and `attempt` name an entry for all time: writing it again
 changes nothing. Nobody changes one; they are not frozen because that would make one of them 5 us dearer.
@@ -77,6 +78,39 @@ class RequestEntry:
     attempts: int
     ttft_s: float | None
     duration_s: float
+    domain: str | None = None
+    """What it was about, where anybody knew; it and the following are None also in entries of earlier versions."""
+    route_tier: int | None = None
+    """Of the route's tiers, the one of `upstream`, 0 for the smallest models."""
+    predicted: float | None = None
+    """How good the answer was expected to be, 0..1."""
+    propensity: float | None = None
+    """The chance with which `upstream` was the one to be asked first."""
 
 
-Entry = AttemptEntry | RequestEntry
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
+class QualityEntry:
+    """How good an answer turned out to be. One of each source about each upstream of a request."""
+
+    ledger_id: str
+    """Of the request; also the id of its decision."""
+    source: str
+    upstream: str
+    ended_at_ms: int
+    """When it was found out."""
+    score: float
+    """0..1."""
+    weight: float
+    """One over the chance that this answer came to be judged."""
+    label: str | None
+    route: str | None
+    """None, as all that follows, where nobody knew the request any more."""
+    task: str | None
+    key: str | None
+    domain: str | None
+    route_tier: int | None
+    """As in `RequestEntry`, but of the upstream that was judged."""
+    predicted: float | None
+
+
+Entry = AttemptEntry | RequestEntry | QualityEntry

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from streamroute.core.observation import AttemptObservation
+from streamroute.core.attribution import NOBODY, Attribution
+from streamroute.core.observation import AttemptObservation, Traits
 from streamroute.core.outcome import AttemptCause, OutcomeKind
+from streamroute.core.quality.quality_outcome import QualityOutcome
 from streamroute.core.quality.verdict import Verdict
 from streamroute.core.routing.decision import Decision
 from streamroute.core.upstream import Deadlines, UpstreamId
@@ -43,22 +45,46 @@ class Judged:
     """The least score that was asked of it."""
     is_accepted: bool
 
+    def outcome(self, decision_id: str) -> QualityOutcome:
+        """Return it as what was found out about an answer of a decision."""
+        return QualityOutcome(
+            decision_id=decision_id, upstream=self.upstream, score=self.verdict.score, source="assessor"
+        )
+
 
 class DecisionRecord:
     """One decision, when it was made (monotonic seconds), and what has become of its calls since."""
 
-    __slots__ = ("answered_by", "at", "calls", "decision", "hedge_after_s", "id", "outcome")
+    __slots__ = ("answered_by", "at", "attribution", "calls", "decision", "hedge_after_s", "id", "outcome", "outcomes")
 
-    def __init__(self, id_: str, decision: Decision, at: float, hedge_after_s: float | None) -> None:
+    def __init__(
+        self, id_: str, decision: Decision, at: float, hedge_after_s: float | None, attribution: Attribution
+    ) -> None:
         self.id = id_
         self.decision = decision
         self.at = at
         self.hedge_after_s = hedge_after_s
+        self.attribution = attribution
         self.outcome: OutcomeKind | None = None
         """None: it is under way."""
         self.answered_by: UpstreamId | None = None
         """Who began the answer that the client got."""
         self.calls: Sequence[Made | NotMade | Judged] = ()
+        self.outcomes: Sequence[QualityOutcome] = ()
+        """How good answers turned out to be: one of each source about each upstream."""
+
+    def judged(self, outcome: QualityOutcome) -> QualityOutcome:
+        """Keep how good an answer was, and return what is kept: the first of its source about its upstream stays."""
+        for known in self.outcomes:
+            if (known.source, known.upstream) == (outcome.source, outcome.upstream):
+                return known
+        if len(self.outcomes) < MAX_CALLS:
+            self.outcomes = (*self.outcomes, outcome)
+        return outcome
+
+    def traits(self, upstream: UpstreamId | None) -> Traits:
+        """Return what was known of the request, and of one that may have answered it."""
+        return traits(self.decision, upstream)
 
 
 class DecisionLog:
@@ -71,10 +97,17 @@ class DecisionLog:
     def __len__(self) -> int:
         return len(self._records)
 
-    def add(self, decision_id: str, decision: Decision, at: float, hedge_after_s: float | None = None) -> None:
+    def add(
+        self,
+        decision_id: str,
+        decision: Decision,
+        at: float,
+        hedge_after_s: float | None = None,
+        attribution: Attribution = NOBODY,
+    ) -> None:
         """Keep a decision, and forget the oldest where there are too many."""
         self._records.pop(decision_id, None)
-        self._records[decision_id] = DecisionRecord(decision_id, decision, at, hedge_after_s)
+        self._records[decision_id] = DecisionRecord(decision_id, decision, at, hedge_after_s, attribution)
         if len(self._records) > self.size:
             del self._records[next(iter(self._records))]
 
@@ -97,3 +130,9 @@ class DecisionLog:
     def latest(self, count: int) -> list[DecisionRecord]:
         """Return the newest, newest first."""
         return list(islice(reversed(self._records.values()), count))
+
+
+def traits(decision: Decision, upstream: UpstreamId | None) -> Traits:
+    """Return what a decision knew of its request, and of one that may answer it."""
+    route = decision.route
+    return Traits(tier=route.tier_of(upstream) if route.tiers and upstream is not None else None)

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from streamroute.core.health.board import DRAINED
 from streamroute.core.money import usd_text
+from streamroute.core.quality.quality_outcome import QualityOutcome
 from streamroute.core.routing.decision import Candidate, Decision
 from streamroute.core.routing.decision_log import Judged, Made, NotMade
 from streamroute.core.routing.weight import crowd
@@ -86,6 +87,17 @@ def explain_call(call: Made | NotMade | Judged) -> dict[str, object]:
         "cost_usd": None if (paid := observation.charged) is None or paid.cost is None else usd_text(paid.cost),
         "price_source": None if paid is None else paid.price_source,
         "deadlines": _limits(call.deadlines),
+    }
+
+
+def explain_quality(outcome: QualityOutcome) -> dict[str, object]:
+    """Return how good an answer turned out to be."""
+    return {
+        "upstream": outcome.upstream,
+        "source": outcome.source,
+        "score": round(outcome.score, 4),
+        "propensity": round(outcome.propensity, 6),
+        "label": outcome.label,
     }
 
 

@@ -22,11 +22,13 @@ from streamroute.core.observation import (
     AttemptObservation,
     Observation,
     ProbeObservation,
+    QualityObservation,
     RefusalObservation,
     RequestObservation,
 )
 from streamroute.telemetry.metrics.attempts import AttemptMetrics
 from streamroute.telemetry.metrics.extra_calls import ExtraCallMetrics
+from streamroute.telemetry.metrics.quality import QualityMetrics
 from streamroute.telemetry.metrics.requests import RequestMetrics
 from streamroute.telemetry.metrics.upstreams import Snapshot, UpstreamGauges
 
@@ -45,6 +47,7 @@ class Metrics:
         self._attempts = AttemptMetrics(self.registry)
         self._requests = RequestMetrics(self.registry)
         self._extra_calls = ExtraCallMetrics(self.registry)
+        self._quality = QualityMetrics(self.registry)
         self._gauges = UpstreamGauges(snapshot)
         self.registry.register(self._gauges)
 
@@ -58,6 +61,8 @@ class Metrics:
                 self._requests.observe(observation)
             case RefusalObservation():
                 self._requests.refused(observation)
+            case QualityObservation():
+                self._quality.observe(observation)
             case ProbeObservation():
                 self._extra_calls.probed(observation)
 
