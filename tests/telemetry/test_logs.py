@@ -10,11 +10,14 @@ from streamroute.core.observation import (
     AttemptObservation,
     Observation,
     ProbeObservation,
+    QualityObservation,
     RefusalObservation,
     RequestObservation,
     StandingObservation,
+    Traits,
 )
 from streamroute.core.outcome import Failure
+from streamroute.core.quality.quality_outcome import QualityOutcome
 from streamroute.core.upstream import ProviderName, UpstreamId
 from streamroute.core.usage import Usage
 from streamroute.telemetry.bus import Bus
@@ -88,7 +91,15 @@ def test_observations_have_no_room_for_secrets() -> None:
     """
     names = {
         field.name
-        for each in (AttemptObservation, RequestObservation, RefusalObservation, ProbeObservation)
+        for each in (
+            AttemptObservation,
+            RequestObservation,
+            RefusalObservation,
+            ProbeObservation,
+            QualityObservation,
+            QualityOutcome,
+            Traits,
+        )
         for field in dataclasses.fields(each)
     }
     assert names == {
@@ -107,6 +118,8 @@ def test_observations_have_no_room_for_secrets() -> None:
             "max_output_tokens",
         ),
         *("ledger_id", "attribution", "tier", "images"),
+        # A label is a word for reports, 128 characters at most; that it is no text is up to whoever sends it.
+        *("traits", "decision_id", "score", "source", "propensity", "label", "domain", "predicted"),
         *("latency_class", "rescued", "continuations", "step", "ok", "cost_usd"),
     }
 

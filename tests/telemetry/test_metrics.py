@@ -21,12 +21,22 @@ from streamroute.core.health.attempt_budget import BudgetFigures
 from streamroute.core.health.scorecard import Score
 from streamroute.core.health.standing import Standing
 from streamroute.core.money import PER_USD, Money
-from streamroute.core.observation import AttemptObservation, Observation, ProbeObservation, RefusalObservation
+from streamroute.core.observation import (
+    AttemptObservation,
+    Observation,
+    ProbeObservation,
+    QualityObservation,
+    RefusalObservation,
+    Traits,
+)
 from streamroute.core.outcome import Failure
+from streamroute.core.quality.quality_outcome import QualityOutcome
 from streamroute.core.upstream import Capabilities, TokenPrice, UpstreamId
 from streamroute.core.usage import Usage
 from streamroute.telemetry.metrics import attempts as attempts_module
 from streamroute.telemetry.metrics import requests as requests_module
+from streamroute.telemetry.metrics.attempts import MAX_UPSTREAM_LABELS
+from streamroute.telemetry.metrics.quality import MAX_DOMAIN_LABELS
 from streamroute.telemetry.metrics.registry import Metrics
 from streamroute.telemetry.metrics.upstreams import Snapshot
 from tests.support.observations import attempt, failed_attempt, request, upstream
@@ -91,6 +101,12 @@ PRICING = Pricing(
     )
 )
 
+
+def judged(of: str, domain: str | None, score: float = 1.0) -> QualityObservation:
+    outcome = QualityOutcome(decision_id="dec_1", upstream=UpstreamId(of), score=score, source="feedback")
+    return QualityObservation(outcome=outcome, traits=Traits(domain=domain))
+
+
 EVERYTHING: list[Observation] = [
     attempt(
         connect_s=0.01,
@@ -104,6 +120,7 @@ EVERYTHING: list[Observation] = [
     request(outcome="failed", failure=Failure(kind="stall", message="x"), ttft_s=None),
     request(route="rescued", rescued=("stall",), continuations=("prefill",)),
     *EXTRA,
+    judged("a", "law"),
     RefusalObservation(request_id="r1", http_status=404, code="model_not_found"),
 ]
 
@@ -325,3 +342,15 @@ async def test_price_feeds() -> None:
     assert reads == {"accepted": 5, "refused": 2, "unreachable": 1}
     assert values[of("streamroute_price_feed_age_seconds", feed="spot")] == 400
     assert values[of("streamroute_price_feed_stale", feed="spot")] == 1
+
+
+async def test_domains_that_clients_make_up_share_a_label() -> None:
+    """After the first fifty; models that clients name too, after two hundred."""
+    many = [judged(f"lab/m{i}", f"d{i}", 0.5) for i in range(300)]
+    _, values = await exposed(fed(*many, judged("a", None)))
+    name = "streamroute_quality_score"
+    counts = {labels: value for (series, labels), value in values.items() if series == f"{name}_count"}
+    assert len({dict(labels)["domain"] for labels in counts}) == MAX_DOMAIN_LABELS + 2
+    assert len({dict(labels)["upstream"] for labels in counts}) == MAX_UPSTREAM_LABELS + 1
+    assert sum(counts.values()) == 301
+    assert values[f"{name}_sum", frozenset({("upstream", "a"), ("domain", ""), ("source", "feedback")})] == 1.0
