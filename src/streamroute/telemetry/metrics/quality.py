@@ -29,7 +29,9 @@ class QualityMetrics:
     def observe(self, observation: QualityObservation) -> None:
         """Count one judgement."""
         outcome = observation.outcome
-        upstream = _label(outcome.upstream, self._upstreams, MAX_UPSTREAM_LABELS)
+        upstream: str = outcome.upstream
+        if "/" in upstream:  # configured names have no slash: they are always shown
+            upstream = _label(upstream, self._upstreams, MAX_UPSTREAM_LABELS)
         domain = _label(observation.traits.domain or "", self._domains, MAX_DOMAIN_LABELS)
         child(self._score, upstream, domain, outcome.source).observe(outcome.score)
 
