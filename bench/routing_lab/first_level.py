@@ -87,13 +87,18 @@ def seen(prepared: Prepared, models: TierModels) -> Seen:
 
 
 def seen_held_out(
-    prepared: Sequence[Prepared], extra: Sequence[Prepared], tiers: int, folds: NDArray[np.intp], seed: int
+    prepared: Sequence[Prepared],
+    extra: Sequence[Prepared],
+    tiers: int,
+    folds: NDArray[np.intp],
+    seed: int,
+    epochs: int = EPOCHS,
 ) -> list[Seen]:
     """Return what models that have not seen its fold know of each row; `extra` rows are always learned from."""
     found: dict[int, Seen] = {}
     for fold in np.unique(folds):
         rest = [each for each, own in zip(prepared, folds, strict=True) if own != fold]
-        models = fitted([*rest, *extra], tiers, np.random.default_rng(seed))
+        models = fitted([*rest, *extra], tiers, np.random.default_rng(seed), epochs)
         for at in np.flatnonzero(folds == fold).tolist():
             found[at] = seen(prepared[at], models)
     return [found[at] for at in range(len(prepared))]

@@ -16,11 +16,16 @@ _RESAMPLES = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """One row a request: quality, money, and whose answer it was (share of each tier)."""
+    """One row a request: quality, money, and whose answer it was (one column a tier, shares where it is a mean)."""
 
     quality: Floats
     cost_usd: Floats
-    shares: Floats
+    by_tier: Floats
+
+    @property
+    def shares(self) -> Floats:
+        """Return the share of each tier."""
+        return np.asarray(self.by_tier.mean(axis=0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,7 @@ class Ideal:
 
 def served_by(tier: NDArray[np.intp], quality: Floats, cost_usd: Floats, tiers: int) -> Served:
     """Return what was served, from one tier a request."""
-    return Served(quality, cost_usd, np.eye(tiers)[tier].mean(axis=0))
+    return Served(quality, cost_usd, np.eye(tiers)[tier])
 
 
 def always(outcomes: Outcomes, tier: int) -> Served:
@@ -49,12 +54,12 @@ def mixed(outcomes: Outcomes, share: float) -> Served:
     return Served(
         share * large.quality + (1 - share) * small.quality,
         share * large.cost_usd + (1 - share) * small.cost_usd,
-        share * large.shares + (1 - share) * small.shares,
+        share * large.by_tier + (1 - share) * small.by_tier,
     )
 
 
-def ideal(outcomes: Outcomes) -> Ideal:
-    """Return the oracle."""
+def ideal(outcomes: Outcomes, weights: Floats) -> Ideal:
+    """Return the oracle. `weights`: how often each request comes."""
     scores, costs = outcomes.scores, outcomes.costs_usd
     at = np.arange(len(scores))
     base = costs.argmin(axis=1)
@@ -62,40 +67,40 @@ def ideal(outcomes: Outcomes) -> Ideal:
     pick = np.where(best <= 0, base, np.where(scores >= best[:, None], costs, np.inf).argmin(axis=1))
     gain = scores[at, pick] - scores[at, base]
     extra = costs[at, pick] - costs[at, base]
-    wanted = scores[:, -1].sum() - scores[at, base].sum()
+    wanted = weights @ (scores[:, -1] - scores[at, base])
     useful = np.flatnonzero(gain > 0)
     order = useful[np.argsort(extra[useful] / gain[useful], kind="stable")]
-    needed = int(np.searchsorted(np.cumsum(gain[order]), wanted)) + 1 if wanted > 0 else 0
-    cost = costs[at, base].sum() + extra[order[:needed]].sum()
+    needed = int(np.searchsorted(np.cumsum((weights * gain)[order]), wanted)) + 1 if wanted > 0 else 0
+    cost = weights @ costs[at, base] + (weights * extra)[order[:needed]].sum()
     served = served_by(pick, scores[at, pick], costs[at, pick], outcomes.tiers)
-    return Ideal(served, float(1.0 - cost / costs[:, -1].sum()))
+    return Ideal(served, float(1.0 - cost / (weights @ costs[:, -1])))
 
 
-def ratio_interval(quality: Floats, large: Floats, seed: int = 0) -> tuple[float, float]:
+def ratio_interval(quality: Floats, large: Floats, weights: Floats, seed: int = 0) -> tuple[float, float]:
     """Return the 95 % interval of the ratio of two means over the same requests, by bootstrap."""
     rng = np.random.default_rng(seed)
     many = len(quality)
     ratios = []
     for _ in range(_RESAMPLES):
-        counts = np.bincount(rng.integers(0, many, many), minlength=many)
+        counts = weights * np.bincount(rng.integers(0, many, many), minlength=many)
         ratios.append(float(counts @ quality) / max(1e-9, float(counts @ large)))
     low, high = np.quantile(ratios, [0.025, 0.975])
     return float(low), float(high)
 
 
-def report(served: Served, outcomes: Outcomes, best: Ideal, about: dict[str, Any]) -> dict[str, Any]:
-    """Return one line of the result."""
+def report(served: Served, outcomes: Outcomes, best: Ideal, weights: Floats) -> dict[str, Any]:
+    """Return the figures of one policy. `weights`: how often each request comes."""
     large = always(outcomes, outcomes.tiers - 1)
-    saving = 1.0 - served.cost_usd.mean() / large.cost_usd.mean()
+    quality, total = float(weights @ served.quality), float(weights.sum())
+    saving = 1.0 - float(weights @ served.cost_usd) / float(weights @ large.cost_usd)
     return {
-        **about,
         "n": len(served.quality),
-        "quality": _short(served.quality.mean()),
-        "quality_ratio": _short(served.quality.mean() / large.quality.mean()),
-        "quality_ratio_ci": [_short(each) for each in ratio_interval(served.quality, large.quality)],
+        "quality": _short(quality / total),
+        "quality_ratio": _short(quality / float(weights @ large.quality)),
+        "quality_ratio_ci": [_short(each) for each in ratio_interval(served.quality, large.quality, weights)],
         "saving": _short(saving),
-        "tier_shares": [_short(each) for each in served.shares],
-        "oracle_tier_shares": [_short(each) for each in best.served.shares],
+        "tier_shares": [_short(each) for each in weights @ served.by_tier / total],
+        "oracle_tier_shares": [_short(each) for each in weights @ best.served.by_tier / total],
         "efficiency": _short(saving / best.saving) if best.saving > 0 else None,
     }
 

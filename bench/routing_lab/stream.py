@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Served:
-    """One row a request, in the order in which they came."""
+    """One row a request, in the order in which they came: `order` says which."""
 
     order: NDArray[np.intp]
     quality: Floats

@@ -1,14 +1,23 @@
 """A pool, studied: everything is fitted on one set of rows, and then applied to another."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from routing_lab.data import Row, folds
-from routing_lab.first_level import by_stage, fitted, known_domains, outcome_arrays, prepare, seen, seen_held_out
+from routing_lab.first_level import (
+    EPOCHS,
+    by_stage,
+    fitted,
+    known_domains,
+    outcome_arrays,
+    prepare,
+    seen,
+    seen_held_out,
+)
 from streamroute.core.routing.learned.stage import Seen, Stage
 from streamroute.core.routing.learned.tier_models import TierModels
 from streamroute.core.routing.learned.tier_policy import (
@@ -28,6 +37,20 @@ _PRICES = np.concatenate([[0.0], np.geomspace(0.0003, 3.0, 60)])
 """Quality points for what the large model costs on average: from "money is no object" to "quality is none"."""
 
 
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is done for a figure."""
+
+    epochs: int = EPOCHS
+    runs: int = 5
+    """Orders in which a stream is served."""
+
+    @classmethod
+    def of(cls, *, is_fast: bool) -> "Effort":
+        """Return the usual one, or less."""
+        return cls(epochs=1, runs=1) if is_fast else cls()
+
+
 @dataclass(frozen=True)
 class Material:
     """Rows with all that is computed of them before any policy: their features come from models that have not seen
@@ -39,12 +62,30 @@ class Material:
     domains: Sequence[str]
     features: Mapping[Stage, Floats]
     seen: Sequence[Seen]
+    weights: Floats
+    """How often each request comes."""
 
     @cached_property
     def outcomes(self) -> Outcomes:
         """Return what asking each tier came to."""
         scores, costs = outcome_arrays(self.rows, self.tiers)
         return Outcomes(scores=scores, costs_usd=costs)
+
+    def weighted(self, weights: Floats) -> "Material":
+        """Return the same requests, coming as often as `weights` say; those that never come are left out."""
+        return replace(self, weights=weights).picked(weights > 0)
+
+    def picked(self, which: Sequence[bool] | NDArray[np.bool_]) -> "Material":
+        """Return some of the requests."""
+        at: list[int] = np.flatnonzero(which).tolist()
+        return replace(
+            self,
+            rows=[self.rows[i] for i in at],
+            folds=self.folds[at],
+            features={stage: features[at] for stage, features in self.features.items()},
+            seen=[self.seen[i] for i in at],
+            weights=self.weights[at],
+        )
 
 
 @dataclass(frozen=True)
@@ -63,6 +104,14 @@ class Curve:
         at = good[self.savings[good].argmax()] if len(good) else self.ratios.argmax()
         return float(self.prices[at])
 
+    def saving_for(self, ratio: float) -> float:
+        """Return the saving at the price for a ratio; below -1 where no price has it, lower the further away."""
+        return (
+            float(self.savings[self.prices == self.price_for(ratio)][0])
+            if self.ratios.max() >= ratio
+            else -2.0 + float(self.ratios.max())
+        )
+
     @property
     def points(self) -> list[tuple[float, float]]:
         """Return (saving, ratio)."""
@@ -70,38 +119,44 @@ class Curve:
 
 
 def held_out_material(
-    rows: Sequence[Row], partial: Sequence[Row], tiers: Sequence[str], by: NDArray[np.intp] | None = None
+    rows: Sequence[Row],
+    partial: Sequence[Row],
+    tiers: Sequence[str],
+    effort: Effort,
+    by: NDArray[np.intp] | None = None,
 ) -> Material:
     """Compute features by cross-fitting; `by`: which rows are held out together, random fifths where it is None.
     `partial`: rows that only some tiers were asked, to learn words from."""
     ready, extra = prepare(rows, tiers), prepare(partial, tiers)
     own = folds(rows, FOLDS) if by is None else by
-    known = seen_held_out(ready, extra, len(tiers), own, SEED)
+    known = seen_held_out(ready, extra, len(tiers), own, SEED, effort.epochs)
     domains = known_domains(ready) if by is None else []
-    return Material(tiers, rows, own, domains, by_stage(known, len(tiers), domains), known)
+    return Material(tiers, rows, own, domains, by_stage(known, len(tiers), domains), known, np.ones(len(rows)))
 
 
-def all_learned(rows: Sequence[Row], partial: Sequence[Row], tiers: Sequence[str]) -> TierModels:
+def all_learned(rows: Sequence[Row], partial: Sequence[Row], tiers: Sequence[str], effort: Effort) -> TierModels:
     """Return the first level, fitted on everything."""
-    return fitted([*prepare(rows, tiers), *prepare(partial, tiers)], len(tiers), np.random.default_rng(SEED))
+    ready = [*prepare(rows, tiers), *prepare(partial, tiers)]
+    return fitted(ready, len(tiers), np.random.default_rng(SEED), effort.epochs)
 
 
 def applied_material(rows: Sequence[Row], tiers: Sequence[str], models: TierModels, domains: Sequence[str]) -> Material:
     """Compute features of rows that the models have not seen."""
     known = [seen(each, models) for each in prepare(rows, tiers)]
-    return Material(tiers, rows, folds(rows, FOLDS), domains, by_stage(known, len(tiers), domains), known)
+    features = by_stage(known, len(tiers), domains)
+    return Material(tiers, rows, folds(rows, FOLDS), domains, features, known, np.ones(len(rows)))
 
 
 def curve(material: Material, kind: PolicyKind) -> Curve:
     """Replay many prices."""
-    outcomes = material.outcomes
-    large_usd, large_quality = outcomes.costs_usd[:, -1].mean(), outcomes.scores[:, -1].mean()
+    outcomes, weights = material.outcomes, material.weights / material.weights.sum()
+    large_usd, large_quality = weights @ outcomes.costs_usd[:, -1], weights @ outcomes.scores[:, -1]
     prices = _PRICES / large_usd
     replayed = replay_held_out(material.features, outcomes, prices, material.folds, kind=kind)
     return Curve(
         prices,
-        1.0 - replayed.cost_usd.mean(axis=0) / large_usd,
-        replayed.quality.mean(axis=0) / large_quality,
+        1.0 - weights @ replayed.cost_usd / large_usd,
+        weights @ replayed.quality / large_quality,
         replayed,
     )
 

@@ -1,0 +1,35 @@
+"""Two models, and a score for what the larger would gain: no answer is read, only the question."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routing_lab.data import Row, folds
+from routing_lab.first_level import fitted, prepare
+from routing_lab.study import FOLDS, SEED, Effort
+
+Floats = NDArray[np.float64]
+
+
+def scores_of(train: Sequence[Row], test: Sequence[Row], tiers: Sequence[str], effort: Effort) -> Floats:
+    """Return the gain of the larger model on `test`, from what `train` teaches."""
+    models = fitted(prepare(train, tiers), len(tiers), np.random.default_rng(SEED), effort.epochs)
+    scores = np.array([models.of_question(each.lesson.question) for each in prepare(test, tiers)])
+    return _gain(scores)
+
+
+def held_out_scores(rows: Sequence[Row], tiers: Sequence[str], effort: Effort) -> Floats:
+    """Return the gain for each row, from models that have not seen it."""
+    own = folds(rows, FOLDS)
+    found = np.zeros(len(rows))
+    for fold in range(FOLDS):
+        train = [row for row, at in zip(rows, own, strict=True) if at != fold]
+        test = [row for row, at in zip(rows, own, strict=True) if at == fold]
+        found[own == fold] = scores_of(train, test, tiers, effort)
+    return found
+
+
+def _gain(scores: Floats) -> Floats:
+    right = 1.0 / (1.0 + np.exp(-scores))
+    return np.asarray(right[:, 1] - right[:, 0])

@@ -1,0 +1,181 @@
+"""A pool of models: all policies, fitted on one set of requests and applied to another."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routing_lab.data import DataMissingError, Row, Source, is_validation, rows
+from routing_lab.first_level import batches
+from routing_lab.metrics import Ideal, Served, always, ideal, mixed, report, saving_at, served_by
+from routing_lab.stream import Fitted, stream
+from routing_lab.study import Curve, Effort, Material, all_learned, applied_material, curve, held_out_material, policy
+from streamroute.core.routing.learned.domain_guard import GuardOptions
+from streamroute.core.routing.learned.tier_policy import Outcomes, PolicyKind, Replay, replay
+
+Floats = NDArray[np.float64]
+
+WANTED = {"A2": 1.01, "A": 1.005, "A3": 1.01, "O": 1.005, "O1": 1.005, "B": 1.0, "tickets": 1.005}
+"""Quality ratio asked for on the fitted rows: half a point to one more than what other rows are to have. A choice
+among prices flatters the one that is chosen."""
+POINTS = {"quality": 1.01, "balanced": 1.0, "economy": 0.98}
+"""Quality ratios asked for, by the name of an operating point."""
+_HINDSIGHT = (1.0, 0.995, 0.99, 0.98)
+KINDS: tuple[PolicyKind, ...] = get_args(PolicyKind)
+_RUNS = 5
+"""Orders in which a stream is served."""
+
+
+@dataclass(frozen=True)
+class Halves:
+    """What is fitted on, and what it is applied to."""
+
+    pool: str
+    split: str
+    train: Material
+    test: Material
+    is_same: bool
+    """The rows that are applied to are those that were fitted on."""
+
+    @cached_property
+    def curves(self) -> dict[PolicyKind, Curve]:
+        """Return what prices come to on the fitted rows, held out, by kind of policy."""
+        return {kind: curve(self.train, kind) for kind in KINDS}
+
+    @cached_property
+    def best(self) -> Ideal:
+        """Return what nobody can know."""
+        return ideal(self.test.outcomes, self.test.weights)
+
+    def chosen(self, wanted: float) -> PolicyKind:
+        """Return the kind of policy that saves most at this ratio on the fitted rows."""
+        return max(KINDS, key=lambda kind: (self.curves[kind].saving_for(wanted), kind))
+
+    def served(self, kind: PolicyKind, wanted: float) -> Served:
+        """Return what a policy comes to, its price chosen on the fitted rows."""
+        curve_ = self.curves[kind]
+        price = curve_.price_for(wanted)
+        if self.is_same:
+            return _served(curve_.replay, int(np.flatnonzero(curve_.prices == price)[0]), self.test)
+        return _served(replay(policy(self.train, price, kind), self.test.features, self.test.outcomes), 0, self.test)
+
+
+def split_rows(source: Source, split: str, datasets: Sequence[str]) -> tuple[list[Row], list[Row], bool]:
+    """Return the rows to fit on, those to apply to, and whether they are the same."""
+    every = rows(source.folder("train"), datasets)
+    if not every:
+        msg = f"no questions of {', '.join(datasets)} in train: nothing is measured"
+        raise DataMissingError(msg)
+    fitted = [row for row in every if not is_validation(row)]
+    if split == "validation":
+        return fitted, [row for row in every if is_validation(row)], False
+    if split == "train":
+        return fitted, fitted, True
+    other = rows(source.folder(split), datasets)
+    if not other:
+        msg = f"no questions of {', '.join(datasets)} in {split!r}: nothing is measured"
+        raise DataMissingError(msg)
+    return every, other, False
+
+
+def halves(source: Source, pool: str, split: str, effort: Effort) -> Halves:
+    """Fit a pool's first level, and apply it."""
+    spec = source.pools[pool]
+    tiers = spec["tiers"]
+    fitted, other, is_same = split_rows(source, split, spec["datasets"])
+    complete, partial = batches(fitted, tiers)
+    train = held_out_material(complete, partial, tiers, effort)
+    if is_same:
+        return Halves(pool, split, train, train, is_same=True)
+    models = all_learned(complete, partial, tiers, effort)
+    test = applied_material(batches(other, tiers)[0], tiers, models, train.domains)
+    return Halves(pool, split, train, test, is_same=False)
+
+
+def pool_study(source: Source, pool: str, split: str, *, is_fast: bool = False) -> list[dict[str, Any]]:
+    """Return one line a policy."""
+    effort = Effort.of(is_fast=is_fast)
+    return policy_lines(halves(source, pool, split, effort), WANTED[pool], effort)
+
+
+def policy_lines(of: Halves, wanted: float, effort: Effort) -> list[dict[str, Any]]:
+    """Return one line a policy, all of the same rows."""
+    outcomes, weights = of.test.outcomes, of.test.weights
+    last = outcomes.tiers - 1
+    common = {"pool": of.pool, "split": of.split}
+
+    def line(name: str, served: Served, **more: Any) -> dict[str, Any]:
+        return {**common, "policy": name, **report(served, outcomes, of.best, weights), **more}
+
+    chosen = of.chosen(wanted)
+    lines = [
+        line("always_small", always(outcomes, 0)),
+        line("always_large", always(outcomes, last)),
+        line("random_mix", mixed(outcomes, of.served(chosen, wanted).shares[last])),
+        line("oracle", of.best.served, ideal_saving=round(of.best.saving, 4)),
+    ]
+    for kind in KINDS:
+        points = {name: report(of.served(kind, ratio), outcomes, of.best, weights) for name, ratio in POINTS.items()}
+        lines.append(
+            line(
+                kind,
+                of.served(kind, wanted),
+                is_chosen=kind == chosen,
+                wanted_ratio=wanted,
+                price=of.curves[kind].price_for(wanted),
+                operating_points=points,
+                **_curves(of, kind),
+            )
+        )
+    lines.append(line("adaptive", *[adaptive(of, chosen, wanted, effort)], wanted_ratio=wanted, base=chosen))
+    return lines
+
+
+def adaptive(of: Halves, kind: PolicyKind, wanted: float, effort: Effort) -> Served:
+    """Return what a stream of the same rows comes to, in random order, with the domain guard on."""
+    price = of.curves[kind].price_for(wanted)
+    fitted = Fitted.of(policy(of.train, price, kind), price, of.test.features)
+    domains = {row.kind for row in of.train.rows}
+    runs = [
+        stream(of.test, fitted, fitted, domains, np.random.default_rng(seed), GuardOptions())
+        for seed in range(effort.runs)
+    ]
+    back = [np.argsort(run.order) for run in runs]
+    tier = np.stack([run.tier[at] for run, at in zip(runs, back, strict=True)])
+    return Served(
+        np.mean([run.quality[at] for run, at in zip(runs, back, strict=True)], axis=0),
+        np.mean([run.cost_usd[at] for run, at in zip(runs, back, strict=True)], axis=0),
+        np.eye(of.test.outcomes.tiers)[tier].mean(axis=0),
+    )
+
+
+def _served(replayed: Replay, column: int, material: Material) -> Served:
+    return served_by(
+        replayed.tier[:, column], replayed.quality[:, column], replayed.cost_usd[:, column], material.outcomes.tiers
+    )
+
+
+def _curves(of: Halves, kind: PolicyKind) -> dict[str, Any]:
+    """Return (saving, ratio) of many prices on the split, and what the best price in hindsight saves at some ratios."""
+    source = of.curves[kind]
+    if of.is_same:
+        points = source.points
+    else:
+        pairs = [
+            _served(replay(policy(of.train, price, kind), of.test.features, of.test.outcomes), 0, of.test)
+            for price in source.prices[::2]
+        ]
+        points = [_point(each, of.test.outcomes, of.test.weights) for each in pairs]
+    return {
+        "hindsight_savings": {str(ratio): saving_at(points, ratio) for ratio in _HINDSIGHT},
+        "curve": [[round(saving, 4), round(ratio, 4)] for saving, ratio in points],
+    }
+
+
+def _point(served: Served, outcomes: Outcomes, weights: Floats) -> tuple[float, float]:
+    large = always(outcomes, outcomes.tiers - 1)
+    saving = 1.0 - float(weights @ served.cost_usd) / float(weights @ large.cost_usd)
+    return saving, float(weights @ served.quality) / float(weights @ large.quality)
