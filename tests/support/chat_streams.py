@@ -10,7 +10,7 @@ from streamroute.wire.openai_chat.stream import ChatStreamDecoder
 
 USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
 DONE = "[DONE]"
-NOT_CONTENT = {"role", "channel", "token_id", "name"}
+NOT_CONTENT = {"role", "channel", "token_id", "name", "extra_content"}
 
 Facts = dict[str, object]
 

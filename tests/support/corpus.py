@@ -25,15 +25,19 @@ class Recorded:
     response: bytes
 
 
-@cache
 def recorded_chats() -> tuple[Recorded, ...]:
     """Return all exchanges in OpenAI's chat format; skips the test where there are none."""
+    return recorded("openai_chat")
+
+
+@cache
+def recorded(wire_format: str) -> tuple[Recorded, ...]:
+    """Return all exchanges in a wire format; skips the test where there are none."""
     default = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-    path = Path(os.environ.get("STREAMROUTE_SHARED_DATA", default)) / "wire" / "openai_chat.jsonl.gz"
+    name = f"wire/{wire_format}.jsonl.gz"
+    path = Path(os.environ.get("STREAMROUTE_SHARED_DATA", default)) / name
     if not path.is_file():
-        pytest.skip(
-            "no recorded exchanges: set STREAMROUTE_SHARED_DATA to the folder that has wire/openai_chat.jsonl.gz"
-        )
+        pytest.skip(f"no recorded exchanges: set STREAMROUTE_SHARED_DATA to the folder that has {name}")
     with gzip.open(path, "rb") as lines:
         rows = [orjson.loads(line) for line in lines]
     return tuple(

@@ -135,9 +135,19 @@ class ChunkWriter:
         self._envelope |= {"id": id_, "model": model}
         self._head = b"data: " + write_json(self._envelope)[:-1] + b',"choices":[{"index":'
 
-    def delta(self, delta: Mapping[str, object], *, index: int = 0, finish_reason: str | None = None) -> bytes:
-        """Return a chunk with a delta of choice `index`."""
-        return self._chunk(index, write_json(delta), b"null" if finish_reason is None else write_json(finish_reason))
+    def delta(
+        self,
+        delta: Mapping[str, object],
+        *,
+        index: int = 0,
+        finish_reason: str | None = None,
+        logprobs: Mapping[str, object] | None = None,
+    ) -> bytes:
+        """Return a chunk with a delta of choice `index`, and how probable its tokens were."""
+        said = write_json(delta)
+        if logprobs is not None:
+            said += b',"logprobs":' + write_json(logprobs)
+        return self._chunk(index, said, b"null" if finish_reason is None else write_json(finish_reason))
 
     def text(self, text: str, *, key: bytes = b"content", index: int = 0) -> bytes:
         """Return a chunk with text alone, what most chunks are; `key`: as whose."""

@@ -29,7 +29,8 @@ DONE_EVENT = b"data: [DONE]\n\n"
 
 _PLAIN = bytes(code for code in range(0x20, 0x7F) if code not in b'"\\')
 _TEXT_KEYS = ("content", "reasoning_content", "reasoning")
-_NOT_CONTENT = frozenset({"role", "channel", "token_id", "name"})
+_NOT_CONTENT = frozenset({"role", "channel", "token_id", "name", "extra_content"})
+"""The last is Google's: signatures of thoughts, which nobody reads but the model."""
 _TOOL_KEYS = ("tool_calls", "function_call")
 MAX_HELD_TOOL_BYTES = 1 << 20
 """1 MiB of tool calls: larger ones, whole files written as arguments, flow as they come."""

@@ -17,7 +17,7 @@ CONTINUATION_COMMENT = b": streamroute "
 
 REASONING_KEYS = frozenset({"reasoning", "reasoning_content", "reasoning_details", "reasoning_text"})
 """Deltas of thoughts: DeepSeek, vLLM and SGLang write `reasoning_content`, OpenRouter and Groq `reasoning`."""
-_SAYS_NOTHING = frozenset({"role", "content", "name", "channel", "token_id", *REASONING_KEYS})
+_SAYS_NOTHING = frozenset({"role", "content", "name", "channel", "token_id", "extra_content", *REASONING_KEYS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
