@@ -9,9 +9,9 @@ from streamroute.providers.presets import PRESETS, SIMULATED, Preset
 
 ALL = list(PRESETS.values())
 WANTED = {
-    "anthropic", "azure_openai", "cerebras", "cohere", "deepinfra", "deepseek", "fireworks", "gemini", "groq",
-    "huggingface", "hyperbolic", "litellm", "llama_cpp", "lm_studio", "mistral", "moonshot", "nebius",
-    "nvidia_nim", "ollama", "openai", "openai_compatible", "openrouter", "perplexity", "qwen", "sambanova",
+    "anthropic", "azure_openai", "cerebras", "cohere", "deepinfra", "deepseek", "fireworks", "gemini",
+    "gemini_native", "groq", "huggingface", "hyperbolic", "litellm", "llama_cpp", "lm_studio", "mistral", "moonshot",
+    "nebius", "nvidia_nim", "ollama", "openai", "openai_compatible", "openrouter", "perplexity", "qwen", "sambanova",
     "sglang", "simulated", "together", "vllm", "xai", "zai",
 }  # fmt: skip
 
@@ -43,8 +43,8 @@ def test_rows_are_sane(preset: Preset) -> None:
 
 @pytest.mark.parametrize("column", ["base_url", "env", "title"])
 def test_no_two_rows_are_the_same_place(column: str) -> None:
-    """Two rows with one address or one key would be one provider."""
-    values = [value for preset in ALL if (value := getattr(preset, column)) is not None]
+    """Two rows with one address or one key would be one provider, unless they speak different formats."""
+    values = [(value, preset.wire_format) for preset in ALL if (value := getattr(preset, column)) is not None]
     assert len(values) == len(set(values))
 
 

@@ -14,7 +14,9 @@ PLACEHOLDERS = frozenset(
 )
 """Keys that protect nothing; servers on one's own machine ask for some text. Compared without regard to case."""
 
-_CREDENTIAL_HEADERS = frozenset({"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie"})
+_CREDENTIAL_HEADERS = frozenset(
+    {"authorization", "proxy-authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie"}
+)
 _FRAMING_HEADERS = frozenset({"connection", "content-length", "content-type", "transfer-encoding", "upgrade"})
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from streamroute.core.attribution import NOBODY, Attribution
 
-WireFormatName = Literal["openai_chat"]
+WireFormatName = Literal["openai_chat", "gemini"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,12 @@ comes in. Three layers that try three times each are 27 calls (Google SRE book, 
 
 _SHORTEST_SECRET = 8
 """Characters. Shorter values are placeholders (`none`, `local`) or no secrets, and would blank ordinary words."""
-_KEY_HEADERS: dict[AuthScheme, str] = {"bearer": "Authorization", "api-key": "api-key", "x-api-key": "x-api-key"}
+_KEY_HEADERS: dict[AuthScheme, str] = {
+    "bearer": "Authorization",
+    "api-key": "api-key",
+    "x-api-key": "x-api-key",
+    "x-goog-api-key": "x-goog-api-key",
+}
 
 
 class Addressing:

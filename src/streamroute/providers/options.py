@@ -8,8 +8,9 @@ from typing import Literal
 from streamroute.core.request import WireFormatName
 from streamroute.core.upstream import CredentialId, ProviderName
 
-AuthScheme = Literal["bearer", "api-key", "x-api-key", "none"]
-"""How the key is sent: `Authorization: Bearer K`, `api-key: K` (Azure), `x-api-key: K` (Anthropic), or not at all."""
+AuthScheme = Literal["bearer", "api-key", "x-api-key", "x-goog-api-key", "none"]
+"""How the key is sent: `Authorization: Bearer K`, `api-key: K` (Azure), `x-api-key: K` (Anthropic),
+`x-goog-api-key: K` (Google), or not at all."""
 
 UsageOnStream = Literal["ask", "always", "never"]
 RateLimitScope = Literal["credential", "model"]

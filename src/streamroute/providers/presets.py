@@ -83,6 +83,17 @@ _HOSTED = (
         docs="https://ai.google.dev/gemini-api/docs/openai",
     ),
     Preset(
+        kind="gemini_native",
+        title="Google Gemini",
+        base_url="https://generativelanguage.googleapis.com/v1beta",
+        wire_format="gemini",
+        auth="x-goog-api-key",
+        env="GEMINI_API_KEY",
+        quirks=Quirks(usage_on_stream="always", rate_limit_scope="model", bills_cancelled_streams=True),
+        price_list="google",
+        docs="https://ai.google.dev/api/generate-content",
+    ),
+    Preset(
         kind="openrouter",
         title="OpenRouter",
         base_url="https://openrouter.ai/api/v1",

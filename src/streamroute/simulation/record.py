@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-_SECRET_HEADERS = frozenset({"authorization", "api-key", "x-api-key", "cookie"})
+_SECRET_HEADERS = frozenset({"authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie"})
 
 Ending = Literal["answered", "fault", "client_closed", "server_closed"]
 
