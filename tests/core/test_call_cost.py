@@ -38,7 +38,10 @@ def lost(of: Upstream, **more: Any) -> AttemptObservation:
         (lost(BILLS_ON, max_output_tokens=20), BILLS_ON, (100 + 200) / 1e6),
         (lost(BILLS_ON, content_events=900), BILLS_ON, (100 + 9000) / 1e6),
         (lost(BILLS_ON, connect_s=None, content_events=0), BILLS_ON, 0.0),
-        (lost(BILLS_ON, usage=Usage(input_tokens=90, output_tokens=5)), BILLS_ON, (90 + 50) / 1e6),
+        (lost(BILLS_ON, usage=Usage(input_tokens=90, output_tokens=5), is_whole=True), BILLS_ON, (90 + 50) / 1e6),
+        (lost(BILLS_ON, usage=Usage(input_tokens=90, output_tokens=5)), BILLS_ON, (WHOLE_USD - 10 / 1e6)),
+        (lost(BILLS_ON, usage=Usage(input_tokens=90, output_tokens=900)), BILLS_ON, (90 + 9000) / 1e6),
+        (lost(FAIR, usage=Usage(input_tokens=90, output_tokens=5)), FAIR, (90 + 50) / 1e6),
         (failed_attempt("server_error", FAIR, connect_s=0.01, prompt_tokens=100), FAIR, 0.0),
         (failed_attempt("reset", BILLS_ON, connect_s=0.01, prompt_tokens=100, content_events=3), BILLS_ON, 130e-6),
         (failed_attempt("first_token_timeout", FAIR, connect_s=0.01, prompt_tokens=100), FAIR, 100e-6),
@@ -48,8 +51,9 @@ def lost(of: Upstream, **more: Any) -> AttemptObservation:
     ],
 )
 def test_what_a_call_costs(observation: AttemptObservation, of: Upstream, usd: float) -> None:
-    """The provider's count, else what was seen of it. Whoever is cut off by us is paid for the prompt and what it had
-    produced, or for a whole answer where that does not stop the bill; who was never reached, and who refused, nothing.
+    """The provider's count of a whole answer, else what was seen of it. Whoever is cut off by us is paid for the prompt
+    and what it had produced, or for a whole answer where that does not stop the bill; who was never reached, and who
+    refused, nothing.
     """
     assert call_cost_usd(of, observation) == pytest.approx(usd)
 

@@ -90,6 +90,8 @@ class AttemptObservation:
     """The longest answer that was asked for, all choices together; None: nobody has limited it."""
     content_events: int = 0
     """Chunks with content that came: about as many output tokens."""
+    is_whole: bool = False
+    """Every choice had come to its end, whatever became of the call: no more will be counted."""
     max_gap_s: float | None = None
     """The longest wait between two content chunks, pauses left out."""
     rate_limit: RateLimitReport | None = None

@@ -362,6 +362,7 @@ class Attempt:
                 images=options.chat.images,
                 max_output_tokens=options.chat.longest_output_tokens,
                 content_events=self._progress_events,
+                is_whole=outcome == "succeeded" or (decoder is not None and decoder.is_whole),
                 max_gap_s=self._max_gap_s,
                 rate_limit=self._rate_limit,
                 is_committed=self._write is not None,

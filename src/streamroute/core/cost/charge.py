@@ -1,6 +1,7 @@
 """What of an attempt is paid for: the one rule, for the ledger, for budgets and for metrics.
 
-the provider has counted                        what it counted; of an answer that did not end, at least what came
+the provider has counted                        what it counted; of an answer that did not end, at least what is
+                                                paid for below where it has not
 it was never reached, or failed by itself
     before it produced anything                 nothing
 we ended it: unwanted, or too late              its prompt and what it had produced; where cancelling does not
@@ -41,18 +42,22 @@ class Charge:
 def charge(observation: AttemptObservation, capabilities: Capabilities) -> Charge | None:
     """Return what is paid for, or None where it is nothing."""
     produced, failure, counted = observation.content_events, observation.failure, observation.usage
+    was_ended_by_us = observation.outcome == "cancelled" or (failure is not None and failure.kind in _TOO_LATE)
+    bills_on = was_ended_by_us and capabilities.bills_cancelled_streams is True
+    most = observation.max_output_tokens
+    expected = EXPECTED_OUTPUT_TOKENS if most is None else min(most, EXPECTED_OUTPUT_TOKENS)
     if counted is not None:
-        if observation.outcome == "succeeded" or produced <= counted.output_tokens:
+        is_last = observation.outcome == "succeeded" or observation.is_whole
+        least = 0 if is_last else max(produced, expected if bills_on else 0)
+        if least <= counted.output_tokens:
             return Charge(counted, is_counted=True, images=observation.images)
         # It has counted early, and more came: one who always leaves before the end must not read for nothing.
-        return Charge(replace(counted, output_tokens=produced), is_counted=False, images=observation.images)
+        return Charge(replace(counted, output_tokens=least), is_counted=False, images=observation.images)
     if observation.outcome == "succeeded" and not produced:  # a whole answer of a provider that does not count
         produced = max(1, observation.received_bytes // BYTES_PER_TOKEN)
-    was_ended_by_us = observation.outcome == "cancelled" or (failure is not None and failure.kind in _TOO_LATE)
     was_reached = observation.connect_s is not None or produced > 0
-    if was_ended_by_us and was_reached and capabilities.bills_cancelled_streams:
-        most = observation.max_output_tokens
-        produced = max(produced, EXPECTED_OUTPUT_TOKENS if most is None else min(most, EXPECTED_OUTPUT_TOKENS))
+    if bills_on and was_reached:
+        produced = max(produced, expected)
     if not produced and not (was_reached and was_ended_by_us):
         return None
     usage = Usage(input_tokens=observation.prompt_tokens, output_tokens=produced)
