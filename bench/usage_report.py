@@ -157,7 +157,7 @@ def entries(attempts: int, days: int) -> Iterator[Entry]:
 
 
 def attempt_entry(
-    id_: str, attempt: int, at_ms: int, upstream: tuple[str, str], who: dict[str, str], *, failed: bool
+    id_: str, attempt: int, at_ms: int, upstream: tuple[str, str], who: dict[str, Any], *, failed: bool
 ) -> AttemptEntry:
     """Make one."""
     provider, model = upstream

@@ -11,10 +11,11 @@ from streamroute.core.execution.events import (
     ClientPaused,
     Doubted,
     Produced,
+    Progressed,
     ShutDown,
     Succeeded,
 )
-from streamroute.core.execution.failover import FailoverOptions
+from streamroute.core.execution.failover import HEDGE_RETRIES, HEDGE_RETRY_S, FailoverOptions
 from streamroute.core.execution.rescue import RescueOptions
 from streamroute.core.gate import Thresholds
 from streamroute.core.quality.verdict import Finding, Verdict
@@ -142,7 +143,7 @@ def test_a_slow_tier_is_not_waited_for_in_vain() -> None:
     book = two_tiers(speculate_after_s=2.0)
     book.tell(Produced(ONE), at=0.2)
     book.sleep(until=2.0)
-    book.wake(at=2.0) << beside(2, "large", "escalation")
+    book.wake(at=2.0) << beside(2, "large", "speculation")
     book.tell(Produced(TWO), at=2.4) << cancel(1, "lost") << commit(2)
     book.tell(Succeeded(TWO), at=4.0) << finish(2)
     book.over()
@@ -152,7 +153,7 @@ def test_the_slow_tier_may_still_be_first() -> None:
     """Judged in time, its answer saves what is left of the larger one's."""
     book = two_tiers(speculate_after_s=2.0)
     book.tell(Produced(ONE), at=0.2)
-    book.wake(at=2.0) << beside(2, "large", "escalation")
+    book.wake(at=2.0) << beside(2, "large", "speculation")
     book.tell(Succeeded(ONE), at=2.1) << assess(1)
     book.tell(judged(ONE, 0.8), at=2.1) << cancel(2, "lost") << commit(1) << finish(1)
     book.over()
@@ -162,7 +163,7 @@ def test_rejected_while_the_larger_one_is_under_way() -> None:
     """Nothing more is started."""
     book = two_tiers(speculate_after_s=2.0)
     book.tell(Produced(ONE), at=0.2)
-    book.wake(at=2.0) << beside(2, "large", "escalation")
+    book.wake(at=2.0) << beside(2, "large", "speculation")
     book.tell(Succeeded(ONE), at=2.1) << assess(1)
     book.tell(judged(ONE, 0.1), at=2.1)
     book.tell(failed(2, "auth_failed"), at=2.2) << commit(1) << finish(1)
@@ -173,7 +174,7 @@ def test_the_larger_one_fails_first() -> None:
     """Then the small one's answer is still waited for."""
     book = two_tiers(speculate_after_s=2.0)
     book.tell(Produced(ONE), at=0.2)
-    book.wake(at=2.0) << beside(2, "large", "escalation")
+    book.wake(at=2.0) << beside(2, "large", "speculation")
     book.tell(failed(2, "auth_failed"), at=2.2)
     book.tell(Succeeded(ONE), at=3.0) << assess(1)
     book.tell(judged(ONE, 0.9), at=3.0) << commit(1) << finish(1)
@@ -184,7 +185,7 @@ def test_the_client_leaves() -> None:
     """Every call of every tier ends, and there is one last word."""
     book = two_tiers(speculate_after_s=2.0)
     book.tell(Produced(ONE), at=0.2)
-    book.wake(at=2.0) << beside(2, "large", "escalation")
+    book.wake(at=2.0) << beside(2, "large", "speculation")
     book.tell(ClientGone(), at=2.1) << cancel(1, "client_gone") << cancel(2, "client_gone") << ABANDON
     book.over()
 
@@ -241,3 +242,49 @@ def test_thresholds_go_by_tier_and_by_task() -> None:
     assert [thresholds.of(tier, "code") for tier in range(2)] == [0.97, 0.97]
     assert thresholds.of(0, "letters") == 0.9
     assert str(thresholds) == "0.9, 0.95; code 0.97"
+
+
+def test_speculation_asks_for_leave() -> None:
+    """Where the budget of calls beside others is spent it is asked again a little later, and the turn is not lost."""
+    book = two_tiers(speculate_after_s=2.0)
+    book.tell(Produced(ONE), at=0.2)
+    book.wake(at=2.0) << beside(2, "large", "speculation")
+    book.tell(failed(2, "blocked"), at=2.0)
+    book.wake(at=2.25) << beside(3, "large", "speculation")
+    book.tell(failed(3, "over_budget"), at=2.25)
+    book.tell(Succeeded(ONE), at=2.4) << assess(1)
+    book.tell(judged(ONE, 0.1), at=2.4) << beside(4, "large", "escalation")
+    book.tell(Produced(AttemptId(4)), at=2.9) << commit(4)
+
+
+def test_speculation_that_is_never_allowed() -> None:
+    """It is not asked for for ever."""
+    book = two_tiers(speculate_after_s=1.0)
+    book.tell(Produced(ONE), at=0.2)
+    due, attempt = 1.0, 2
+    for _ in range(HEDGE_RETRIES + 1):
+        book.wake(at=due) << beside(attempt, "large", "speculation")
+        book.tell(failed(attempt, "blocked"), at=due)
+        due, attempt = due + HEDGE_RETRY_S, attempt + 1
+    book.tell(Progressed(ONE, 4.0), at=4.0)
+    book.sleep(until=4.0)
+    book.tell(Succeeded(ONE), at=4.2) << assess(1)
+    book.tell(judged(ONE, 0.9), at=4.2) << commit(1) << finish(1)
+
+
+def test_a_hedge_at_every_tier() -> None:
+    """Also where a larger model is asked because a smaller one was not good enough."""
+    tiers = [
+        TierOptions(
+            plan=FailoverOptions(candidates=pair, stream=True, arrived_at=0.0, hedge_after_s=0.5), accept_at=0.5
+        )
+        for pair in ((candidate("a"), candidate("b")), (candidate("c"), candidate("d")))
+    ]
+    book = Playbook(Cascade(tiers))
+    book.start() << start(1, "a")
+    book.wake(at=0.5) << beside(2, "b", "hedge")
+    book.tell(Produced(TWO), at=0.6) << cancel(1, "lost")
+    book.tell(Succeeded(TWO), at=1.0) << assess(2)
+    book.tell(judged(TWO, 0.1), at=1.0) << beside(3, "c", "escalation")
+    book.wake(at=1.5) << beside(4, "d", "hedge")
+    book.tell(Produced(AttemptId(4)), at=1.7) << commit(4) << cancel(3, "lost")

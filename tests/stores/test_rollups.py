@@ -220,6 +220,11 @@ def test_what_was_wasted_is_told_by_its_fate(url: str) -> None:
         ({"outcome": "failed", "ttft_s": None}, "failed"),
         ({"outcome": "failed", "ttft_s": 0.1}, "cut"),
         ({"outcome": "succeeded", "route": None}, "probe"),
+        ({"outcome": "succeeded", "is_rejected": True}, "rejected"),
+        ({"outcome": "cancelled", "cancel_reason": "lost", "cause": "speculation"}, "speculation"),
+        ({"outcome": "succeeded", "cause": "agreement"}, "agreement"),
+        ({"outcome": "succeeded", "cause": "judge"}, "judge"),
+        ({"outcome": "cancelled", "cancel_reason": "aborted", "cause": "audit"}, "audit"),
     ]
     with closing(Ledger(url)) as ledger:
         ledger.write([attempt_entry(f"r{i}", cost=10**i, **more) for i, (more, _) in enumerate(made)])

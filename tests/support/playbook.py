@@ -86,7 +86,9 @@ def shortened(command: Command) -> Short:  # noqa: PLR0911 - a case a command
     match command:
         case Start(cause="continuation", attempt=attempt, upstream=upstream, rung=rung):
             return carry_on(attempt, upstream.id, rung or "instructed")
-        case Start(cause="hedge" | "race" | "probe" | "escalation" as cause, attempt=attempt, upstream=upstream):
+        case Start(
+            cause="hedge" | "race" | "probe" | "escalation" | "speculation" as cause, attempt=attempt, upstream=upstream
+        ):
             return beside(attempt, upstream.id, cause)
         case Start(attempt=attempt, upstream=upstream, is_last_resort=is_last_resort):
             return start(attempt, upstream.id, last_resort=is_last_resort)

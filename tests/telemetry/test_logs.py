@@ -105,7 +105,16 @@ def test_observations_have_no_room_for_secrets() -> None:
     assert names == {
         *("request_id", "attempt", "route", "upstream", "provider", "credential", "model", "stream", "outcome"),
         *("failure", "cancel_reason", "http_status", "ended_at", "connect_s", "headers_s", "ttft_s", "duration_s"),
-        *("paused_s", "usage", "is_committed", "malformed_events", "received_bytes", "attempts", "failovers"),
+        *(
+            "paused_s",
+            "usage",
+            "is_committed",
+            "is_rejected",
+            "malformed_events",
+            "received_bytes",
+            "attempts",
+            "failovers",
+        ),
         *("route_s", "code"),
         *(
             "cause",

@@ -97,6 +97,8 @@ class AttemptObservation:
     rate_limit: RateLimitReport | None = None
     is_committed: bool = False
     """The client received text of this attempt."""
+    is_rejected: bool = False
+    """Its answer was whole, held back, and not delivered."""
     malformed_events: int = 0
     received_bytes: int = 0
     charged: Charged | None = None

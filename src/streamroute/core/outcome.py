@@ -77,9 +77,15 @@ class Failure:
         return replace(self, message=message, error_body=body, provider_code=code)
 
 
-AttemptCause = Literal["first", "failover", "hedge", "race", "probe", "continuation", "escalation"]
+AttemptCause = Literal[
+    "first", "failover", "hedge", "race", "probe", "continuation", "escalation", "speculation",
+    "agreement", "judge", "audit",
+]  # fmt: skip
 """Why a call was made. `probe`: a user's request that also tries an upstream on its way back, beside its primary.
-`escalation`: the answer of a smaller model was not good enough, or there was none."""
+`escalation`: the answer of a smaller model was not good enough, or there was none. `speculation`: a larger model was
+started beside a small one that took long. `agreement`, `judge` and `audit` ask what an answer is worth."""
+CROSS_CHECKS: frozenset[AttemptCause] = frozenset({"agreement", "judge", "audit"})
+"""Calls whose text no client gets: they tell what that of another call is worth."""
 NOT_ASKED: frozenset[FailureKind] = frozenset({"blocked", "over_budget"})
 """Of calls that were not to be made: they say nothing about an upstream."""
 OutcomeKind = Literal["succeeded", "failed", "cancelled"]

@@ -77,6 +77,7 @@ class Accounting:
             ttft_s=observation.ttft_s,
             duration_s=observation.duration_s,
             sidecar=self._sidecar,
+            is_rejected=observation.is_rejected,
         )
 
     def _warn(self, observation: AttemptObservation) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from streamroute.clock import now, wall
 from streamroute.core.execution.events import (
     AttemptEvent,
+    AttemptId,
     Connected,
     Failed,
     HeadReceived,
@@ -73,6 +74,11 @@ class Attempt:
         """What the provider has counted, once it said so."""
         request = options.provider.request(options.chat, options.upstream, options.forwarded, options.rung)
         self._exchange = options.transport.exchange(request, self)
+
+    @property
+    def number(self) -> AttemptId:
+        """Which call of its request this is."""
+        return self._id
 
     @property
     def upstream(self) -> Upstream:

@@ -24,4 +24,4 @@ class Course:
     holding: Holding
     failures: list[AttemptObservation] = field(default_factory=list)
     """Attempts that failed."""
-    bill: Bill = field(default_factory=Bill)
+    bill: Bill

@@ -50,7 +50,7 @@ from streamroute.telemetry.bus import Bus
 
 _REPLACEABLE = frozenset({"first", "failover"})
 """Causes of calls whose failure another call makes good; one made beside them fails without consequence."""
-_BESIDE = frozenset({"hedge", "race", "probe"})
+_BESIDE = frozenset({"hedge", "race", "probe", "speculation"})
 _JITTER_DRAWS = 4
 
 
@@ -161,11 +161,13 @@ class Dispatcher:
         plan = build_plan(decision, self._request(call, None if midstream == "error" else rescue), self._delays)
         if call.decision_id is not None:
             self.decisions.add(call.decision_id, decision, call.arrived_at, plan.hedge_after_s, call.attribution)
+        bill = Bill()
         course = Course(
             decision=decision,
             providers=directory.providers,
             continuations=continuations,
-            holding=Holding(call, decision, partial(self._note, call)),
+            holding=Holding(call, decision, bill, note=partial(self._note, call), publish=self._bus.publish),
+            bill=bill,
         )
 
         def open_attempt(start: Start, notify: Callable[[AttemptEvent], None]) -> Attempt | Failure:
@@ -179,6 +181,7 @@ class Dispatcher:
             arrived_at=call.arrived_at,
             transcript=None if continuations is None else continuations.transcript,
             judge=course.holding.judge,
+            decided=course.holding.decided,
         )
         self._running.add(runner)
         try:
@@ -187,6 +190,7 @@ class Dispatcher:
             self._running.discard(runner)
             if not self._running:
                 self._idle.set()
+            course.holding.decided(None)
             self._publish(call, decision, runner, course.failures)
         return course.bill
 
@@ -290,7 +294,9 @@ class Dispatcher:
         upstream, provider = start.upstream, course.providers[start.upstream.provider]
         decision, continuations = course.decision, course.continuations
         chat, rung = call.chat, None
-        cost_of = partial(self.spending.cost_usd, course.bill, upstream, chat) if call.tells_cost else None
+        is_held = course.holding.holds(upstream, start.cause)
+        tells_cost = call.tells_cost and not is_held
+        cost_of = partial(self.spending.cost_usd, course.bill, upstream, chat) if tells_cost else None
         decoder: Callable[[], StreamDecoder] = partial(provider.decoder, call.chat, cost_of)
         if start.rung is not None:
             continuation = (
@@ -299,7 +305,7 @@ class Dispatcher:
             if isinstance(continuation, Failure):
                 return continuation
             chat, rung, decoder = continuation.chat, continuation.rung, continuation.decoder
-        chat, clean = course.holding.asked(chat, upstream)
+        chat, clean = course.holding.asked(chat, upstream) if is_held else (chat, None)
         reservation = self.spending.reserve(
             call.attribution,
             upstream,
@@ -340,7 +346,7 @@ class Dispatcher:
             if observation.charged is not None:
                 course.bill.add(observation.charged)
             self._note(call, Made(observation, start.deadlines))
-            self._bus.publish(observation)
+            course.holding.settled(observation, is_held=is_held)
 
         try:
             return Attempt(

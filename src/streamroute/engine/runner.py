@@ -55,12 +55,15 @@ class Runner:
         arrived_at: float,
         transcript: Transcript | None = None,
         judge: Callable[[Attempt], Verdict] | None = None,
+        decided: Callable[[Attempt | None], None] | None = None,
     ) -> None:
         """`transcript` is told what the client gets of a stream; None where the answer does not stream. `judge` says
-        what an answer that is held is worth; None where none is held."""
+        what an answer that is held is worth; None where none is held. `decided` is told whose answer the client gets,
+        before it gets any of it."""
         self._plan = plan
         self._transcript = transcript
         self._judge = judge
+        self._decided = decided
         self._sink = sink
         self._open_attempt = open_attempt
         self._arrived_at = arrived_at
@@ -206,6 +209,8 @@ class Runner:
         previous, self._committed = self._committed, attempt
         self._legs.append(attempt)
         if previous is None:
+            if self._decided is not None:
+                self._decided(attempt)
             self._begin(attempt)
         elif attempt.rung is not None:
             self.summary.continuations.append(attempt.rung)

@@ -14,6 +14,7 @@ from streamroute.core.cost.charge import EXPECTED_OUTPUT_TOKENS, charge
 from streamroute.core.cost.key_rates import KeyRates, OverLimit
 from streamroute.core.cost.key_ring import KeyRing
 from streamroute.core.observation import AttemptObservation, Observation
+from streamroute.core.outcome import CROSS_CHECKS
 from streamroute.core.rate_limit import RateLimitReport
 from streamroute.core.request import ChatRequest
 from streamroute.core.upstream import Capabilities
@@ -65,7 +66,8 @@ class KeyLimits:
         if not isinstance(observation, AttemptObservation) or observation.ledger_id not in self._used:
             return
         # A whole answer, and one that was held, is committed only after it has ended.
-        is_answer = observation.is_committed or (observation.outcome == "succeeded" and observation.cause != "probe")
+        is_aside = observation.is_rejected or observation.cause == "probe" or observation.cause in CROSS_CHECKS
+        is_answer = observation.is_committed or (observation.outcome == "succeeded" and not is_aside)
         charged = charge(observation, _UNKNOWN) if is_answer else None
         if charged is not None:
             self._used[observation.ledger_id] += charged.usage.input_tokens + charged.usage.output_tokens

@@ -41,6 +41,7 @@ ATTEMPTS = Table(
     Column("ttft_s", Float),
     Column("duration_s", Float, nullable=False),
     Column("sidecar", Text),
+    Column("is_rejected", Boolean),
     Index("attempts_by_end", "ended_at_ms"),
 )
 

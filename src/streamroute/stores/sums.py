@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, func, literal
+from sqlalchemy import ColumnElement, Table, false, func, literal
 
 from streamroute.core.cost.fate import fate_of
 from streamroute.stores.schema import ATTEMPTS, SUMS
@@ -37,6 +37,7 @@ def fate_columns() -> list[ColumnElement[Any]]:
         ATTEMPTS.c.cancel_reason,
         ATTEMPTS.c.route.is_not(None).label("is_asked"),
         ATTEMPTS.c.ttft_s.is_not(None).label("has_begun"),
+        func.coalesce(ATTEMPTS.c.is_rejected, false()).label("is_rejected"),
     ]
 
 
@@ -48,4 +49,5 @@ def fate_of_row(row: Row) -> str:
         outcome=row["outcome"],
         cancel_reason=row["cancel_reason"],
         has_begun=bool(row["has_begun"]) if "has_begun" in row else row["ttft_s"] is not None,
+        is_rejected=bool(row["is_rejected"]),
     )

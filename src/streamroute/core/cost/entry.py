@@ -55,6 +55,8 @@ class AttemptEntry:
     duration_s: float
     sidecar: str | None = None
     """Which process has made the call, from its start to its end; None: written by an earlier version."""
+    is_rejected: bool = False
+    """Its answer is whole, and was not good enough to be delivered."""
 
 
 @dataclass(slots=True, kw_only=True, unsafe_hash=True)

@@ -2,7 +2,8 @@
 
     first call       the board's permit
     another one      and retry tokens: of the upstream, and of all
-    hedge, race      and a share of the money that is being spent
+    hedge, race,
+    speculation      and a share of the money that is being spent
     probe            the board's permit for probes; three of them bring an upstream back, so no budget is needed
 
 Whoever performs a plan, the engine or a simulation, comes here for every `Start`.
@@ -56,7 +57,7 @@ class Admission:
         in_flight: int,
     ) -> Leave | Failure:
         """Give leave for a call, or say why not. `in_flight`: requests that are being served."""
-        upstream, is_beside = start.upstream, start.cause in {"hedge", "race"}
+        upstream, is_beside = start.upstream, start.cause in {"hedge", "race", "speculation"}
         if start.cause in {"failover", "continuation"} and not self._budget.may_retry(upstream.id):
             return _NO_TOKENS
         cost_usd = self._expected_cost_usd(upstream, prompt_tokens)

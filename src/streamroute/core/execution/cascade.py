@@ -12,7 +12,7 @@ Within a tier everything is as without tiers: its own `Failover`, with hedges, p
 1. The client gets one clean answer: nothing of a held answer is delivered before it is accepted.
 2. An answer that is held and breaks off is not carried on: nobody has any of it, so the next tier is asked.
 3. A tier that takes long is not waited for in vain: after `speculate_after_s` the next one is started beside it, and
-   the first that is good enough is delivered.
+   the first that is good enough is delivered. It is a call beside another one, and asks the budget of these.
 4. A rejected answer beats none: where all larger models fail, or none may be asked any more, the best of what is there
    is delivered.
 """
@@ -30,11 +30,12 @@ from streamroute.core.execution.events import (
     ClientPaused,
     ClientResumed,
     Doubted,
+    Failed,
     ShutDown,
 )
-from streamroute.core.execution.failover import Failover, FailoverOptions
+from streamroute.core.execution.failover import HEDGE_RETRIES, HEDGE_RETRY_S, Failover, FailoverOptions
 from streamroute.core.health.classify import disposition
-from streamroute.core.outcome import Failure
+from streamroute.core.outcome import NOT_ASKED, AttemptCause, Failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +61,13 @@ class Cascade:
         """Tiers that were begun and are not over."""
         self._begun = 0
         self._tier_of: dict[AttemptId, int] = {}
+        self._speculations: set[AttemptId] = set()
         self._judging: set[AttemptId] = set()
         self._drafts: list[tuple[float, AttemptId]] = []
         self._tried: list[Tried] = []
         self._failure: Fail | None = None
         self._speculate_at: float | None = None
+        self._speculations_denied = 0
         self._is_over = False
 
     @property
@@ -85,6 +88,10 @@ class Cascade:
                 return self._stop(event, now)
             case Assessed(attempt=attempt, verdict=verdict):
                 return self._judged(attempt, verdict.score, now)
+            case Failed(attempt=attempt, failure=failure) if (
+                attempt in self._speculations and failure.kind in NOT_ASKED
+            ):
+                return self._not_speculated(attempt, now)
             case Doubted() | ClientPaused() | ClientResumed():
                 tiers = list(self._plans)
             case _:
@@ -113,7 +120,7 @@ class Cascade:
         if not self._is_over and self._speculate_at is not None and now >= self._speculate_at:
             self._speculate_at = None
             if self._may_begin_next:
-                commands += self._begin_next(now)
+                commands += self._begin_next(now, "speculation")
         return commands
 
     # -- tiers
@@ -122,7 +129,7 @@ class Cascade:
     def _may_begin_next(self) -> bool:
         return self._begun <= self._last and not self._attempts.has_reached(self._tiers[self._begun].plan.max_attempts)
 
-    def _begin_next(self, now: float) -> Sequence[Command]:
+    def _begin_next(self, now: float, cause: AttemptCause = "escalation") -> Sequence[Command]:
         tier, self._begun = self._begun, self._begun + 1
         options = self._tiers[tier]
         is_last = tier == self._last
@@ -133,7 +140,7 @@ class Cascade:
                 options.plan,
                 attempts=self._attempts,
                 rescue=options.plan.rescue if is_last else None,
-                first_cause="escalation" if tier else "first",
+                first_cause=cause if tier else "first",
             )
         )
         return self._follow(tier, plan.start(now), now)
@@ -144,8 +151,9 @@ class Cascade:
         followed: list[Command] = []
         for command in commands:
             match command:
-                case Start(attempt=attempt):
+                case Start(attempt=attempt, cause=cause):
                     self._tier_of[attempt] = tier
+                    self._speculations |= {attempt} if cause == "speculation" else set()
                     followed.append(command)
                 case Commit() if is_last:
                     followed += [*self._give_up_others(tier, now), command]
@@ -163,6 +171,16 @@ class Cascade:
                 case _:
                     followed.append(command)
         return followed
+
+    def _not_speculated(self, attempt: AttemptId, now: float) -> Sequence[Command]:
+        """The larger model was not to be started beside the small one: it is asked again a little later, or in turn."""
+        tier = self._tier_of[attempt]
+        commands = [each for each in self._ended(tier, now) if each != Cancel(attempt, "lost")]
+        self._attempts.not_made += 1
+        self._begun = tier
+        self._speculations_denied += 1
+        self._speculate_at = now + HEDGE_RETRY_S if self._speculations_denied <= HEDGE_RETRIES else None
+        return [*commands, *self._escalated(now)]
 
     def _tier_failed(self, tier: int, fail: Fail, now: float) -> Sequence[Command]:
         del self._plans[tier]
@@ -206,11 +224,15 @@ class Cascade:
         """End what the other tiers have under way: an answer was found."""
         commands: list[Command] = []
         for other in [each for each in self._plans if each != tier]:
-            cancelled = self._plans.pop(other).handle(ClientGone(), now)
-            commands += [replace(each, reason="lost") for each in cancelled if isinstance(each, Cancel)]
+            commands += self._ended(other, now)
         self._speculate_at = None
         self._judging.clear()
         return commands
+
+    def _ended(self, tier: int, now: float) -> list[Command]:
+        """End what a tier has under way."""
+        cancelled = self._plans.pop(tier).handle(ClientGone(), now)
+        return [replace(each, reason="lost") for each in cancelled if isinstance(each, Cancel)]
 
     def _stop(self, event: ClientGone | ShutDown, now: float) -> Sequence[Command]:
         """End everything, once."""

@@ -347,7 +347,7 @@ class Failover:
         self, candidate: Candidate, now: float, *, cause: AttemptCause, is_last_resort: bool = False
     ) -> Sequence[Command]:
         self._selection.take(candidate)
-        if cause in {"first", "failover"} and self._options.stream and self._options.hedge_after_s is not None:
+        if cause not in {"hedge", "race", "probe"} and self._options.stream and self._options.hedge_after_s is not None:
             self._hedge_at = now + self._options.hedge_after_s
         is_last = self._selection.is_last_chance(candidate)
         return [self._calls.start(candidate, now, cause=cause, is_last_resort=is_last_resort, is_last=is_last)]

@@ -4,6 +4,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from streamroute.core.money import in_usd
 from streamroute.core.observation import AttemptObservation, ProbeObservation
+from streamroute.core.outcome import CROSS_CHECKS
 from streamroute.telemetry.metrics.children import child
 
 
@@ -90,7 +91,8 @@ def _cost_usd(observation: AttemptObservation) -> float:
 
 def _is_used(observation: AttemptObservation) -> bool:
     """Say whether its answer was the one that the client got; a whole one is handed over after its end."""
-    is_whole = not observation.stream and observation.outcome == "succeeded" and observation.cause != "probe"
+    is_aside = observation.is_rejected or observation.cause == "probe" or observation.cause in CROSS_CHECKS
+    is_whole = not observation.stream and observation.outcome == "succeeded" and not is_aside
     return observation.is_committed or is_whole
 
 

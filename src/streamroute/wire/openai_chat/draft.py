@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from streamroute.core.quality.verdict import Draft, Wanted
 from streamroute.core.request import ChatRequest
 from streamroute.wire.json_text import read_json, write_json
+from streamroute.wire.openai_chat.cost import with_cost_event
 from streamroute.wire.openai_chat.transcript import read_content
 from streamroute.wire.sse import read_event
 
@@ -82,6 +83,14 @@ def without_logprobs(body: bytes, *, stream: bool) -> bytes:
         data = read_event(event)[1]
         events.append(event if not data or b'"logprobs"' not in data else b"data: " + _stripped(data))
     return b"\n\n".join(events)
+
+
+def with_cost_told(body: bytes, cost_usd: str) -> bytes:
+    """Put what a request has cost beside the usage of a whole stream; as it is where it tells none."""
+    if b'"usage"' not in body:
+        return body
+    events = body.split(b"\n\n")
+    return b"\n\n".join([with_cost_event(each, cost_usd) if b'"usage"' in each else each for each in events])
 
 
 def _stripped(data: bytes) -> bytes:
