@@ -29,6 +29,7 @@ from streamroute.core.health.board import HealthBoard
 from streamroute.core.routing.route import Catalog, ProviderFacts, find_upstream
 from streamroute.core.upstream import Capabilities, ProviderName
 from streamroute.engine.dispatcher import Directory, Dispatcher
+from streamroute.engine.needs import Needs
 from streamroute.engine.prober import Prober
 from streamroute.engine.spending import Spending, now_ms
 from streamroute.price_watch import PriceWatch
@@ -104,6 +105,7 @@ class App:
                 rng=self._rng,
                 spending=Spending(Pricing(self._terms(directory.catalog)), self._budgets),
             )
+            self.dispatcher.needs = Needs(options=config.routing, required=config.requirements)
             await self.prices.open()
             self._reprice()
             self.keys.on_change(lambda _: self._apply_budgets())
@@ -180,6 +182,7 @@ class App:
         directory = await self._directory(config)
         self.prices.apply(config)
         self.dispatcher.apply(directory, config.health)
+        self.dispatcher.needs.apply(config.routing, config.requirements)
         self.dispatcher.spending.pricing.apply(self._terms(directory.catalog))
         self._reprice()
         if config.ledger != self._ledger:
@@ -285,6 +288,7 @@ class App:
                 name: ProviderFacts(
                     name=name,
                     is_simulated=options.is_simulated,
+                    residency=options.residency,
                     limits_by_model=options.quirks.rate_limit_scope == "model",
                     capabilities=Capabilities(
                         continuation=PRESETS[options.kind].continuation,
@@ -293,6 +297,7 @@ class App:
                 )
                 for name, options in config.providers.items()
             },
+            auto=config.auto,
             disabled={each.name: each.reason for each in config.disabled},
         )
         return Directory(catalog=catalog, providers=providers)

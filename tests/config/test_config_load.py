@@ -420,7 +420,7 @@ def test_json_schema_knows_every_table() -> None:
     schema = config_json_schema()
     assert set(schema["properties"]) == {
         "version", "server", "log", "health", "ledger", "prices", "price_feeds", "budgets", "providers", "upstreams",
-        "routes",
+        "routes", "routing",
     }  # fmt: skip
     assert schema["additionalProperties"] is False
 

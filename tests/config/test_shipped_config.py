@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from streamroute.config.fields import Table
 from streamroute.config.load import load_config
 from streamroute.config.model import LogOptions
+from streamroute.config.routing_schema import AnswerValueTable, RequirementsTable, RoutingTable
 from streamroute.config.schema import (
     CapabilitiesTable,
     DeadlinesTable,
@@ -25,10 +27,10 @@ from streamroute.config.schema import (
     RouteTable,
     ServerTable,
     SimulationTable,
-    Table,
     UpstreamTable,
 )
 from streamroute.core.health.options import HEDGE_SPEND, HealthOptions
+from streamroute.core.routing.options import ANSWER_VALUE_USD, RoutingOptions
 from streamroute.core.upstream import Capabilities, Deadlines, RetryOptions, Route, TokenPrice, UpstreamId
 from streamroute.feeds.options import FeedOptions
 from streamroute.providers.options import Quirks, SimulationOptions
@@ -75,7 +77,8 @@ TABLES: dict[type[Table], tuple[type, set[str], set[str]]] = {
     ServerTable: (ServerOptions, {"listen"}, {"host", "port"}),
     LogTable: (LogOptions, set(), set()),
     HealthTable: (HealthOptions, set(), set()),
-    RouteTable: (Route, set(), {"name"}),
+    RouteTable: (Route, {"requirements"}, {"name"}),
+    RoutingTable: (RoutingOptions, set(), set()),
     QuirksTable: (Quirks, set(), set()),
     SimulationTable: (SimulationOptions, set(), set()),
     PriceTable: (TokenPrice, set(), set()),
@@ -98,7 +101,10 @@ def test_every_option_can_be_set(table: type[Table]) -> None:
 def test_the_reference_names_every_setting_and_default() -> None:
     """docs/reference/config.md has a row for each key of each table, with its default."""
     page = (ROOT / "docs/reference/config.md").read_text()
-    tables: list[type[Table]] = [FileTable, ProviderTable, UpstreamTable, HedgeSpendTable, PriceLineTable, *TABLES]
+    tables: list[type[Table]] = [
+        FileTable, ProviderTable, UpstreamTable, HedgeSpendTable, PriceLineTable, AnswerValueTable, RequirementsTable,
+        *TABLES,
+    ]  # fmt: skip
     missing = [f"{table.__name__}.{name}" for table in tables for name in table.model_fields if f"`{name}`" not in page]
     assert missing == []
     route = Route(name="", upstreams=(UpstreamId(""),))
@@ -117,6 +123,8 @@ def test_the_reference_names_every_setting_and_default() -> None:
                 assert_documented(page, field.name, value)
     for name in ("plan", "steering", "latency_class", "midstream"):
         assert_documented(page, name, getattr(route, name))
+    for policy, value in ANSWER_VALUE_USD.items():
+        assert_documented(page, policy, value)
     for latency_class, share in HEDGE_SPEND.items():
         assert_documented(page, latency_class, share)
 

@@ -12,12 +12,16 @@ from streamroute.config.schema import TokenPriceTable, is_secret
 from streamroute.core.cost.client_key import amount_text
 from streamroute.core.cost.price_book import DatedPrice
 from streamroute.core.gate import Thresholds
-from streamroute.core.upstream import TokenPrice
+from streamroute.core.requirements import Requirements
+from streamroute.core.routing.explain_match import explain_requirements
+from streamroute.core.upstream import QualityTable, TokenPrice
 
 _DERIVED = frozenset({"name", "id", "is_simulated", "credential"})
 """Fields that repeat a table's name or follow from others."""
 _ROUGH = frozenset({"rough_input", "rough_output"})
 """The same for a price, at any depth."""
+_OPTIONAL = frozenset({"simulation", "price", "quality", "policy", "residency"})
+"""Fields that are not shown where they are not given."""
 _PASSWORD = re.compile(r"(://[^/@]*:).*@")
 
 
@@ -42,9 +46,12 @@ def effective(config: Config) -> tuple[Setting, ...]:
     found += [_setting(config, p, v) for p, v in _leaves(("log",), config.log)]
     found += [_setting(config, p, v) for p, v in _leaves(("health",), config.health)]
     found += [_setting(config, p, v) for p, v in _leaves(("ledger",), config.ledger)]
+    found += [_setting(config, p, v) for p, v in _leaves(("routing",), config.routing)]
     for kind in ("providers", "upstreams", "routes"):
         for name, item in getattr(config, kind).items():
             found += [_setting(config, p, v) for p, v in _leaves((kind, name), item)]
+    for name, needs in config.requirements.items():
+        found += [_setting(config, p, v) for p, v in _leaves(("routes", name, "requirements"), needs)]
     for index, line in enumerate(config.prices):
         found.append(_setting(config, ("prices", index), _price_line(line)))
     for index, budget in enumerate(config.budgets):
@@ -77,10 +84,14 @@ def _amounts(price: TokenPrice) -> str:
 def _leaves(path: Path, value: object) -> Iterator[tuple[Path, object]]:
     if isinstance(value, Thresholds):
         yield path, value
+    elif isinstance(value, QualityTable):
+        yield from (((*path, name), number) for name, number in (("default", value.default), *value.domains))
+    elif isinstance(value, Requirements):
+        yield from (((*path, name), given) for name, given in explain_requirements(value).items())
     elif is_dataclass(value):
         for field in fields(value):
             item = getattr(value, field.name)
-            is_unused = field.name in _ROUGH or (item is None and field.name in ("simulation", "price"))
+            is_unused = field.name in _ROUGH or (item is None and field.name in _OPTIONAL)
             if not is_unused and not (len(path) == 2 and field.name in _DERIVED):
                 yield from _leaves((*path, field.name), item)
     elif isinstance(value, tuple) and any(map(is_dataclass, value)):

@@ -23,7 +23,17 @@ from streamroute.config.overrides import apply_overrides
 from streamroute.config.price_feeds import build_price_feeds
 from streamroute.config.prices import build_prices
 from streamroute.config.providers import build_provider
-from streamroute.config.routes import build_route, build_upstream, is_any_simulated, settle_routes
+from streamroute.config.routes import (
+    build_auto,
+    build_requirements,
+    build_route,
+    build_upstream,
+    is_any_simulated,
+    settle_auto,
+    settle_routes,
+)
+from streamroute.config.routing import build_routing
+from streamroute.config.routing_schema import RoutingTable
 from streamroute.config.schema import (
     FileTable,
     HealthTable,
@@ -35,6 +45,7 @@ from streamroute.config.schema import (
     UpstreamTable,
 )
 from streamroute.config.validate import validate
+from streamroute.core.requirements import Requirements
 from streamroute.core.upstream import ProviderName, Route, Upstream, UpstreamId
 from streamroute.errors import ConfigError, Problem
 from streamroute.providers.options import ProviderOptions
@@ -149,7 +160,11 @@ def _build(draft: Draft, environ: Mapping[str, str]) -> Config:
     _check_references(draft)
     providers, disabled = _providers(draft, environ)
     upstreams, off = _upstreams(draft, providers, disabled)
-    kept, left, fallen = settle_routes(_routes(draft), upstreams, off)
+    routing = validate(draft, RoutingTable, ("routing",), draft.tree.get("routing", {})) or RoutingTable()
+    auto = build_auto(draft, routing.auto)
+    routes, requirements = _routes(draft)
+    kept, left, fallen = settle_routes(routes, upstreams, off)
+    auto = None if auto is None else settle_auto(auto, left)
     used = {upstream.provider for upstream in left.values()}
     for name in [name for name, provider in providers.items() if provider.is_simulated and name not in used]:
         del providers[name]
@@ -167,6 +182,9 @@ def _build(draft: Draft, environ: Mapping[str, str]) -> Config:
         providers=providers,
         upstreams=left,
         routes=kept,
+        auto=auto,
+        requirements=requirements,
+        routing=build_routing(routing),
         disabled=(*disabled, *fallen),
         is_simulated=is_any_simulated(tuple(kept.values()), left),
         sources=draft.sources,
@@ -258,10 +276,13 @@ def _upstreams(
     return upstreams, off
 
 
-def _routes(draft: Draft) -> dict[str, Route]:
+def _routes(draft: Draft) -> tuple[dict[str, Route], dict[str, Requirements]]:
     routes: dict[str, Route] = {}
+    requirements: dict[str, Requirements] = {}
     for name, value in draft.table("routes").items():
         table = validate(draft, RouteTable, ("routes", name), value)
         if table is not None:
             routes[name] = build_route(draft, name, table)
-    return routes
+            if table.requirements.model_fields_set:
+                requirements[name] = build_requirements(table.requirements)
+    return routes, requirements

@@ -8,6 +8,8 @@ from typing import Literal
 from streamroute.core.cost.budget_line import BudgetLine
 from streamroute.core.cost.price_book import DatedPrice
 from streamroute.core.health.options import HealthOptions
+from streamroute.core.requirements import Requirements
+from streamroute.core.routing.options import RoutingOptions
 from streamroute.core.upstream import ProviderName, Route, Upstream, UpstreamId
 from streamroute.feeds.options import FeedOptions
 from streamroute.providers.options import ProviderOptions
@@ -75,6 +77,11 @@ class Config:
     """Enabled ones, in the order of the file."""
     routes: Mapping[str, Route]
     """Those with at least one enabled upstream; they list enabled ones only."""
+    auto: Route | None = None
+    """What `model = "auto"` means where no route is called that."""
+    requirements: Mapping[str, Requirements] = field(default_factory=dict)
+    """Of routes, for requests that say nothing else; of those that have any."""
+    routing: RoutingOptions = field(default_factory=RoutingOptions)
     disabled: tuple[Disabled, ...]
     is_simulated: bool
     """A route is served by simulated upstreams: its answers are made up."""

@@ -52,6 +52,7 @@ def build_provider(
         chat_path=chat_path,
         quirks=_quirks(table.quirks, preset.quirks),
         price_list=price_list(draft, name, table, preset),
+        residency=None if table.residency is None else table.residency.lower(),
         simulation=simulation,
     )
 

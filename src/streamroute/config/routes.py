@@ -7,15 +7,20 @@ one that is enabled.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from streamroute.config.draft import Draft
+from streamroute.config.draft import Draft, suggestion
 from streamroute.config.locate import Path
 from streamroute.config.model import Disabled, Source
 from streamroute.config.prices import build_price
+from streamroute.config.routing_schema import RequirementsTable
 from streamroute.config.schema import DeadlinesTable, RouteTable, UpstreamTable
+from streamroute.core.money import money
+from streamroute.core.requirements import Requirements
+from streamroute.core.routing.route import AUTO
 from streamroute.core.upstream import (
     Capabilities,
     CredentialId,
     Deadlines,
+    QualityTable,
     RetryOptions,
     Route,
     Upstream,
@@ -55,12 +60,37 @@ def build_upstream(draft: Draft, name: str, table: UpstreamTable, provider: Prov
         ),
         price=None if table.price is None else build_price(table.price),
         is_simulated=provider.is_simulated,
+        quality=_quality(draft, name, table.quality),
+        domains=tuple(each.lower() for each in table.domains),
+        residency=_residency(draft, name, table, provider),
     )
+
+
+def _quality(draft: Draft, name: str, given: Mapping[str, float] | None) -> QualityTable | None:
+    if given is None:
+        return None
+    path = f"upstreams.{name}.quality"
+    if path in draft.sources and len(given) == 1:
+        draft.sources.setdefault(f"{path}.default", draft.sources[path])
+    domains = {domain.lower(): quality for domain, quality in given.items() if domain != "default"}
+    return QualityTable(default=given.get("default"), domains=tuple(domains.items()))
+
+
+def _residency(draft: Draft, name: str, table: UpstreamTable, provider: ProviderOptions) -> str | None:
+    """Return the upstream's region, else its provider's."""
+    if table.residency is None and provider.residency is not None:
+        source = draft.sources.get(f"providers.{provider.name}.residency")
+        if source is not None:
+            draft.sources[f"upstreams.{name}.residency"] = source
+        return provider.residency
+    return None if table.residency is None else table.residency.lower()
 
 
 def build_route(draft: Draft, name: str, table: RouteTable) -> Route:
     """Return route `name` with all its upstreams, enabled or not."""
     at = ("routes", name)
+    if name == AUTO and not table.tiers and not table.upstreams:
+        table = table.model_copy(update={"upstreams": list(draft.table("upstreams"))})
     if table.tiers and table.upstreams:
         draft.report((*at, "tiers"), "stands beside `upstreams`: give one of them; the tiers list all upstreams")
     elif not table.tiers and not table.upstreams:
@@ -84,7 +114,8 @@ def build_route(draft: Draft, name: str, table: RouteTable) -> Route:
         accept_at=table.accept_at,
         speculate_after_s=table.speculate_after_s,
         plan=table.plan,
-        steering=table.steering,
+        steering="auction" if name == AUTO and "steering" not in table.model_fields_set else table.steering,
+        policy=table.policy,
         latency_class=table.latency_class,
         midstream=table.midstream,
         race_width=table.race_width,
@@ -94,6 +125,32 @@ def build_route(draft: Draft, name: str, table: RouteTable) -> Route:
             backoff_s=table.retry.backoff_s,
         ),
         deadlines=_deadlines(draft, name, table.deadlines),
+    )
+
+
+def build_auto(draft: Draft, listed: Sequence[str]) -> Route | None:
+    """Return what `model = "auto"` means where neither a route nor an upstream is called that: an auction among
+    `listed`, or among all upstreams."""
+    upstreams = draft.table("upstreams")
+    if AUTO in upstreams or AUTO in draft.table("routes") or not upstreams:
+        return None
+    for position, name in enumerate(listed):
+        if name not in upstreams:
+            path = ("routing", "auto", position)
+            draft.report(path, f"there is no upstream {draft.shown(path, name)}{suggestion(name, upstreams)}")
+    names = tuple(UpstreamId(name) for name in listed or upstreams)
+    return Route(name=AUTO, upstreams=tuple(dict.fromkeys(names)), steering="auction")
+
+
+def build_requirements(table: RequirementsTable) -> Requirements:
+    """Return what a route requires."""
+    return Requirements(
+        min_quality=table.min_quality,
+        max_cost=None if table.max_cost_usd is None else money(table.max_cost_usd),
+        max_ttft_s=table.max_ttft_s,
+        max_total_s=table.max_total_s,
+        domain=None if table.domain is None else table.domain.lower(),
+        residency=None if table.residency is None else table.residency.lower(),
     )
 
 
@@ -146,6 +203,14 @@ def settle_routes(
         disabled.append(Disabled(kind="upstream", name=upstream_id, reason=reason))
     left = {name: upstream for name, upstream in upstreams.items() if name not in gone}
     return kept, left, disabled
+
+
+def settle_auto(auto: Route, left: Mapping[UpstreamId, Upstream]) -> Route | None:
+    """Leave out of it what is disabled, and the simulated beside the real; None where nobody is left."""
+    enabled = [left[upstream] for upstream in auto.upstreams if upstream in left]
+    real = [upstream.id for upstream in enabled if not upstream.is_simulated]
+    serving = tuple(real or [upstream.id for upstream in enabled])
+    return replace(auto, upstreams=serving) if serving else None
 
 
 def is_any_simulated(routes: Sequence[Route], upstreams: Mapping[UpstreamId, Upstream]) -> bool:

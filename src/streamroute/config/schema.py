@@ -1,24 +1,34 @@
-"""The shape of the TOML file: names, types and ranges. The only place beside `feeds.document` that uses pydantic.
+"""The shape of the TOML file: names, types and ranges. Beside it, `fields` and `routing_schema`, only `feeds.document`
+uses pydantic.
 
 Defaults are those of the Options classes, read from them, so that there is one place for each. What spans
 several tables (references, keys, deadlines against each other) is checked by the modules that build the
 Options, because pydantic stops at a table's first level of trouble and we report everything at once.
 """
 
-import re
-from datetime import UTC, date, datetime
 from decimal import Decimal
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import Field, SecretStr
 
+from streamroute.config.fields import (
+    AcceptAt,
+    CallDollars,
+    Count,
+    Minutes,
+    Number,
+    Qualities,
+    SinceMs,
+    Table,
+    Text,
+    TokenDollars,
+)
 from streamroute.config.locate import Path
 from streamroute.config.model import LogFormat, LogLevel, LogOptions
+from streamroute.config.routing_schema import RequirementsTable, RoutingTable
 from streamroute.core.cost.budget_line import Scope
 from streamroute.core.cost.price_book import Tier
-from streamroute.core.gate import Thresholds
 from streamroute.core.health.options import HEDGE_SPEND, HealthOptions
 from streamroute.core.request import WireFormatName
 from streamroute.core.upstream import (
@@ -27,6 +37,7 @@ from streamroute.core.upstream import (
     LatencyClass,
     Midstream,
     PlanName,
+    PolicyName,
     RetryOptions,
     Route,
     Steering,
@@ -51,75 +62,6 @@ _ROUTE = Route(name="", upstreams=(UpstreamId(""),))
 _SIMULATION = SimulationOptions()
 _LEDGER = LedgerOptions()
 _FEED = FeedOptions(name="", url="")
-_HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
-
-
-def _refuse_bool(value: object) -> object:
-    if isinstance(value, bool):
-        raise PydanticCustomError("not_a_number", "expected a number")
-    return value
-
-
-def _since_ms(value: object) -> object:
-    """Take a TOML date, which begins at midnight UTC, or a time with an offset."""
-    if isinstance(value, datetime):
-        if value.tzinfo is not None:
-            return round(value.timestamp() * 1000)
-    elif isinstance(value, date):
-        return round(datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp() * 1000)
-    raise PydanticCustomError("not_a_date", "expected a date")
-
-
-def _minutes(value: object) -> object:
-    """Take `16:30-00:30` as minutes of the day."""
-    match = _HOURS.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise PydanticCustomError("not_hours", "expected hours")
-    hour, minute, until_hour, until_minute = map(int, match.groups())
-    return 60 * hour + minute, 60 * until_hour + until_minute
-
-
-def _thresholds(value: object) -> object:
-    """Take a number, a list of them by tier, or a table of such by task, with `default`."""
-    if isinstance(value, Thresholds):
-        return value
-    table = value if isinstance(value, dict) else {"default": value}
-    steps = {str(task): each if isinstance(each, list) else [each] for task, each in table.items()}
-    for each in steps.values():
-        if not each or not all(_is_score(step) for step in each):
-            raise PydanticCustomError("not_thresholds", "expected thresholds")
-    by_task = {task: tuple(map(float, each)) for task, each in steps.items()}
-    by_tier = by_task.pop("default", _ROUTE.accept_at.by_tier)
-    return Thresholds(by_tier=by_tier, by_task=by_task)
-
-
-def _is_score(value: object) -> bool:
-    return isinstance(value, int | float | Decimal) and not isinstance(value, bool) and 0 <= value <= 1
-
-
-Number = Annotated[float, BeforeValidator(_refuse_bool)]
-Count = Annotated[int, BeforeValidator(_refuse_bool)]
-Dollars = Annotated[Decimal, BeforeValidator(_refuse_bool)]
-TokenDollars = Annotated[Dollars, Field(ge=0, le=100_000, decimal_places=6)]
-CallDollars = Annotated[Dollars, Field(ge=0, le=1000, decimal_places=12)]
-SinceMs = Annotated[int, BeforeValidator(_since_ms), WithJsonSchema({"type": "string", "format": "date"})]
-Minutes = Annotated[
-    tuple[int, int], BeforeValidator(_minutes), WithJsonSchema({"type": "string", "pattern": f"^{_HOURS.pattern}$"})
-]
-_SCORE = {"type": "number", "minimum": 0, "maximum": 1}
-_SCORES = {"anyOf": [_SCORE, {"type": "array", "items": _SCORE, "minItems": 1}]}
-AcceptAt = Annotated[
-    Thresholds,
-    BeforeValidator(_thresholds),
-    WithJsonSchema({"anyOf": [*_SCORES["anyOf"], {"type": "object", "additionalProperties": _SCORES}]}),
-]
-Text = Annotated[str, Field(min_length=1)]
-
-
-class Table(BaseModel):
-    """A TOML table: unknown keys are errors, values are never repeated in pydantic's own messages."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
 
 
 class ServerTable(Table):
@@ -197,6 +139,7 @@ class ProviderTable(Table):
     chat_path: str | None = Field(default=None, pattern=r"^/")
     quirks: QuirksTable = QuirksTable()
     price_list: Text | None = None
+    residency: Text | None = None
     simulation: SimulationTable | None = None
 
 
@@ -283,6 +226,9 @@ class UpstreamTable(Table):
     provider: Text
     model: Text
     price: PriceTable | None = None
+    quality: Qualities | None = None
+    domains: list[Text] = Field(default_factory=list)
+    residency: Text | None = None
     capabilities: CapabilitiesTable = CapabilitiesTable()
     failure_domain: Text | None = None
 
@@ -315,6 +261,8 @@ class RouteTable(Table):
     speculate_after_s: Number | None = Field(default=_ROUTE.speculate_after_s, gt=0, le=600)
     plan: PlanName = _ROUTE.plan
     steering: Steering = _ROUTE.steering
+    policy: PolicyName | None = _ROUTE.policy
+    requirements: RequirementsTable = RequirementsTable()
     latency_class: LatencyClass = _ROUTE.latency_class
     midstream: Midstream = _ROUTE.midstream
     race_width: Count = Field(default=_ROUTE.race_width, ge=2, le=4)
@@ -335,6 +283,7 @@ class FileTable(Table):
     budgets: list[BudgetTable] = Field(default_factory=list)
     providers: dict[str, ProviderTable] = Field(default_factory=dict)
     upstreams: dict[str, UpstreamTable] = Field(default_factory=dict)
+    routing: RoutingTable = RoutingTable()
     routes: dict[str, RouteTable] = Field(default_factory=dict)
 
 

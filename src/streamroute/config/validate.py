@@ -13,8 +13,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from streamroute.config.draft import BROKEN, Draft, suggestion
+from streamroute.config.fields import Table
 from streamroute.config.locate import Path
-from streamroute.config.schema import Table, is_secret, shape_at
+from streamroute.config.schema import is_secret, shape_at
 
 _T = TypeVar("_T", bound=Table)
 _MAX_SHOWN = 60

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from streamroute.core.attribution import NOBODY, Attribution
+from streamroute.core.requirements import NO_REQUIREMENTS, Requirements
 
 WireFormatName = Literal["openai_chat", "gemini"]
 
@@ -41,6 +42,8 @@ class ChatRequest:
     service_tier: str | None = None
     """As it was asked for, in the client's word."""
     attribution: Attribution = NOBODY
+    """By what the body says."""
+    requirements: Requirements = NO_REQUIREMENTS
     """By what the body says."""
     affinity_key: str | None = None
     """Names a conversation whose prompts share their beginning, which a provider may have cached."""

@@ -1,9 +1,12 @@
-"""What a request needs, beside what it asks: the measure that upstreams are held against."""
+"""What a request needs, beside what it asks: the measure that upstreams are held against.
 
-from dataclasses import dataclass
+It is said in headers, in the body and by the route; of each field, the first of these that says anything is right.
+"""
+
+from dataclasses import dataclass, fields
 
 from streamroute.core.money import Money
-from streamroute.core.upstream import LatencyClass
+from streamroute.core.upstream import LatencyClass, PolicyName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +26,29 @@ class Requirements:
     latency_class: LatencyClass | None = None
     residency: str | None = None
     """A region's name: only upstreams that are known to stay in it."""
+    policy: PolicyName | None = None
+    """What counts where several meet all that."""
+
+    def over(self, others: "Requirements | None") -> "Requirements":
+        """Return these, and of fields of which they say nothing what `others` say."""
+        if others is None or others is NO_REQUIREMENTS or self == others:
+            return self
+        if self is NO_REQUIREMENTS:
+            return others
+        mine = {name: getattr(self, name) for name in _NAMES}
+        return Requirements(**{name: getattr(others, name) if mine[name] is None else mine[name] for name in _NAMES})
+
+    @property
+    def are_limits(self) -> bool:
+        """Whether any of them can rule an upstream out."""
+        return not (
+            self.min_quality is None
+            and self.max_cost is None
+            and self.max_ttft_s is None
+            and self.max_total_s is None
+            and self.residency is None
+        )
 
 
+_NAMES = tuple(each.name for each in fields(Requirements))
 NO_REQUIREMENTS = Requirements()

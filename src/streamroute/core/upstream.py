@@ -4,6 +4,7 @@ An upstream is one routable thing: a provider's model under one credential, with
 capabilities. Values here are facts from the configuration; what is learned lives in `core.health`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, NewType
@@ -21,8 +22,11 @@ Rung = Literal["prefill", "prefix", "continue_final_message", "instructed", "ane
 the beginning of the new answer; `restart`: asked again, and the client is told that the answer begins anew."""
 PlanName = Literal["failover", "hedge", "race"]
 LatencyClass = Literal["batch", "standard", "interactive", "latency_critical"]
-Steering = Literal["preferred", "balanced"]
-"""`preferred`: the first upstream that is well gets everything; `balanced`: shares by speed, price and health."""
+Steering = Literal["preferred", "balanced", "auction"]
+"""`preferred`: the first upstream that is well gets everything; `balanced`: shares by speed, price and health;
+`auction`: as `preferred`, in the order of what each offers this request (`core.routing.auction`)."""
+PolicyName = Literal["quality", "balanced", "economy"]
+"""What counts in an auction: see `core.routing.auction`."""
 Midstream = Literal["continue", "restart", "error"]
 """What is done about an answer that breaks off after its first token."""
 
@@ -92,6 +96,26 @@ class LongContext:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QualityTable:
+    """How good an upstream's answers are, as the operator says: the probability, 0..1, that one is right or good
+    enough."""
+
+    default: float | None = None
+    """In domains that are not listed; None: not known."""
+    domains: tuple[tuple[str, float], ...] = ()
+    by_domain: Mapping[str, float] = field(init=False, repr=False, compare=False)
+    """`domains`, to look up."""
+
+    def __post_init__(self) -> None:
+        """Make the mapping once."""
+        object.__setattr__(self, "by_domain", dict(self.domains))
+
+    def of(self, domain: str | None) -> float | None:
+        """Return the quality in a domain; None where nobody has said."""
+        return self.default if domain is None else self.by_domain.get(domain, self.default)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Upstream:
     """One routable thing: provider + model + credential."""
 
@@ -105,6 +129,12 @@ class Upstream:
     capabilities: Capabilities = Capabilities()
     price: TokenPrice | None = None
     is_simulated: bool = False
+    quality: QualityTable | None = None
+    """None: not known."""
+    domains: tuple[str, ...] = ()
+    """A specialist: it is asked in these domains only. Empty: in all."""
+    residency: str | None = None
+    """The region that it keeps what it is sent in; None: not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +178,9 @@ class Route:
     """In order of preference; never empty."""
     plan: PlanName = "hedge"
     steering: Steering = "preferred"
+    policy: PolicyName | None = None
+    """Of a request that names none, in an auction. None: `economy` where a floor of quality is required, so that the
+    cheapest that is good enough wins; else `balanced`."""
     latency_class: LatencyClass = "interactive"
     """What a request is worth that names none: how much may be spent on hedges."""
     midstream: Midstream = "continue"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from streamroute.core.attribution import NOBODY, Attribution
 from streamroute.core.caller import ANYONE, Caller
 from streamroute.core.request import ChatRequest
+from streamroute.core.requirements import NO_REQUIREMENTS, Requirements
 from streamroute.core.upstream import LatencyClass, Midstream
 
 
@@ -29,6 +30,8 @@ class Call:
     for attempts add up and must not multiply."""
     latency_class: LatencyClass | None = None
     """None: the route's."""
+    requirements: Requirements = NO_REQUIREMENTS
+    """What the client said in headers and in the body; what it did not, its route may."""
     midstream: Midstream | None = None
     """What the client wants done about an answer that breaks off; None: what the route says."""
     affinity_key: str | None = None

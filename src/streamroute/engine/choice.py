@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from streamroute.core.caller import Caller
 from streamroute.core.request import ChatRequest
 from streamroute.core.routing.decision import Rejected
+from streamroute.core.routing.matching import Matched
+from streamroute.core.routing.refusal import refusal
 from streamroute.core.routing.route import Catalog, Unknown, find_route, nearest
 from streamroute.core.routing.scope import may_ask, may_serve, visible_names
 from streamroute.core.upstream import ProviderName, Route, Upstream
@@ -53,8 +55,13 @@ def translatable(choice: Choice, chat: ChatRequest, providers: Mapping[ProviderN
     return replace(choice, upstreams=fit, rejected=(*choice.rejected, *left_out))
 
 
-def nobody(model: str, rejected: Sequence[Rejected]) -> RequestError:
-    """Return the error that says why none of the upstreams can serve a request."""
+def nobody(model: str, rejected: Sequence[Rejected], matched: Matched | None = None) -> RequestError:
+    """Return the error (400) that says why none of the upstreams can serve a request, or meets what it requires."""
+    if matched is not None and matched.bids:
+        return RequestError(
+            f"No upstream of {model!r} meets what this request requires. {refusal(matched)}",
+            code="requirements_not_met",
+        )
     reasons = "; ".join(f"{each.upstream}: {each.reason}" for each in rejected)
     return RequestError(
         f"No upstream of {model!r} can serve this request ({reasons}). "

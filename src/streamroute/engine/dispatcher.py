@@ -28,7 +28,6 @@ from streamroute.core.routing.decision_log import DecisionLog, Judged, Made, Not
 from streamroute.core.routing.explorer import Explorer
 from streamroute.core.routing.route import Catalog
 from streamroute.core.routing.steering import decide
-from streamroute.core.routing.tiers import decide_tiers
 from streamroute.core.upstream import Deadlines, ProviderName, Upstream, UpstreamId
 from streamroute.engine.attempt import Attempt
 from streamroute.engine.attempt_options import AttemptOptions
@@ -39,6 +38,7 @@ from streamroute.engine.course import Course
 from streamroute.engine.decoding import StreamDecoder
 from streamroute.engine.holding import Holding
 from streamroute.engine.judging import Judging
+from streamroute.engine.needs import Needs, matched_tiers
 from streamroute.engine.runner import Runner
 from streamroute.engine.sink import AnswerSink
 from streamroute.engine.spending import Spending
@@ -95,6 +95,7 @@ class Dispatcher:
         self._admission = Admission(board, self.budget)
         self._delays = HedgeDelays()
         self._explorer = Explorer()
+        self.needs = Needs()
         self.decisions = DecisionLog()
         bus.subscribe(Judging(self.decisions, bus.publish))
         self._running: set[Runner] = set()
@@ -208,6 +209,7 @@ class Dispatcher:
         choice = translatable(choose(chat.model, catalog, call.caller), chat, directory.providers)
         if not choice.upstreams:
             raise nobody(chat.model, choice.rejected)
+        wanted = self.needs.of(call, choice.route, choice.upstreams, partial(self.spending.most, chat))
         decide_one = partial(
             decide,
             chat,
@@ -218,11 +220,11 @@ class Dispatcher:
             latency_class=call.latency_class,
             explorer=explorer,
         )
-        decision = decide_tiers(chat, choice.route, choice.upstreams, decide_one)
+        decision = matched_tiers(chat, choice, wanted, decide_one)
         if choice.rejected:
             decision = replace(decision, rejected=(*choice.rejected, *decision.rejected))
         if not decision.candidates:
-            raise nobody(chat.model, decision.rejected)
+            raise nobody(chat.model, decision.rejected, decision.matched)
         return decision
 
     def _request(self, call: Call, rescue: RescueOptions | None) -> PlanRequest:

@@ -77,6 +77,10 @@ class Spending:
             return Failure(kind="over_budget", message=f"{found}{hint}", retry_after_s=_soon(found, at_ms))
         return found
 
+    def most(self, chat: ChatRequest, upstream: Upstream) -> Money | None:
+        """Return what one call may cost at most; None where nobody knows its price."""
+        return self.pricing.most(upstream, chat, now_ms())
+
     def settle(self, observation: AttemptObservation, reservation: Reservation) -> AttemptObservation:
         """Work out what a call has cost, take it off its budgets, and return the observation that says so."""
         at_ms = now_ms()

@@ -70,6 +70,8 @@ class ProviderOptions:
     quirks: Quirks = Quirks()
     price_list: str | None = None
     """Under which name genai-prices has its prices; None: nowhere."""
+    residency: str | None = None
+    """The region that it keeps what it is sent in; None: not known."""
     simulation: SimulationOptions | None = None
 
     @property

@@ -14,12 +14,14 @@ from aiohttp import web
 
 from streamroute.core.attribution import NOBODY, Attribution, name_of
 from streamroute.core.caller import ANYONE, Caller
-from streamroute.core.upstream import LatencyClass, Midstream
+from streamroute.core.request import ChatRequest
+from streamroute.core.upstream import Midstream
 from streamroute.engine.call import Call
 from streamroute.errors import RequestError
 from streamroute.providers.addressing import ATTEMPT_HEADER, FORWARDED_HEADERS
 from streamroute.server.decisions import decision_id
 from streamroute.server.options import ServerOptions
+from streamroute.server.requirements import required_by
 from streamroute.wire.openai_chat.request import decode_request
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
@@ -63,6 +65,7 @@ async def read_body(request: web.BaseRequest, options: ServerOptions) -> bytes:
 def decode_call(request: web.BaseRequest, body: bytes, *, id_: str, arrived_at: float, caller: Caller = ANYONE) -> Call:
     """Make a call of a chat request; raises RequestError 400."""
     headers, chat = request.headers, decode_request(body)
+    requirements = required_by(headers).over(chat.requirements)
     return Call(
         request_id=id_,
         ledger_id=decision_id(),
@@ -73,12 +76,19 @@ def decode_call(request: web.BaseRequest, body: bytes, *, id_: str, arrived_at: 
         first_token_timeout_s=_seconds(request, _TTFT_TIMEOUT),
         max_attempts=_small_integer(request, _MAX_ATTEMPTS),
         attempt=_small_integer(request, ATTEMPT_HEADER) or 1,
-        latency_class=_choice(request, "x-streamroute-class", get_args(LatencyClass)),
+        latency_class=requirements.latency_class,
+        requirements=requirements,
         midstream=_choice(request, "x-streamroute-midstream", get_args(Midstream)),
-        attribution=_attribution(headers, chat.attribution, caller.defaults),
+        attribution=_attribution(headers, _said(chat), caller.defaults),
         caller=caller,
         affinity_key=next((headers[name][:256] for name in _SESSIONS if name in headers), chat.affinity_key),
     )
+
+
+def _said(chat: ChatRequest) -> Attribution:
+    """Return whom the body says that it is for; the task that it requires by is its task."""
+    task = chat.requirements.task
+    return chat.attribution if task is None else replace(chat.attribution, task=task)
 
 
 def _attribution(headers: Mapping[str, str], said: Attribution, defaults: Attribution) -> Attribution:

@@ -33,7 +33,7 @@ def _model(name: str, catalog: Catalog, caller: Caller, created: int) -> dict[st
         "created": created,
         "owned_by": "streamroute",
         "streamroute": {
-            "kind": "route" if name in catalog.routes else "upstream",
+            "kind": "upstream" if name in catalog.upstreams or "/" in name else "route",
             "upstreams": [upstream.id for upstream in usable],
             "is_simulated": any(upstream.is_simulated for upstream in usable),
         },

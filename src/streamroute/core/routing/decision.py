@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from streamroute.core.health.standing import WELL, Estimate, Standing
+from streamroute.core.routing.matching import Matched
 from streamroute.core.upstream import LatencyClass, PlanName, Route, Upstream, UpstreamId
 
 UNKNOWN = Estimate(ttft_s=1.0, normal_ttft_s=1.0)
@@ -60,6 +61,8 @@ class Decision:
     """So much is in trouble that health does not decide: no hedge, no race."""
     reasons: tuple[str, ...] = ()
     """What was decided and why, in words, for `explain`."""
+    matched: Matched | None = None
+    """What it was matched by; None: it was not."""
     next_tier: "Decision | None" = None
     """Whom to ask where the answer of these is not good enough; None: what they say is delivered."""
 

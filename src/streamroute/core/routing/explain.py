@@ -13,6 +13,7 @@ from streamroute.core.money import usd_text
 from streamroute.core.quality.quality_outcome import QualityOutcome
 from streamroute.core.routing.decision import Candidate, Decision
 from streamroute.core.routing.decision_log import Judged, Made, NotMade
+from streamroute.core.routing.explain_match import explain_match
 from streamroute.core.routing.weight import crowd
 from streamroute.core.upstream import Deadlines, UpstreamId
 
@@ -50,6 +51,7 @@ def explain(
         ],
         "probe": None if decision.probe is None else _candidate(decision.probe, at, 0.0),
         "rejected": [{"upstream": each.upstream, "reason": each.reason} for each in decision.rejected],
+        "matched": None if decision.matched is None else explain_match(decision.matched),
         "accept_at": None if decision.next_tier is None else str(route.accept_at),
         "next_tier": None if decision.next_tier is None else explain(decision.next_tier, at, deadlines=deadlines),
     }

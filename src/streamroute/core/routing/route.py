@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from streamroute.core.upstream import Capabilities, CredentialId, ProviderName, Route, Upstream, UpstreamId
 
+AUTO = "auto"
+"""The `model` of a client that leaves the choice to us."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderFacts:
@@ -13,6 +16,8 @@ class ProviderFacts:
 
     name: ProviderName
     is_simulated: bool = False
+    residency: str | None = None
+    """The region that it keeps what it is sent in."""
     limits_by_model: bool = False
     """The provider counts rate limits per model, not per credential."""
     capabilities: Capabilities = Capabilities()
@@ -30,12 +35,15 @@ class Catalog:
     routes: Mapping[str, Route] = field(default_factory=dict)
     upstreams: Mapping[UpstreamId, Upstream] = field(default_factory=dict)
     providers: Mapping[ProviderName, ProviderFacts] = field(default_factory=dict)
+    auto: Route | None = None
+    """What `model = "auto"` means where no route is called that: whoever fits the request best."""
     disabled: Mapping[str, str] = field(default_factory=dict)
     """Names of routes, upstreams and providers that are configured but cannot serve, and why."""
 
     def names(self) -> list[str]:
         """Return what clients can put in `model`, routes first."""
-        return [*self.routes, *self.upstreams]
+        auto = [] if self.auto is None or AUTO in self.routes else [AUTO]
+        return [*self.routes, *auto, *self.upstreams]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +57,8 @@ class Unknown:
 def find_route(name: str, catalog: Catalog) -> tuple[Route, tuple[Upstream, ...]] | Unknown:
     """Resolve `model`: a route, else an upstream, else `provider/model`."""
     route = catalog.routes.get(name)
+    if route is None and name == AUTO:
+        route = catalog.auto
     if route is not None:
         return route, tuple(catalog.upstreams[upstream] for upstream in route.upstreams)
     upstream = find_upstream(name, catalog)
@@ -87,4 +97,5 @@ def _upstream_of(facts: ProviderFacts, model: str, catalog: Catalog) -> Upstream
         failure_domain=facts.name,
         capabilities=facts.capabilities,
         is_simulated=facts.is_simulated,
+        residency=facts.residency,
     )

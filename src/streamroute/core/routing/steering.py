@@ -1,6 +1,7 @@
 """Whom to ask, in which order and by which plan: one request's decision from everything that is known now.
 
-1. Only upstreams that can serve the request, as far as is known, are candidates.
+1. Only upstreams that can serve the request, as far as is known, are candidates; where it is matched by requirements
+   (`core.routing.matching`), only those that meet them.
 2. Those that can be asked come first, ordered by the route's steering (`core.routing.ranking`); then those that are
    half open; then, as last resorts, those that cannot be asked, the ones with a rejected key at the very end.
 3. A half-open upstream is never asked instead of one that is well, but beside it: it becomes the decision's `probe`
@@ -12,6 +13,7 @@
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 from streamroute.core.health.standing import Outlook, Standing
@@ -19,6 +21,8 @@ from streamroute.core.request import ChatRequest
 from streamroute.core.routing.decision import Candidate, Decision, Rejected
 from streamroute.core.routing.eligibility import why_not
 from streamroute.core.routing.explorer import EXPLORING_CLASSES, Explorer
+from streamroute.core.routing.matching import Wanted
+from streamroute.core.routing.narrowing import Narrowing
 from streamroute.core.routing.ranking import Field, Ranking, balanced, by_health, preferred
 from streamroute.core.routing.weight import health_factor, merits
 from streamroute.core.upstream import LatencyClass, PlanName, Route, Upstream
@@ -45,22 +49,24 @@ def decide(  # noqa: PLR0913 - the core keeps nothing: all that a decision depen
     affinity_key: str | None = None,
     latency_class: LatencyClass | None = None,
     explorer: Explorer | None = None,
+    wanted: Wanted | None = None,
 ) -> Decision:
     """Decide whom to ask; a decision without candidates says why each was rejected.
 
     `now` is in monotonic seconds, `uniform` draws from [0, 1). `affinity_key` names the conversation, where the client
-    does; `latency_class` is the request's own, else the route's holds. Without an `explorer` nothing is explored.
+    does; `latency_class` is the request's own, else the route's holds. Without an `explorer` nothing is explored,
+    without `wanted` nothing is matched.
     """
     class_ = latency_class or route.latency_class
-    fit: list[Upstream] = []
-    rejected: list[Rejected] = []
-    for upstream in upstreams:
-        reason = why_not(request, upstream)
-        if reason is None:
-            fit.append(upstream)
-        else:
-            rejected.append(Rejected(upstream=upstream.id, reason=reason))
-    outlook = board.outlook(fit, now, prompt_tokens=request.prompt_tokens)
+    fit, rejected = _able(request, upstreams)
+    outlook_of = partial(board.outlook, now=now, prompt_tokens=request.prompt_tokens)
+    narrowing = None
+    if wanted is None:
+        outlook = outlook_of(fit)
+    else:
+        narrowing = Narrowing(request, wanted, class_, is_auction=route.steering == "auction")
+        fit, outlook = narrowing.narrowed(fit, outlook_of, affinity_key)
+        rejected += narrowing.rejected()
     standings, estimates = outlook.standings, outlook.estimates
     half_open = [i for i, each in enumerate(standings) if each.can_ask and each.is_probe]
     field = Field(
@@ -113,7 +119,21 @@ def decide(  # noqa: PLR0913 - the core keeps nothing: all that a decision depen
         is_exploring=explored is not None,
         is_panic=is_panic,
         reasons=reasons,
+        matched=None if narrowing is None else narrowing.matched(),
     )
+
+
+def _able(request: ChatRequest, upstreams: Sequence[Upstream]) -> tuple[list[Upstream], list[Rejected]]:
+    """Return who can serve a request, as far as is known, and who cannot."""
+    fit: list[Upstream] = []
+    rejected: list[Rejected] = []
+    for upstream in upstreams:
+        reason = why_not(request, upstream)
+        if reason is None:
+            fit.append(upstream)
+        else:
+            rejected.append(Rejected(upstream=upstream.id, reason=reason))
+    return fit, rejected
 
 
 def _explored(

@@ -12,12 +12,13 @@ from streamroute.core.attribution import NOBODY, Attribution, name_of
 from streamroute.core.request import ChatRequest
 from streamroute.errors import RequestError
 from streamroute.wire.openai_chat.usage import read_tier
+from streamroute.wire.requirements import take_requirements
 
 MAX_MODEL_CHARS = 256
 """Names are remembered and repeated in errors; the longest in use have some 80."""
 MAX_CHOICES = 128
 """OpenAI's own limit for `n`."""
-_GRAMMARS = ("guided_json", "guided_regex", "guided_choice", "guided_grammar", "structured_outputs", "grammar", "ebnf",
+GRAMMARS = ("guided_json", "guided_regex", "guided_choice", "guided_grammar", "structured_outputs", "grammar", "ebnf",
              "json_schema", "regex")  # fmt: skip
 """Fields by which vLLM, SGLang and llama.cpp take a grammar."""
 _IMAGE_TYPES = ("image_url", "input_image", "image")
@@ -43,6 +44,7 @@ def decode_request(body: bytes) -> ChatRequest:
     messages = payload.get("messages")
     if not isinstance(messages, list) or not messages or not all(isinstance(each, dict) for each in messages):
         _refuse("messages", "`messages` must be a non-empty array of objects", messages)
+    requirements = take_requirements(payload)
     options = payload.get("stream_options")
     if options is not None and not isinstance(options, dict):
         _refuse("stream_options", "`stream_options` must be an object", options)
@@ -60,6 +62,7 @@ def decode_request(body: bytes) -> ChatRequest:
         wants_logprobs=bool(payload.get("logprobs")),
         service_tier=read_tier(payload.get("service_tier")),
         attribution=_attribution(payload),
+        requirements=requirements,
         affinity_key=_affinity_key(payload),
         prompt_bytes=len(body),
         # Providers differ in which of the two they heed: what may be spent goes by the larger one.
@@ -127,7 +130,7 @@ def _wants_json_schema(response_format: object) -> bool:
 def _wants_json(payload: Mapping[str, object]) -> bool:
     response_format = payload.get("response_format")
     is_text = not isinstance(response_format, Mapping) or response_format.get("type") in {None, "text"}
-    return not is_text or any(payload.get(key) for key in _GRAMMARS)
+    return not is_text or any(payload.get(key) for key in GRAMMARS)
 
 
 def _attribution(payload: Mapping[str, object]) -> Attribution:

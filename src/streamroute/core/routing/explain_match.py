@@ -1,0 +1,72 @@
+"""What a decision was matched by, in plain values that can be written as JSON: requirements, features and bids."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+
+from streamroute.core.money import usd_text
+from streamroute.core.requirements import Requirements
+from streamroute.core.routing.analysis import Features
+from streamroute.core.routing.matching import Bid, Matched
+from streamroute.core.routing.options import DOUBTS, SECOND_COSTS
+
+
+def explain_match(matched: Matched) -> Mapping[str, object]:
+    """Return what was required, what the question is like, what counted, and the table of bids, best first."""
+    bids = sorted(matched.bids, key=lambda bid: (bool(bid.shortfalls), bid.is_late, -(bid.utility or 0.0)))
+    return {
+        "requirements": explain_requirements(matched.requirements),
+        "features": _features(matched.features),
+        "rules": list(matched.rules),
+        "policy": {
+            "name": matched.policy,
+            "answer_value_usd": matched.answer_value_usd,
+            "second_costs": SECOND_COSTS[matched.latency_class],
+            "doubts": DOUBTS[matched.policy],
+        },
+        "bids": [_bid(each) for each in bids],
+    }
+
+
+def explain_requirements(needs: Requirements) -> dict[str, object]:
+    """Return what was said, by the names that clients use."""
+    values = {
+        "min_quality": needs.min_quality,
+        "max_cost_usd": None if needs.max_cost is None else usd_text(needs.max_cost),
+        "max_ttft_s": needs.max_ttft_s,
+        "max_total_s": needs.max_total_s,
+        "domain": needs.domain,
+        "task": needs.task,
+        "class": needs.latency_class,
+        "residency": needs.residency,
+        "policy": needs.policy,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _features(features: Features) -> dict[str, object]:
+    return {
+        each.name: round(value, 4) if isinstance(value := getattr(features, each.name), float) else value
+        for each in fields(features)
+    }
+
+
+def _bid(bid: Bid) -> dict[str, object]:
+    quality = bid.quality
+    return {
+        "upstream": bid.upstream.id,
+        "utility": _rounded(bid.utility, 6),
+        "quality": None
+        if quality is None
+        else {"mean": round(quality.mean, 4), "sd": round(quality.sd, 4), "source": quality.source},
+        "cost_usd": _rounded(bid.cost_usd, 9),
+        "most_usd": None if bid.most is None else usd_text(bid.most),
+        "ttft_s": _rounded(bid.ttft_s, 4),
+        "total_s": _rounded(bid.total_s, 4),
+        "is_late": bid.is_late,
+        "bidder": bid.bidder,
+        "shortfalls": [each.reason for each in bid.shortfalls],
+    }
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)

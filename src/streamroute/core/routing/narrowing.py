@@ -1,0 +1,70 @@
+"""From the upstreams that can serve a request to those that meet what it requires, in the order of their bids."""
+
+from collections.abc import Callable
+
+from streamroute.core.health.standing import Outlook
+from streamroute.core.request import ChatRequest
+from streamroute.core.routing.auction import value_bids, winners_first
+from streamroute.core.routing.decision import Rejected
+from streamroute.core.routing.matching import Bid, Matched, Wanted, answer_tokens, bids_of, expect
+from streamroute.core.upstream import LatencyClass, Upstream
+
+
+class Narrowing:
+    """Narrows the candidates of one request down to those that meet what it requires, and puts them in order."""
+
+    def __init__(self, request: ChatRequest, wanted: Wanted, latency_class: LatencyClass, *, is_auction: bool) -> None:
+        self._request = request
+        self._is_auction = is_auction
+        self._wanted = wanted
+        self._class = latency_class
+        self._bids: list[Bid] = []
+
+    def narrowed(
+        self, upstreams: list[Upstream], outlook_of: Callable[[list[Upstream]], Outlook], affinity_key: str | None
+    ) -> tuple[list[Upstream], Outlook]:
+        """Return who meets the requirements, in the order in which steering should prefer them, and how they stand."""
+        request, wanted = self._request, self._wanted
+        self._bids = bids_of(wanted, request, upstreams)
+        bids = [each for each in self._bids if not each.shortfalls]
+        fit = [each.upstream for each in bids]
+        outlook = outlook_of(fit)
+        expect(wanted, bids, outlook.estimates, answer_tokens(request))
+        order = [i for i, each in enumerate(bids) if not each.shortfalls]
+        if self._is_auction:
+            value_bids(wanted, request, bids, outlook.estimates, self._class)
+            kept = [bids[i] for i in order]
+            order = [order[i] for i in winners_first(kept, affinity_key)]
+        else:
+            order.sort(key=lambda i: (bids[i].is_late, bids[i].upstream.id not in wanted.preferred))
+        if order == list(range(len(bids))):
+            return fit, outlook
+        fit = [bids[i].upstream for i in order]
+        if len(order) < len(bids):  # who is in a panic is judged among those that are left
+            return fit, outlook_of(fit)
+        return fit, Outlook(
+            standings=[outlook.standings[i] for i in order],
+            estimates=[outlook.estimates[i] for i in order],
+            is_panic=outlook.is_panic,
+        )
+
+    def rejected(self) -> list[Rejected]:
+        """Return who does not, and all that is in the way."""
+        return [
+            Rejected(upstream=each.upstream.id, reason="; ".join(shortfall.reason for shortfall in each.shortfalls))
+            for each in self._bids
+            if each.shortfalls
+        ]
+
+    def matched(self) -> Matched:
+        """Return what is kept of it."""
+        wanted = self._wanted
+        return Matched(
+            requirements=wanted.requirements,
+            features=wanted.analysis.features,
+            policy=wanted.policy,
+            latency_class=self._class,
+            answer_value_usd=wanted.answer_value_usd,
+            rules=wanted.rules,
+            bids=tuple(self._bids),
+        )

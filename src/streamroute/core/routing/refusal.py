@@ -1,0 +1,87 @@
+"""Why nobody can serve a request as it was required, and what would do: the words for the client."""
+
+from collections.abc import Callable, Sequence
+
+from streamroute.core.money import usd_text
+from streamroute.core.requirements import Requirements
+from streamroute.core.routing.matching import Bid, Matched
+
+_SHOWN = 5
+"""Upstreams that are named one by one."""
+
+
+def refusal(matched: Matched) -> str:
+    """Return a sentence for each requirement that nobody meets, with the nearest offer; where each is met by somebody,
+    but no upstream meets all of them, say what is in the way of each."""
+    bids, words = matched.bids, []
+    for name, sentence in _SENTENCES.items():
+        if bids and all(any(each.requirement == name for each in bid.shortfalls) for bid in bids):
+            words.append(sentence(matched.requirements, bids, matched.features.domain))
+    if words:
+        return " ".join(words)
+    shown = "; ".join(
+        f"{bid.upstream.id}: {', '.join(each.reason for each in bid.shortfalls)}" for bid in _nearest(bids)[:_SHOWN]
+    )
+    more = f"; and {len(bids) - _SHOWN} more" if len(bids) > _SHOWN else ""
+    return f"Nobody meets all that is required at once ({shown}{more})."
+
+
+def _nearest(bids: Sequence[Bid]) -> list[Bid]:
+    return sorted(bids, key=lambda bid: len(bid.shortfalls))
+
+
+def _quality(needs: Requirements, bids: Sequence[Bid], domain: str | None) -> str:
+    about = "" if domain is None else f" for {domain}"
+    known = [(bid.quality.mean, bid.upstream.id) for bid in bids if bid.quality is not None]
+    wanted = f"Nobody offers quality {needs.min_quality:g}{about}"
+    if not known:
+        return f"{wanted}: no upstream's quality is known; give them a `quality`."
+    quality, name = max(known, key=lambda each: each[0])
+    return f"{wanted}: the best is {name} with {quality:.4g}."
+
+
+def _cost(needs: Requirements, bids: Sequence[Bid], domain: str | None) -> str:
+    known = [(bid.most, bid.upstream.id) for bid in bids if bid.most is not None]
+    wanted = f"Nobody is sure to cost at most ${usd_text(needs.max_cost or 0)}"
+    if not known:
+        return f"{wanted}: no upstream's price is known."
+    most, name = min(known)
+    return f"{wanted}: the cheapest is {name}, which may cost ${usd_text(most)} (`max_tokens` makes that less)."
+
+
+def _slow(name: str, until: str) -> Callable[[Requirements, Sequence[Bid], str | None], str]:
+    def words(needs: Requirements, bids: Sequence[Bid], domain: str | None) -> str:
+        offered = [
+            (each.offered or 0.0, bid.upstream.id)
+            for bid in bids
+            for each in bid.shortfalls
+            if each.requirement == name
+        ]
+        soonest, who = min(offered)
+        limit = getattr(needs, name)
+        return f"Nobody is {until} within {limit:g} s: the quickest is {who} with some {soonest:.3g} s."
+
+    return words
+
+
+def _region(needs: Requirements, bids: Sequence[Bid], domain: str | None) -> str:
+    known = sorted({bid.upstream.residency for bid in bids if bid.upstream.residency is not None})
+    where = f"; known are {', '.join(known)}" if known else ": no upstream's `residency` is known"
+    return f"Nobody is known to keep data in {needs.residency}{where}."
+
+
+def _context(needs: Requirements, bids: Sequence[Bid], domain: str | None) -> str:
+    rooms = [(bid.upstream.capabilities.context_tokens or 0, bid.upstream.id) for bid in bids]
+    room, name = max(rooms)
+    return f"The prompt is too long for everybody: {name} takes most, {room} tokens."
+
+
+_SENTENCES: dict[str, Callable[[Requirements, Sequence[Bid], str | None], str]] = {
+    "min_quality": _quality,
+    "max_cost_usd": _cost,
+    "max_ttft_s": _slow("max_ttft_s", "at the first token"),
+    "max_total_s": _slow("max_total_s", "done"),
+    "residency": _region,
+    "context_tokens": _context,
+}
+"""By the name of the requirement."""
