@@ -9,10 +9,10 @@ from streamroute.providers.presets import PRESETS, SIMULATED, Preset
 
 ALL = list(PRESETS.values())
 WANTED = {
-    "anthropic", "azure_openai", "cerebras", "cohere", "deepinfra", "deepseek", "fireworks", "gemini",
-    "gemini_native", "groq", "huggingface", "hyperbolic", "litellm", "llama_cpp", "lm_studio", "mistral", "moonshot",
-    "nebius", "nvidia_nim", "ollama", "openai", "openai_compatible", "openrouter", "perplexity", "qwen", "sambanova",
-    "sglang", "simulated", "together", "vllm", "xai", "zai",
+    "anthropic", "anthropic_compatible", "azure_openai", "cerebras", "cohere", "deepinfra", "deepseek", "fireworks",
+    "gemini", "gemini_native", "groq", "huggingface", "hyperbolic", "litellm", "llama_cpp", "lm_studio", "mistral",
+    "moonshot", "nebius", "nvidia_nim", "ollama", "openai", "openai_compatible", "openrouter", "perplexity", "qwen",
+    "sambanova", "sglang", "simulated", "together", "vllm", "xai", "zai",
 }  # fmt: skip
 
 

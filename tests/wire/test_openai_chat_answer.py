@@ -20,7 +20,7 @@ def answer(message: object, finish: object = "stop", **more: object) -> bytes:
 def test_a_whole_answer() -> None:
     """Model and usage are read; the body is the caller's."""
     body = answer({"role": "assistant", "content": "Hi"}, usage={"prompt_tokens": 3, "completion_tokens": 1})
-    assert read_answer(body) == Answer(model="small-1", usage=Usage(input_tokens=3, output_tokens=1))
+    assert read_answer(body) == Answer(body=body, model="small-1", usage=Usage(input_tokens=3, output_tokens=1))
 
 
 @pytest.mark.parametrize(

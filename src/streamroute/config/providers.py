@@ -96,6 +96,9 @@ def _quirks(table: QuirksTable, preset: Quirks) -> Quirks:
         rate_limit_scope=table.rate_limit_scope or preset.rate_limit_scope,
         bills_cancelled_streams=preset.bills_cancelled_streams if bills is None else bills,
         continuation_chat_path=table.continuation_chat_path or preset.continuation_chat_path,
+        default_max_tokens=table.default_max_tokens or preset.default_max_tokens,
+        sampling=table.sampling or preset.sampling,
+        reasoning=table.reasoning or preset.reasoning,
     )
 
 

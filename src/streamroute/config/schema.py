@@ -52,6 +52,7 @@ from streamroute.providers.options import (
 )
 from streamroute.server.options import ServerOptions
 from streamroute.stores.options import LedgerOptions
+from streamroute.wire.anthropic_messages.request import Reasoning, Sampling
 
 _SERVER = ServerOptions()
 _LOG = LogOptions()
@@ -115,6 +116,9 @@ class QuirksTable(Table):
     rate_limit_scope: RateLimitScope | None = None
     bills_cancelled_streams: bool | None = None
     continuation_chat_path: str | None = Field(default=None, pattern=r"^/")
+    default_max_tokens: Count | None = Field(default=None, ge=1, le=1_000_000)
+    sampling: Sampling | None = None
+    reasoning: Reasoning | None = None
 
 
 class SimulationTable(Table):

@@ -11,7 +11,7 @@ from typing import Literal
 from streamroute.core.attribution import NOBODY, Attribution
 from streamroute.core.requirements import NO_REQUIREMENTS, Requirements
 
-WireFormatName = Literal["openai_chat", "gemini"]
+WireFormatName = Literal["openai_chat", "anthropic_messages", "gemini"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from streamroute.core.request import WireFormatName
+from streamroute.providers.anthropic_messages import AnthropicMessages
 from streamroute.providers.gemini import Gemini
 from streamroute.providers.openai_compatible import OpenAICompatible
 from streamroute.providers.options import AuthScheme, ProviderOptions
@@ -22,6 +23,7 @@ class Format:
 
 FORMATS: dict[WireFormatName, Format] = {
     "openai_chat": Format(open=OpenAICompatible, chat_path="/chat/completions", auth="bearer"),
+    "anthropic_messages": Format(open=AnthropicMessages, chat_path="/messages", auth="x-api-key"),
     "gemini": Format(open=Gemini, chat_path="/models", auth="x-goog-api-key"),
 }
 

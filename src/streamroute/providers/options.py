@@ -7,6 +7,7 @@ from typing import Literal
 
 from streamroute.core.request import WireFormatName
 from streamroute.core.upstream import CredentialId, ProviderName
+from streamroute.wire.anthropic_messages.request import Reasoning, Sampling
 
 AuthScheme = Literal["bearer", "api-key", "x-api-key", "x-goog-api-key", "none"]
 """How the key is sent: `Authorization: Bearer K`, `api-key: K` (Azure), `x-api-key: K` (Anthropic),
@@ -18,7 +19,7 @@ RateLimitScope = Literal["credential", "model"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quirks:
-    """Where a provider's OpenAI compatibility differs from OpenAI. Facts about the provider, never code paths."""
+    """Where a provider differs from others of its wire format. Facts about the provider, never code paths."""
 
     usage_on_stream: UsageOnStream = "ask"
     """`ask`: it wants `stream_options.include_usage`, as OpenAI does. `always`: it counts unasked, or rejects the
@@ -33,6 +34,16 @@ class Quirks:
     it can, or cannot, stop the charge by closing the connection."""
     continuation_chat_path: str | None = None
     """Path that accepts a continuation where it is not the usual one, from the host's root (DeepSeek's beta)."""
+    default_max_tokens: int = 32_000
+    """Asked for where the client sets no limit and the wire format demands one (Anthropic Messages); tokens, 1..10^6.
+    32,000: the largest that every model of Anthropic's fourth generation takes; older ones take 4,096 to 8,192."""
+    sampling: Sampling = "forward"
+    """What becomes of `temperature` and `top_p` at Anthropic Messages. `forward`: they are sent. `drop`: they are left
+    out. `refuse`: an upstream is not asked with other values than 1, which is the default. API version 2026-10-21 and
+    models since Claude Opus 4.7 take none."""
+    reasoning: Reasoning = "effort"
+    """What becomes of `reasoning_effort` there. `effort`: adaptive thinking with that effort (Claude 4.6 and later).
+    `budget`: a budget of thinking tokens (up to Claude 4.6). `drop`: it is left out (models that do not think)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

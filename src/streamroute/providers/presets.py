@@ -66,12 +66,16 @@ _HOSTED = (
     ),
     Preset(
         kind="anthropic",
-        title="Anthropic (OpenAI-compatible endpoint)",
+        title="Anthropic",
         base_url="https://api.anthropic.com/v1",
+        wire_format="anthropic_messages",
+        auth="x-api-key",
         env="ANTHROPIC_API_KEY",
-        quirks=Quirks(rate_limit_scope="model", bills_cancelled_streams=False),  # limits are per model class
+        # Limits are per model class.
+        quirks=Quirks(usage_on_stream="always", rate_limit_scope="model", bills_cancelled_streams=False),
+        continuation="instructed",  # Claude 4.6 and later refuse a prefill; for older models say so per upstream
         price_list="anthropic",
-        docs="https://platform.claude.com/docs/en/api/openai-sdk",
+        docs="https://platform.claude.com/docs/en/api/messages",
     ),
     Preset(
         kind="gemini",
@@ -319,6 +323,16 @@ _SELF_HOSTED = (
         base_url=None,
         requires_key=False,
         docs="https://platform.openai.com/docs/api-reference/chat",
+    ),
+    Preset(
+        kind="anthropic_compatible",
+        title="Anything else that speaks Anthropic's messages",
+        base_url=None,
+        wire_format="anthropic_messages",
+        auth="x-api-key",
+        requires_key=False,
+        quirks=Quirks(usage_on_stream="always"),
+        docs="https://docs.claude.com/en/api/messages",
     ),
     Preset(
         kind="simulated",

@@ -1,4 +1,6 @@
-"""Streams in another wire format, read as if they were OpenAI's: a translator in front of the decoder of the hub form.
+"""Other wire formats: what cannot be said in them, and streams in them, read as if they were OpenAI's.
+
+A translator stands in front of the decoder of the hub form:
 
     provider's bytes -> Translator.feed -> chunks as OpenAI's -> ChatStreamDecoder -> what the client may have
 
@@ -16,9 +18,17 @@ from typing import Protocol
 
 from streamroute.core.outcome import Failure
 from streamroute.core.usage import Usage
+from streamroute.errors import RequestError
 from streamroute.wire.json_text import read_json, write_json
 from streamroute.wire.openai_chat.stream import DONE_EVENT, ChatStreamDecoder
 from streamroute.wire.sse import MAX_EVENT_BYTES, EventSplitter, read_event
+
+
+class UntranslatableError(RequestError):
+    """What a client asks cannot be said in a wire format. `message` says why: "it has no ..."."""
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message, code="unsupported_by_route", param=param)
 
 
 class Translator(Protocol):

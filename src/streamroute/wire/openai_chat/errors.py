@@ -12,7 +12,11 @@ from streamroute.wire.json_text import read_json, write_json
 
 MAX_ERROR_BYTES = 64 * 1024
 """What is kept of an error body; larger ones are pages of HTML."""
-_MAX_MESSAGE_CHARS = 500
+MAX_MESSAGE_CHARS = 500
+CLIENTS_KINDS: frozenset[FailureKind] = frozenset(
+    {"client_error", "context_length_exceeded", "content_filtered", "model_not_found"}
+)
+"""Failures that are told to the client in the provider's own words."""
 
 _BY_STATUS: dict[int, FailureKind] = {
     401: "auth_failed",
@@ -70,13 +74,12 @@ def read_error_response(status: int, body: bytes, *, retry_after_s: float | None
     elif status == 403 and _is_moderation(fields):
         kind = "content_filtered"
     message = _text(fields.get("message")) or f"HTTP {status} without an error message"
-    is_clients = kind in {"client_error", "context_length_exceeded", "content_filtered", "model_not_found"}
     return Failure(
         kind=kind,
-        message=redact(message)[:_MAX_MESSAGE_CHARS],
+        message=redact(message)[:MAX_MESSAGE_CHARS],
         http_status=status,
         retry_after_s=retry_after_s,
-        error_body=_error_body(fields, message) if is_clients else None,
+        error_body=_error_body(fields, message) if kind in CLIENTS_KINDS else None,
         is_quote=True,
         provider_code=_code_word(fields),
     )
@@ -92,10 +95,10 @@ def read_error_event(payload: Mapping[str, object]) -> Failure:
         kind = _BY_STATUS.get(status) or ("server_error" if status >= 500 else "client_error")
     message = _text(fields.get("message")) or "an error event without a message"
     if kind is None or kind == "client_error":
-        kind = "context_length_exceeded" if _CONTEXT_MESSAGE.search(message) else "server_error"
+        kind = "context_length_exceeded" if is_context_message(message) else "server_error"
     return Failure(
         kind=kind,
-        message=redact(message)[:_MAX_MESSAGE_CHARS],
+        message=redact(message)[:MAX_MESSAGE_CHARS],
         http_status=status,
         is_quote=True,
         provider_code=_code_word(fields),
@@ -137,6 +140,11 @@ def redact(text: str) -> str:
     return _SECRET.sub("[redacted]", text)
 
 
+def is_context_message(message: str) -> bool:
+    """Tell, by its words, a complaint that the prompt is longer than the model takes."""
+    return _CONTEXT_MESSAGE.search(message) is not None
+
+
 def _client_error_kind(fields: Mapping[str, object], status: int) -> FailureKind:
     kind = _word_kind(fields)
     if kind in {"context_length_exceeded", "content_filtered", "quota_exhausted", "auth_failed", "model_not_found"}:
@@ -146,7 +154,7 @@ def _client_error_kind(fields: Mapping[str, object], status: int) -> FailureKind
         return "auth_failed"  # Gemini says so with a 400
     if status == 404 and _MODEL_MESSAGE.search(message):
         return "model_not_found"  # vLLM and Ollama have words of their own
-    return "context_length_exceeded" if _CONTEXT_MESSAGE.search(message) else "client_error"
+    return "context_length_exceeded" if is_context_message(message) else "client_error"
 
 
 def _is_moderation(fields: Mapping[str, object]) -> bool:
