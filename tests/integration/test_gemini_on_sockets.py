@@ -110,7 +110,12 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
         profile = Profile(tpot_s=0.001, tokens=TOKENS)
         backup = await stack.enter_async_context(SimulationServer(profile=profile))
         file = tmp_path / "config.toml"
-        file.write_text(CONFIG.format(url=google.url, backup=provider_table("backup", backup.base_url)))
+        file.write_text(
+            CONFIG.format(
+                url=google.url,
+                backup=provider_table("backup", backup.base_url, more="quirks = { takes_google_notes = false }"),
+            )
+        )
         config = load_config(file, environ={"GEMINI_API_KEY": KEY}, overrides={"server.listen": "127.0.0.1:0"})
         app = await stack.enter_async_context(App(config))
         client = openai.AsyncOpenAI(base_url=f"{app.url}/v1", api_key="unused", timeout=10, max_retries=0)
@@ -171,9 +176,13 @@ async def test_calls_and_their_signatures_over_two_turns(scene: Scene) -> None:
     kept = {key: value for key, value in made[0].model_dump().items() if key != "index"}
     result = {"role": "tool", "tool_call_id": kept["id"], "content": '["Rhine"]'}
     messages = [{"role": "user", "content": PROMPT}, {"role": "assistant", "tool_calls": [kept]}, result]
-    scene.google.give(whole(text("Rhine", finish="STOP", usage=COUNTED)))
+    scene.google.give(refusal(503, "UNAVAILABLE"), whole(text("Rhine", finish="STOP", usage=COUNTED)))
+    await scene.ask("backed", tools=tools, messages=messages)
+    body = scene.backup.log[-1].body
+    assert body is not None
+    assert orjson.dumps(body["messages"]).count(b"c2lnbmF0dXJl") == 0, "others refuse what they do not know"
     await scene.ask(tools=tools, messages=messages)
-    turns: Any = scene.google.asked[1].body["contents"]
+    turns: Any = scene.google.asked[-1].body["contents"]
     assert turns[1]["parts"] == [
         {
             "functionCall": {"name": "rivers", "args": {"of": "Europe"}, "id": kept["id"]},

@@ -226,3 +226,29 @@ def test_of_two_limits_the_larger_one_counts() -> None:
         ({}, None),
     ):
         assert decode_request(orjson.dumps({**body, **limits})).max_output_tokens == expected
+
+
+def test_what_only_google_reads_is_not_sent_to_others() -> None:
+    """Clients give signatures of Gemini's thoughts back, whoever is asked next; most others refuse fields they do not
+    know. Nothing else is taken away, and the request itself stays as it is: the next attempt may be Gemini's."""
+    google = {"google": {"thought_signature": "c2ln"}}
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    noted = {
+        "role": "assistant",
+        "tool_calls": [{**call, "extra_content": google}, call],
+        "extra_content": {**google, "other": 1},
+    }
+    hello = {"role": "user", "content": "x", "unheard_of": 1}
+    request = decode_request(
+        orjson.dumps({"model": "m", "messages": [hello, noted, {**noted, "extra_content": google}]})
+    )
+    before = orjson.dumps(request.payload)
+    sent = orjson.loads(encode_request(request, model="m", ask_usage=True, takes_google_notes=False))["messages"]
+    assert sent == [
+        hello,
+        {"role": "assistant", "tool_calls": [call, call], "extra_content": {"other": 1}},
+        {"role": "assistant", "tool_calls": [call, call]},
+    ]
+    assert orjson.dumps(request.payload) == before
+    kept = orjson.loads(encode_request(request, model="m", ask_usage=True))
+    assert kept["messages"] == orjson.loads(before)["messages"]

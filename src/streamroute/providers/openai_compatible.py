@@ -43,9 +43,15 @@ class OpenAICompatible:
         self, chat: ChatRequest, upstream: Upstream, forwarded: Mapping[str, str], rung: Rung | None = None
     ) -> HttpRequest:
         """See `Provider`; some take native continuations at a path of their own."""
+        quirks = self.options.quirks
         return self._addressing.post(
             self._continuation_url if rung in NATIVE_RUNGS else self._url,
-            encode_request(chat, model=upstream.model, ask_usage=self.options.quirks.usage_on_stream == "ask"),
+            encode_request(
+                chat,
+                model=upstream.model,
+                ask_usage=quirks.usage_on_stream == "ask",
+                takes_google_notes=quirks.takes_google_notes,
+            ),
             forwarded,
             stream=chat.stream,
         )

@@ -29,6 +29,9 @@ class Quirks:
     is a truncated answer."""
     rate_limit_scope: RateLimitScope = "credential"
     """What a 429 speaks for: everything under the key, or only the model that was asked."""
+    takes_google_notes: bool = False
+    """Messages may carry `extra_content.google`, signatures of Gemini's thoughts: it is Google, or may pass them on to
+    it. Elsewhere they are taken off, for most refuse fields that they do not know."""
     bills_cancelled_streams: bool | None = None
     """Cancelling a stream does not stop the bill. None: not known. Source: OpenRouter's list of providers for which
     it can, or cannot, stop the charge by closing the connection."""

@@ -82,7 +82,7 @@ _HOSTED = (
         title="Google Gemini (OpenAI-compatible endpoint)",
         base_url="https://generativelanguage.googleapis.com/v1beta/openai",
         env="GEMINI_API_KEY",
-        quirks=Quirks(rate_limit_scope="model", bills_cancelled_streams=True),
+        quirks=Quirks(rate_limit_scope="model", takes_google_notes=True, bills_cancelled_streams=True),
         price_list="google",
         docs="https://ai.google.dev/gemini-api/docs/openai",
     ),
@@ -103,7 +103,7 @@ _HOSTED = (
         base_url="https://openrouter.ai/api/v1",
         env="OPENROUTER_API_KEY",
         # `include_usage` is deprecated there: full usage always comes. A 429 usually speaks for one model's provider.
-        quirks=Quirks(usage_on_stream="always", rate_limit_scope="model"),
+        quirks=Quirks(usage_on_stream="always", rate_limit_scope="model", takes_google_notes=True),
         price_list="openrouter",
         docs="https://openrouter.ai/docs/api-reference/streaming",
     ),
@@ -315,6 +315,7 @@ _SELF_HOSTED = (
         base_url="http://127.0.0.1:4000/v1",
         env="LITELLM_API_KEY",
         requires_key=False,
+        quirks=Quirks(takes_google_notes=True),
         docs="https://docs.litellm.ai/docs/proxy/user_keys",
     ),
     Preset(
@@ -322,6 +323,7 @@ _SELF_HOSTED = (
         title="Anything else that speaks OpenAI's chat completions",
         base_url=None,
         requires_key=False,
+        quirks=Quirks(takes_google_notes=True),
         docs="https://platform.openai.com/docs/api-reference/chat",
     ),
     Preset(

@@ -22,6 +22,7 @@ GRAMMARS = ("guided_json", "guided_regex", "guided_choice", "guided_grammar", "s
              "json_schema", "regex")  # fmt: skip
 """Fields by which vLLM, SGLang and llama.cpp take a grammar."""
 _IMAGE_TYPES = ("image_url", "input_image", "image")
+_NOTES = "extra_content"
 _MAX_DEPTH = 250
 """Of nested arrays and objects: orjson reads 1024 levels, but writes no more than 254."""
 
@@ -73,10 +74,16 @@ def decode_request(body: bytes) -> ChatRequest:
     )
 
 
-def encode_request(request: ChatRequest, *, model: str, ask_usage: bool) -> bytes:
-    """Write the body for a provider: its own model name, and usage asked of every stream."""
+def encode_request(request: ChatRequest, *, model: str, ask_usage: bool, takes_google_notes: bool = True) -> bytes:
+    """Write the body for a provider: its own model name, and usage asked of every stream.
+
+    `takes_google_notes`: it knows `extra_content.google`, in which Gemini's answers carry signatures of thoughts, and
+    in which clients give them back whoever is asked next; providers that do not know it refuse the request.
+    """
     payload = dict(request.payload)
     payload["model"] = model
+    if not takes_google_notes:
+        payload["messages"] = _without_google_notes(payload.get("messages"))
     if request.stream:
         options = payload.get("stream_options")
         options = dict(options) if isinstance(options, Mapping) else {}
@@ -89,6 +96,26 @@ def encode_request(request: ChatRequest, *, model: str, ask_usage: bool) -> byte
         else:
             payload.pop("stream_options", None)
     return orjson.dumps(payload)
+
+
+def _without_google_notes(messages: object) -> object:
+    """Return the messages as they are, or without what only Google reads; those that were given stay as they are."""
+    if not isinstance(messages, list):
+        return messages
+    return [_without_google(message) for message in messages]
+
+
+def _without_google(message: Mapping[str, object]) -> Mapping[str, object]:
+    calls = message.get("tool_calls")
+    if isinstance(calls, list) and any(isinstance(call, dict) and _NOTES in call for call in calls):
+        calls = [_without_google(call) if isinstance(call, dict) else call for call in calls]
+        message = {**message, "tool_calls": calls}
+    notes = message.get(_NOTES)
+    if not isinstance(notes, Mapping) or "google" not in notes:
+        return message
+    kept = {key: value for key, value in notes.items() if key != "google"}
+    rest = {key: value for key, value in message.items() if key != _NOTES}
+    return {**rest, _NOTES: kept} if kept else rest
 
 
 def _is_writable(payload: Mapping[str, object]) -> bool:
