@@ -6,6 +6,7 @@ from typing import Any
 
 from routing_lab.call_share import call_share_study
 from routing_lab.data import Source
+from routing_lab.domains import measure as measure_domains
 from routing_lab.pool_study import pool_study
 from routing_lab.tickets import ticket_study
 from routing_lab.unseen import unseen_study
@@ -37,11 +38,19 @@ def _call_share(asked: Asked) -> list[dict[str, Any]]:
     return call_share_study(asked.source, asked.split, is_fast=asked.is_fast)
 
 
+def _domains(asked: Asked) -> list[dict[str, Any]]:
+    return measure_domains(asked.source, asked.split, is_fast=asked.is_fast)
+
+
 POOLS: dict[str, Callable[[Asked], list[dict[str, Any]]]] = {
     **dict.fromkeys(("A2", "A", "A3", "O", "O1", "B"), _pool),
     "tickets": _tickets,
 }
-STUDIES: dict[str, Callable[[Asked], list[dict[str, Any]]]] = {"unseen": _unseen, "routellm": _call_share}
+STUDIES: dict[str, Callable[[Asked], list[dict[str, Any]]]] = {
+    "unseen": _unseen,
+    "routellm": _call_share,
+    "domains": _domains,
+}
 
 
 def perform(asked: Asked) -> list[dict[str, Any]]:

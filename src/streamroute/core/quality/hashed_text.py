@@ -22,6 +22,8 @@ _MOST_CHARS = 6_000
 """Of a text: what follows adds time, and the question of a long prompt stands at either end."""
 _FNV = np.uint32(2_654_435_761)
 _MIX = np.uint32(2_246_822_519)
+_FIRST, _LAST = np.array([[1], [2]], np.uint32)
+"""Stand where a word would before the first and after the last one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +39,41 @@ def word_hashes(text: str) -> list[int]:
     hashes: list[int] = []
     add = hashes.append
     before = 0
-    for word in _WORD.findall(text.lower()):
-        encoded = b"0000"[: len(word)] if word.isdigit() else word.encode("utf-8", "surrogatepass")
+    for encoded in _words(text):
         own = crc32(encoded)
         add(own)
         if before:
             add(crc32(encoded, before))
         before = own
     return hashes
+
+
+def single_hashes(text: str) -> NDArray[np.uint32]:
+    """Return the hashes of words alone, in order."""
+    return np.fromiter(map(crc32, _words(text)), np.uint32)
+
+
+def _words(text: str) -> list[bytes]:
+    return [
+        b"0000"[: len(word)] if word.isdigit() else word.encode("utf-8", "surrogatepass")
+        for word in _WORD.findall(text.lower())
+    ]
+
+
+def neighbour_hashes(singles: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Return the hashes of every word with the next one; the text's edges count as words."""
+    padded = np.concatenate([_FIRST, singles, _LAST])
+    return _mixed(padded[:-1] * _FNV + padded[1:])
+
+
+def pair_hashes(singles: NDArray[np.uint32], most: int) -> NDArray[np.uint32]:
+    """Return the hashes of every two different words, in whichever order they stand; none where there are more than
+    `most` words."""
+    words = np.unique(singles)
+    if not 1 < len(words) <= most:
+        return np.empty(0, np.uint32)
+    one, two = np.triu_indices(len(words), 1)
+    return _mixed(words[one] * _MIX + words[two])
 
 
 def char_hashes(text: str, lengths: Sequence[int] = (3, 4, 5)) -> NDArray[np.uint32]:
@@ -57,10 +86,15 @@ def char_hashes(text: str, lengths: Sequence[int] = (3, 4, 5)) -> NDArray[np.uin
         hashes = np.full(len(data) - length + 1, length, np.uint32)
         for at in range(length):
             hashes = hashes * _FNV + data[at : len(data) - length + 1 + at]
-        hashes ^= hashes >> np.uint32(15)
-        hashes *= _MIX
-        found.append(hashes ^ (hashes >> np.uint32(13)))
+        found.append(_mixed(hashes))
     return np.concatenate(found) if found else np.empty(0, np.uint32)
+
+
+def _mixed(hashes: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Let every bit of a hash depend on all others: buckets are its lowest bits."""
+    hashes ^= hashes >> np.uint32(15)
+    hashes *= _MIX
+    return hashes ^ (hashes >> np.uint32(13))
 
 
 def shortened(text: str) -> str:
