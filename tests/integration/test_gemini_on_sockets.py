@@ -240,7 +240,7 @@ async def test_what_gemini_cannot_be_told_goes_to_who_can(scene: Scene) -> None:
     scene.google.give(whole(text("Rhine", finish="STOP")))
     answer = await scene.ask("backed", logit_bias={"1": 5})
     assert answer.choices[0].message.content == expected_text(PROMPT, TOKENS)
-    with pytest.raises(openai.BadRequestError, match="no room for this value of `logit_bias`"):
+    with pytest.raises(openai.BadRequestError, match="it has no room for this value of `logit_bias`"):
         await scene.ask("alone", logit_bias={"1": 5})
     assert not scene.google.asked
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamroute.errors import RequestError
 from streamroute.wire.gemini.contents import UNCHECKED_SIGNATURE
 from streamroute.wire.gemini.request import encode_request, request_path
 from streamroute.wire.openai_chat.request import decode_request
+from streamroute.wire.translation import UntranslatableError
 
 HI = {"role": "user", "content": "Hi"}
 NEW, OLD = "gemini-3-flash-preview", "gemini-2.5-flash"
@@ -35,7 +35,7 @@ def config(model: str = OLD, **fields: object) -> object:
 
 
 def refused(model: str = OLD, **fields: object) -> str | None:
-    with pytest.raises(RequestError) as caught:
+    with pytest.raises(UntranslatableError) as caught:
         write(model, **fields)
     return caught.value.param
 
@@ -228,7 +228,7 @@ def test_generation_config() -> None:
         "temperature": 0.5,
         "topP": 0.9,
         "topK": 40,
-        "maxOutputTokens": 7,
+        "maxOutputTokens": 9,
         "stopSequences": ["END"],
         "candidateCount": 2,
         "seed": 5,
@@ -330,7 +330,7 @@ def test_no_tools_and_no_choice() -> None:
         ("audio", {"voice": "x"}),
         ("web_search_options", {}),
         ("functions", [{"name": "f"}]),
-        ("function_call", "auto"),
+        ("function_call", {"name": "f"}),
         ("verbosity", "low"),
         ("guided_json", {}),
         ("continue_final_message", True),

@@ -7,7 +7,6 @@ from streamroute.clock import wall
 from streamroute.core.outcome import Failure
 from streamroute.core.request import ChatRequest
 from streamroute.core.upstream import Rung, Upstream
-from streamroute.errors import RequestError
 from streamroute.providers.addressing import Addressing
 from streamroute.providers.options import ProviderOptions
 from streamroute.providers.provider import CostOf
@@ -20,7 +19,7 @@ from streamroute.wire.openai_chat.answer import Answer, read_answer
 from streamroute.wire.openai_chat.continuation import ContinuationDecoder
 from streamroute.wire.openai_chat.stream import ChatStreamDecoder
 from streamroute.wire.openai_chat.transcript import Delivered
-from streamroute.wire.translation import TranslatingDecoder
+from streamroute.wire.translation import TranslatingDecoder, UntranslatableError
 
 _SAID_BY_THE_TURN = ("continue_final_message", "add_generation_prompt")
 """Fields of a continuation that Gemini needs none of: a last turn of the model's is where it goes on."""
@@ -42,8 +41,8 @@ class Gemini:
         """See `Provider`."""
         try:
             translate_request(chat.payload, upstream.model)
-        except RequestError as error:
-            return error.message.removesuffix(".")
+        except UntranslatableError as error:
+            return error.message
         return None
 
     def request(

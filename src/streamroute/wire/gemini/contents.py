@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 from urllib.parse import urlsplit
 
-from streamroute.errors import RequestError
 from streamroute.wire.json_text import read_json
+from streamroute.wire.translation import UntranslatableError
 
 UNCHECKED_SIGNATURE = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
 """`skip_thought_signature_validator` in base64, as bytes are written: Google's word for a call that another model made.
@@ -24,7 +24,7 @@ Part = dict[str, object]
 
 
 def encode_messages(messages: Sequence[Mapping[str, object]], model: str) -> tuple[list[Part], list[dict[str, object]]]:
-    """Return the parts of the system instruction, and the turns; raises RequestError for what Gemini cannot be told.
+    """Return the parts of the system instruction, and the turns; raises UntranslatableError where it cannot be told.
 
     System messages are one instruction, wherever they stand. Where there is nothing else they are the user's turn, for
     Gemini answers turns only.
@@ -167,4 +167,4 @@ def _signature(holder: Mapping[str, object]) -> str | None:
 
 
 def _refuse(param: str, what: str) -> NoReturn:
-    raise RequestError(f"Gemini's wire format has no room for {what} (`{param}`).", param=param)
+    raise UntranslatableError(f"it has no room for {what} ({param})", param=param)

@@ -11,9 +11,9 @@ from typing import NoReturn, cast
 from urllib.parse import quote
 
 from streamroute.core.request import ChatRequest
-from streamroute.errors import RequestError
 from streamroute.wire.gemini.contents import encode_messages
 from streamroute.wire.json_text import write_json
+from streamroute.wire.translation import UntranslatableError
 
 _SAME = {
     "temperature": "temperature",
@@ -38,9 +38,11 @@ _DEFAULTS: dict[str, Sequence[object]] = {
     "modalities": (["text"],),
     "service_tier": ("auto", "default", "standard"),
     "functions": ([],),
+    "function_call": ("auto", "none"),
     "verbosity": ("medium",),
 }
 """Values of other fields that ask for what Gemini does anyway."""
+_LIMITS = ("max_completion_tokens", "max_tokens")
 _MAX_SEED = 2**31
 """Gemini's seeds have 32 bits with a sign, OpenAI's 64: larger ones are folded, always alike."""
 _BUDGETED = re.compile(r"\bgemini-2(?![0-9])", re.IGNORECASE)
@@ -60,12 +62,12 @@ def request_path(model: str, *, stream: bool) -> str:
 
 
 def encode_request(chat: ChatRequest, *, model: str) -> bytes:
-    """Write the body for a provider; raises RequestError that names what cannot be said."""
+    """Write the body for a provider; raises UntranslatableError that names what cannot be said."""
     return write_json(translate_request(chat.payload, model))
 
 
 def translate_request(payload: Mapping[str, object], model: str) -> dict[str, object]:
-    """Return the body; raises RequestError that names what cannot be said."""
+    """Return the body; raises UntranslatableError that names what cannot be said."""
     for name, value in payload.items():
         is_known = name in _TRANSLATED or name in _WITHOUT_EFFECT
         if not is_known and value is not None and value not in _DEFAULTS.get(name, ()):
@@ -93,9 +95,9 @@ def translate_request(payload: Mapping[str, object], model: str) -> dict[str, ob
 
 def _generation_config(payload: Mapping[str, object], model: str) -> dict[str, object]:
     config = {theirs: value for ours, theirs in _SAME.items() if (value := payload.get(ours)) is not None}
-    limit = payload.get("max_completion_tokens") or payload.get("max_tokens")
-    if limit:
-        config["maxOutputTokens"] = limit
+    limits = [each for name in _LIMITS if isinstance(each := payload.get(name), int)]
+    if any(limits):
+        config["maxOutputTokens"] = max(limits)  # the larger one, by which money is reserved
     stop = payload.get("stop")
     if stop:
         config["stopSequences"] = [stop] if isinstance(stop, str) else stop
@@ -186,4 +188,4 @@ def _name(tool: object) -> object:
 
 
 def _refuse(param: str, what: str) -> NoReturn:
-    raise RequestError(f"Gemini's wire format has no room for {what}.", param=param)
+    raise UntranslatableError(f"it has no room for {what}", param=param)
