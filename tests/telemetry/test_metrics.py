@@ -345,12 +345,12 @@ async def test_price_feeds() -> None:
 
 
 async def test_domains_that_clients_make_up_share_a_label() -> None:
-    """After the first fifty; models that clients name too, after two hundred."""
+    """After the first fifty; models that clients name too, after two hundred. Configured names keep theirs."""
     many = [judged(f"lab/m{i}", f"d{i}", 0.5) for i in range(300)]
     _, values = await exposed(fed(*many, judged("a", None)))
     name = "streamroute_quality_score"
     counts = {labels: value for (series, labels), value in values.items() if series == f"{name}_count"}
     assert len({dict(labels)["domain"] for labels in counts}) == MAX_DOMAIN_LABELS + 2
-    assert len({dict(labels)["upstream"] for labels in counts}) == MAX_UPSTREAM_LABELS + 1
+    assert len({dict(labels)["upstream"] for labels in counts}) == MAX_UPSTREAM_LABELS + 2
     assert sum(counts.values()) == 301
     assert values[f"{name}_sum", frozenset({("upstream", "a"), ("domain", ""), ("source", "feedback")})] == 1.0
