@@ -59,6 +59,8 @@ class Decision:
     """The first candidate was chosen to learn how it is, not because it is best: a hedge may come early."""
     is_panic: bool = False
     """So much is in trouble that health does not decide: no hedge, no race."""
+    propensity: float = 1.0
+    """The chance, above 0, with which chance would have put the first candidate first."""
     reasons: tuple[str, ...] = ()
     """What was decided and why, in words, for `explain`."""
     matched: Matched | None = None

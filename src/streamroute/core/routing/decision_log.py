@@ -135,4 +135,8 @@ class DecisionLog:
 def traits(decision: Decision, upstream: UpstreamId | None) -> Traits:
     """Return what a decision knew of its request, and of one that may answer it."""
     route = decision.route
-    return Traits(tier=route.tier_of(upstream) if route.tiers and upstream is not None else None)
+    first = decision.candidates[0].upstream.id if decision.candidates else None
+    return Traits(
+        propensity=decision.propensity if upstream == first else None,
+        tier=route.tier_of(upstream) if route.tiers and upstream is not None else None,
+    )

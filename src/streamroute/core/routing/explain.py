@@ -42,6 +42,7 @@ def explain(
         "plan": decision.plan,
         "is_exploring": decision.is_exploring,
         "is_panic": decision.is_panic,
+        "propensity": round(decision.propensity, 6),
         "reasons": list(decision.reasons),
         "hedge_after_s": None if hedge_after_s is None else round(hedge_after_s, 4),
         "deadlines": asdict(route.deadlines),

@@ -46,6 +46,9 @@ class Ranking:
     places: Mapping[int, int]
     """Of those that are half open: how many of the ready ones would go before it, were it well."""
     reasons: tuple[str, ...]
+    propensity: float = 1.0
+    """The chance, above 0, with which the first of the order would be that again, as everything stands: 1 where nothing
+    was drawn. What replays weigh by (Horvitz and Thompson, 1952)."""
 
 
 def preferred(field: Field, uniform: Callable[[], float], latency_class: LatencyClass) -> Ranking:
@@ -56,7 +59,7 @@ def preferred(field: Field, uniform: Callable[[], float], latency_class: Latency
     least = YIELDS_BELOW * max([scores[i] for i in ready], default=0.0)
     kept = [i for i in ready if scores[i] >= least]
     well = _healthy_only(kept, standings) if latency_class == "latency_critical" else kept
-    head = _with_capacity(well, estimates, uniform)
+    head, propensity = _with_capacity(well, estimates, uniform)
     in_front = frozenset(well)
     order: tuple[int, ...] = ()
     if head is not None:
@@ -76,6 +79,7 @@ def preferred(field: Field, uniform: Callable[[], float], latency_class: Latency
         steered_away=steered_away,
         places={i: sum(other < i for other in well) for i in field.half_open},
         reasons=reasons,
+        propensity=propensity,
     )
 
 
@@ -99,7 +103,7 @@ def balanced(
     keys = [(-weight, upstream.id) for weight, upstream in zip(weights, upstreams, strict=True)]
     ready = sorted(field.ready, key=keys.__getitem__)
     pool = _healthy_only(ready, standings) if latency_class == "latency_critical" else ready
-    head, reason = None, "drawn by weight"
+    head, reason, propensity = None, "drawn by weight", 1.0
     if affinity_key is not None and pool:
         least = KEPT_AT * weights[pool[0]]
         near = {upstreams[i].id: i for i in pool if weights[i] >= least and standings[i].kind == "healthy"}
@@ -112,6 +116,7 @@ def balanced(
         other = _draw(pool, weights, uniform() * total)
         if estimates[other].in_flight * weights[head] < estimates[head].in_flight * weights[other]:
             head, reason = other, "drawn by weight; of two the one with less in flight"
+        propensity = _chance_of(head, pool, weights, estimates)
     order: tuple[int, ...] = ()
     if head is not None:
         rest = [] if pool is ready else [i for i in ready if i not in pool]
@@ -124,6 +129,7 @@ def balanced(
         steered_away=tuple([i for i in light if i != head and standings[i].kind in ("suspect", "slow")]),
         places={i: sum(weights[other] > merits[i] for other in ready) for i in field.half_open},
         reasons=(reason,) if order else (),
+        propensity=propensity,
     )
 
 
@@ -159,14 +165,20 @@ def _healthy_only(ready: list[int], standings: Sequence[Standing]) -> list[int]:
     return [i for i in ready if standings[i].kind == "healthy"] or ready
 
 
-def _with_capacity(well: Sequence[int], estimates: Sequence[Estimate], uniform: Callable[[], float]) -> int | None:
-    """Return the first that its capacity, relative to the largest, lets through."""
+def _with_capacity(
+    well: Sequence[int], estimates: Sequence[Estimate], uniform: Callable[[], float]
+) -> tuple[int | None, float]:
+    """Return the first that its capacity, relative to the largest, lets through, and with which chance it is that."""
     largest = max([estimates[i].capacity for i in well], default=0.0)
+    left = 1.0
     for i in well:
         capacity = estimates[i].capacity
-        if capacity >= largest or uniform() * largest < capacity:
-            return i
-    return None
+        if capacity >= largest:
+            return i, left
+        if uniform() * largest < capacity:
+            return i, left * capacity / largest
+        left *= 1.0 - capacity / largest
+    return None, 1.0
 
 
 def _descending(ready: Sequence[int], weights: Sequence[float]) -> list[int]:
@@ -181,3 +193,18 @@ def _draw(pool: Sequence[int], weights: Sequence[float], left: float) -> int:
         if left < 0.0:
             return i
     return pool[0]
+
+
+def _chance_of(head: int, pool: Sequence[int], weights: Sequence[float], estimates: Sequence[Estimate]) -> float:
+    """Return the chance that two draws by weight, of which the one with less in flight for its weight is taken, come to
+    `head`: both draws fall on it, or one does and the other yields; where they are equal the first draw stays."""
+    total = sum([weights[i] for i in pool])
+    if total <= 0.0:
+        return 1.0
+    own = weights[head]
+    chance = own * own
+    for i in pool:
+        if i != head:
+            of_head, of_other = estimates[head].in_flight * weights[i], estimates[i].in_flight * own
+            chance += own * weights[i] * (2.0 if of_head < of_other else 1.0 if of_head == of_other else 0.0)
+    return chance / (total * total)

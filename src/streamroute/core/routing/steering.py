@@ -118,6 +118,7 @@ def decide(  # noqa: PLR0913 - the core keeps nothing: all that a decision depen
         probe=None if probe is None else candidates[probe],
         is_exploring=explored is not None,
         is_panic=is_panic,
+        propensity=ranking.propensity,
         reasons=reasons,
         matched=None if narrowing is None else narrowing.matched(),
     )
