@@ -161,7 +161,9 @@ class Dispatcher:
         continuations = Continuations(call.chat) if call.chat.stream else None
         plan = build_plan(decision, self._request(call, None if midstream == "error" else rescue), self._delays)
         if call.decision_id is not None:
-            self.decisions.add(call.decision_id, decision, call.arrived_at, plan.hedge_after_s, call.attribution)
+            self.decisions.add(
+                call.decision_id, decision, call.arrived_at, plan.hedge_after_s, call.attribution, call.chat
+            )
         bill = Bill()
         course = Course(
             decision=decision,

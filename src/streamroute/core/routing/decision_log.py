@@ -1,7 +1,7 @@
 """The last decisions and what came of them, for people who ask why a request went where it went."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from streamroute.core.attribution import NOBODY, Attribution
@@ -9,6 +9,7 @@ from streamroute.core.observation import AttemptObservation, Traits
 from streamroute.core.outcome import AttemptCause, OutcomeKind
 from streamroute.core.quality.quality_outcome import QualityOutcome
 from streamroute.core.quality.verdict import Verdict
+from streamroute.core.request import ChatRequest
 from streamroute.core.routing.decision import Decision
 from streamroute.core.upstream import Deadlines, UpstreamId
 
@@ -55,7 +56,10 @@ class Judged:
 class DecisionRecord:
     """One decision, when it was made (monotonic seconds), and what has become of its calls since."""
 
-    __slots__ = ("answered_by", "at", "attribution", "calls", "decision", "hedge_after_s", "id", "outcome", "outcomes")
+    __slots__ = (
+        "answered_by", "at", "attribution", "calls", "decision", "hedge_after_s", "id", "outcome", "outcomes",
+        "request",
+    )  # fmt: skip
 
     def __init__(
         self, id_: str, decision: Decision, at: float, hedge_after_s: float | None, attribution: Attribution
@@ -65,6 +69,8 @@ class DecisionRecord:
         self.at = at
         self.hedge_after_s = hedge_after_s
         self.attribution = attribution
+        self.request: ChatRequest | None = None
+        """Without its body; None: nobody wants to know."""
         self.outcome: OutcomeKind | None = None
         """None: it is under way."""
         self.answered_by: UpstreamId | None = None
@@ -92,6 +98,8 @@ class DecisionLog:
 
     def __init__(self, size: int = MAX_DECISIONS) -> None:
         self.size = size
+        self.keeps_requests = False
+        """Keep what was asked for too, without the body."""
         self._records: dict[str, DecisionRecord] = {}
 
     def __len__(self) -> int:
@@ -104,10 +112,13 @@ class DecisionLog:
         at: float,
         hedge_after_s: float | None = None,
         attribution: Attribution = NOBODY,
+        request: ChatRequest | None = None,
     ) -> None:
         """Keep a decision, and forget the oldest where there are too many."""
         self._records.pop(decision_id, None)
-        self._records[decision_id] = DecisionRecord(decision_id, decision, at, hedge_after_s, attribution)
+        record = self._records[decision_id] = DecisionRecord(decision_id, decision, at, hedge_after_s, attribution)
+        if self.keeps_requests and request is not None:
+            record.request = replace(request, payload={})
         if len(self._records) > self.size:
             del self._records[next(iter(self._records))]
 
