@@ -9,6 +9,7 @@ import pytest
 
 from streamroute.stores import line_log
 from streamroute.stores.line_log import LineLog
+from streamroute.telemetry.logs import configure_logs
 
 
 @contextmanager
@@ -80,6 +81,7 @@ def test_trouble_is_counted_and_ends(tmp_path: Path, capsys: pytest.CaptureFixtu
     """A disk that refuses, a line that cannot be made, too many that wait: dropped, never raised."""
     path = tmp_path / "log.jsonl"
     path.mkdir()
+    configure_logs("info", "json")
     with opened(path) as log:
         log.write(lambda: b"lost")
         until(lambda: log.dropped == 1)
@@ -89,7 +91,7 @@ def test_trouble_is_counted_and_ends(tmp_path: Path, capsys: pytest.CaptureFixtu
         until(lambda: log.written == 1)
     assert path.read_bytes() == b"kept\n"
     assert log.dropped == 2
-    assert "line_log.trouble" in capsys.readouterr().out
+    assert "line_log.trouble" in capsys.readouterr().err
 
 
 def test_the_queue_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
