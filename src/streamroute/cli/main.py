@@ -13,6 +13,7 @@ from streamroute.cli.check import check
 from streamroute.cli.demo import demo
 from streamroute.cli.keys import app as keys
 from streamroute.cli.reconcile import reconcile
+from streamroute.cli.routing import app as routing
 from streamroute.cli.serve import serve
 from streamroute.cli.simulate import simulate
 from streamroute.cli.usage import usage
@@ -27,6 +28,7 @@ app = typer.Typer(
 for command in (demo, serve, check, simulate, usage, reconcile):
     app.command()(command)
 app.add_typer(keys)
+app.add_typer(routing)
 
 
 def _print_version(wanted: bool) -> None:

@@ -39,6 +39,7 @@ from streamroute.engine.decoding import StreamDecoder
 from streamroute.engine.holding import Holding
 from streamroute.engine.judging import Judging
 from streamroute.engine.needs import Needs, matched_tiers
+from streamroute.engine.routing_figures import RoutingCounter
 from streamroute.engine.runner import Runner
 from streamroute.engine.sink import AnswerSink
 from streamroute.engine.spending import Spending
@@ -98,6 +99,8 @@ class Dispatcher:
         self.needs = Needs()
         self.decisions = DecisionLog()
         bus.subscribe(Judging(self.decisions, bus.publish))
+        self.routing = RoutingCounter(self.decisions, lambda: self.directory.catalog.upstreams)
+        bus.subscribe(self.routing)
         self._running: set[Runner] = set()
         board.on_doubt = self._on_doubt
         self._idle = anyio.Event()

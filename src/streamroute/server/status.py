@@ -12,6 +12,7 @@ from streamroute import __version__
 from streamroute.clock import now, wall, wall_iso
 from streamroute.core.caller import Caller
 from streamroute.core.health.board import HealthBoard
+from streamroute.core.routing.figures import figures_document
 from streamroute.core.routing.route import Catalog, find_upstream
 from streamroute.core.upstream import Route, Upstream, UpstreamId
 from streamroute.server.budget_status import budget_status
@@ -59,6 +60,7 @@ def status_document(site: "Site", caller: Caller) -> dict[str, object]:
         "health": asdict(board.options),
         "routes": {name: _route(site, route, catalog, at) for name, route in catalog.routes.items()},
         "upstreams": upstreams,
+        "routing": figures_document(site.dispatcher.routing.figures),
         "disabled": dict(catalog.disabled),
     }
 

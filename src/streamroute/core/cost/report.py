@@ -98,7 +98,7 @@ def usage_rows(lines: Iterable[Line], baseline: Callable[[int], Price | None] | 
             if price is None:
                 row.baseline_unpriced_attempts += line.sums.attempts
             else:
-                row.baseline = Money(row.baseline + _cost_at(price, line.sums))
+                row.baseline = Money(row.baseline + cost_at(price, line.sums))
     return sorted(rows.values(), key=lambda row: (-row.cost, [str(each) for each in row.by]))
 
 
@@ -138,7 +138,7 @@ def _add(row: Sums, more: Sums) -> None:
         setattr(row, name, getattr(row, name) + getattr(more, name))
 
 
-def _cost_at(price: Price, sums: Sums) -> int:
+def cost_at(price: Price, sums: Sums) -> int:
     """Return what calls cost together; unlike `Price.cost` it has no limit, and no other
     price for long prompts: both are for one call, and a sum does not say how long each of them was."""
     plain = sums.input_tokens - sums.cached_input_tokens - sums.cache_write_tokens

@@ -1,0 +1,77 @@
+"""Counts what routing comes to since the start, for `/status`: a listener for the bus."""
+
+from collections.abc import Callable, Mapping
+
+from streamroute.core.cost.price import Price
+from streamroute.core.money import Money
+from streamroute.core.observation import AttemptObservation, Observation, QualityObservation, RequestObservation
+from streamroute.core.quality.reliability import Reliability
+from streamroute.core.routing.decision_log import DecisionLog, DecisionRecord, Made
+from streamroute.core.routing.figures import Group, GroupFigures, RoutingFigures, large_model
+from streamroute.core.upstream import Upstream, UpstreamId
+
+MAX_GROUPS = 500
+"""Clients make names of tasks and domains up; requests of further groups are counted without them."""
+
+
+class RoutingCounter:
+    """Counts requests, costs and judgements by group."""
+
+    def __init__(self, decisions: DecisionLog, upstreams: Callable[[], Mapping[UpstreamId, Upstream]]) -> None:
+        """`upstreams` are those of now, with the prices of now."""
+        self._decisions = decisions
+        self._upstreams = upstreams
+        self.figures = RoutingFigures()
+
+    def __call__(self, observation: Observation) -> None:
+        """Hear an observation."""
+        if isinstance(observation, RequestObservation):
+            self._request(observation)
+        elif isinstance(observation, QualityObservation):
+            self._judged(observation)
+
+    def _request(self, observation: RequestObservation) -> None:
+        traits = observation.traits
+        figures = self._of(Group(observation.route, traits.tier, traits.domain, observation.attribution.task))
+        figures.requests += 1
+        record = self._decisions.get(observation.ledger_id)
+        if record is None:
+            return
+        made = [each.observation for each in record.calls if isinstance(each, Made)]
+        for each in made:
+            if each.charged is not None and each.charged.cost is not None:
+                figures.cost = Money(figures.cost + each.charged.cost)
+            else:
+                figures.unpriced_calls += 1
+        answer = _answer(made, record.answered_by)
+        if answer is None or answer.charged is None:
+            return
+        price = self._large_price(record)
+        if price is None:
+            figures.baseline_unknown += 1
+        else:
+            figures.baseline = Money(figures.baseline + price.cost(answer.charged.usage, answer.images))
+
+    def _judged(self, observation: QualityObservation) -> None:
+        outcome, traits = observation.outcome, observation.traits
+        weight = 1.0 / outcome.propensity
+        figures = self._of(Group(observation.route, traits.tier, traits.domain, observation.attribution.task))
+        figures.judged(outcome.source, 1, weight, weight * outcome.score)
+        if traits.predicted is not None:
+            table = self.figures.reliability.setdefault(outcome.source, Reliability())
+            table.add(traits.predicted, outcome.score, weight)
+
+    def _of(self, group: Group) -> GroupFigures:
+        if group not in self.figures.groups and len(self.figures.groups) >= MAX_GROUPS:
+            group = Group("other", None, None, None)
+        return self.figures.of(group)
+
+    def _large_price(self, record: DecisionRecord) -> Price | None:
+        name = large_model(record.decision.route, self._upstreams())
+        upstream = None if name is None else self._upstreams().get(name)
+        return None if upstream is None or upstream.price is None else Price.of(upstream.price)
+
+
+def _answer(made: list[AttemptObservation], upstream: UpstreamId | None) -> AttemptObservation | None:
+    """Return the call whose answer the client got, of those that began it."""
+    return next((each for each in reversed(made) if each.upstream == upstream and each.outcome == "succeeded"), None)
