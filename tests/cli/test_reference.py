@@ -14,7 +14,7 @@ import typer
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
 COMMANDS = (
     "", "demo", "serve", "check", "simulate", "usage", "reconcile",
-    "keys", "keys create", "keys list", "keys rotate", "keys revoke",
+    "keys", "keys create", "keys list", "keys rotate", "keys revoke", "routing", "routing report",
 )  # fmt: skip
 """In the order of the document; the empty one is `streamroute` itself."""
 _HEAD = """\

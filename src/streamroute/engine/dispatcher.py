@@ -164,9 +164,10 @@ class Dispatcher:
         continuations = Continuations(call.chat) if call.chat.stream else None
         plan = build_plan(decision, self._request(call, None if midstream == "error" else rescue), self._delays)
         if call.decision_id is not None:
-            self.decisions.add(
+            record = self.decisions.add(
                 call.decision_id, decision, call.arrived_at, plan.hedge_after_s, call.attribution, call.chat
             )
+            record.requirements = call.requirements
         bill = Bill()
         course = Course(
             decision=decision,
@@ -278,7 +279,7 @@ class Dispatcher:
                 ttft_s=None if head is None else head.ttft_s,
                 duration_s=now() - call.arrived_at,
                 usage=summary.usage,
-                traits=traits(decision, None if head is None else head.upstream),
+                traits=traits(decision, None if head is None else head.upstream, call.requirements.domain),
             )
         )
 

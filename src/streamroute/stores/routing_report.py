@@ -73,9 +73,8 @@ def _add_quality(connection: Connection, figures: RoutingFigures, since_ms: int,
     by = [*_group_columns(QUALITY), QUALITY.c.source]
     weight, score = QUALITY.c.weight, QUALITY.c.score
     sums = [func.count().label("judged"), func.sum(weight).label("total"), func.sum(weight * score).label("scored")]
-    for row in connection.execute(
-        select(*by, *sums).where(_within(QUALITY, since_ms, until_ms)).group_by(*by)
-    ).mappings():
+    query = select(*by, *sums).where(_within(QUALITY, since_ms, until_ms)).group_by(*by)
+    for row in _rows(connection, query):
         figures.of(_group(row)).judged(row["source"], int(row["judged"]), float(row["total"]), float(row["scored"]))
 
 

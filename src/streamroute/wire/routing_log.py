@@ -20,7 +20,8 @@ from streamroute.core.observation import QualityObservation, RequestObservation
 from streamroute.core.quality.quality_outcome import QualitySource
 from streamroute.core.request import ChatRequest
 from streamroute.core.routing.decision import Candidate, Decision
-from streamroute.core.routing.decision_log import DecisionRecord, Made, traits
+from streamroute.core.routing.decision_log import DecisionRecord, Made, bid_of, traits
+from streamroute.core.routing.explain_match import explain_features, explain_requirements
 from streamroute.core.routing.recorded import RecordedCandidate, RecordedDecision, RecordedOutcome
 from streamroute.core.routing.weight import LONG_ANSWER_TOKENS
 from streamroute.core.upstream import LatencyClass, UpstreamId
@@ -44,7 +45,7 @@ def decision_line(record: DecisionRecord, observation: RequestObservation, at: s
     charged = [each.charged for each in made if each.charged is not None]
     costs = [each.cost for each in charged]
     total = None if None in costs else Money(sum(cost for cost in costs if cost is not None))
-    known = traits(decision, None)
+    matched = decision.matched
     document = {
         "kind": "decision",
         "version": VERSION,
@@ -54,9 +55,10 @@ def decision_line(record: DecisionRecord, observation: RequestObservation, at: s
         "steering": decision.route.steering,
         "latency_class": decision.latency_class,
         "task": record.attribution.task,
-        "domain": known.domain,
-        "requirements": {},
-        "features": {},
+        "domain": record.traits(None).domain,
+        "requirements": explain_requirements(record.requirements if matched is None else matched.requirements),
+        "policy": None if matched is None else matched.policy,
+        "features": {} if matched is None else explain_features(matched.features),
         "request": {} if request is None else {name: getattr(request, name) for name in _REQUEST},
         "is_panic": decision.is_panic,
         "propensity": decision.propensity,
@@ -97,9 +99,9 @@ def outcome_line(observation: QualityObservation, at: str) -> bytes:
 
 def _candidate(candidate: Candidate, decision: Decision, place: int, request: ChatRequest | None) -> dict[str, Any]:
     upstream, standing, estimate = candidate.upstream, candidate.standing, candidate.estimate
-    known = traits(decision, upstream.id)
-    cost_usd = None
-    if upstream.price is not None and request is not None:
+    known, bid = traits(decision, upstream.id), bid_of(decision, upstream.id)
+    cost_usd = None if bid is None else bid.cost_usd
+    if cost_usd is None and upstream.price is not None and request is not None:
         limit = request.max_output_tokens
         output = LONG_ANSWER_TOKENS if limit is None else min(limit, LONG_ANSWER_TOKENS)
         cost_usd = upstream.price.rough_usd(request.prompt_tokens, output * request.choices)
@@ -114,7 +116,7 @@ def _candidate(candidate: Candidate, decision: Decision, place: int, request: Ch
         "in_flight_limit": estimate.in_flight_limit if isfinite(estimate.in_flight_limit) else None,
         "weight": candidate.weight,
         "predicted": known.predicted,
-        "predicted_sd": None,
+        "predicted_sd": None if bid is None or bid.quality is None else bid.quality.sd,
         "cost_usd": cost_usd,
     }
 

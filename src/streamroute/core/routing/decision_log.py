@@ -10,7 +10,9 @@ from streamroute.core.outcome import AttemptCause, OutcomeKind
 from streamroute.core.quality.quality_outcome import QualityOutcome
 from streamroute.core.quality.verdict import Verdict
 from streamroute.core.request import ChatRequest
+from streamroute.core.requirements import NO_REQUIREMENTS
 from streamroute.core.routing.decision import Decision
+from streamroute.core.routing.matching import Bid
 from streamroute.core.upstream import Deadlines, UpstreamId
 
 MAX_DECISIONS = 1000
@@ -58,7 +60,7 @@ class DecisionRecord:
 
     __slots__ = (
         "answered_by", "at", "attribution", "calls", "decision", "hedge_after_s", "id", "outcome", "outcomes",
-        "request",
+        "request", "requirements",
     )  # fmt: skip
 
     def __init__(
@@ -71,6 +73,8 @@ class DecisionRecord:
         self.attribution = attribution
         self.request: ChatRequest | None = None
         """Without its body; None: nobody wants to know."""
+        self.requirements = NO_REQUIREMENTS
+        """As they were said; what the route says is not in them."""
         self.outcome: OutcomeKind | None = None
         """None: it is under way."""
         self.answered_by: UpstreamId | None = None
@@ -90,7 +94,7 @@ class DecisionRecord:
 
     def traits(self, upstream: UpstreamId | None) -> Traits:
         """Return what was known of the request, and of one that may have answered it."""
-        return traits(self.decision, upstream)
+        return traits(self.decision, upstream, self.requirements.domain)
 
 
 class DecisionLog:
@@ -113,7 +117,7 @@ class DecisionLog:
         hedge_after_s: float | None = None,
         attribution: Attribution = NOBODY,
         request: ChatRequest | None = None,
-    ) -> None:
+    ) -> DecisionRecord:
         """Keep a decision, and forget the oldest where there are too many."""
         self._records.pop(decision_id, None)
         record = self._records[decision_id] = DecisionRecord(decision_id, decision, at, hedge_after_s, attribution)
@@ -121,6 +125,7 @@ class DecisionLog:
             record.request = replace(request, payload={})
         if len(self._records) > self.size:
             del self._records[next(iter(self._records))]
+        return record
 
     def called(self, decision_id: str, call: Made | NotMade | Judged) -> None:
         """Add what became of a call; one of a decision that is forgotten, or beyond `MAX_CALLS`, is not kept."""
@@ -143,11 +148,19 @@ class DecisionLog:
         return list(islice(reversed(self._records.values()), count))
 
 
-def traits(decision: Decision, upstream: UpstreamId | None) -> Traits:
-    """Return what a decision knew of its request, and of one that may answer it."""
-    route = decision.route
+def traits(decision: Decision, upstream: UpstreamId | None, domain: str | None = None) -> Traits:
+    """Return what a decision knew of its request, and of one that may answer it; `domain` is what was said."""
+    route, bid = decision.route, bid_of(decision, upstream)
     first = decision.candidates[0].upstream.id if decision.candidates else None
     return Traits(
-        propensity=decision.propensity if upstream == first else None,
+        domain=domain if decision.matched is None else decision.matched.features.domain,
         tier=route.tier_of(upstream) if route.tiers and upstream is not None else None,
+        predicted=None if bid is None or bid.quality is None else bid.quality.mean,
+        propensity=decision.propensity if upstream == first else None,
     )
+
+
+def bid_of(decision: Decision, upstream: UpstreamId | None) -> Bid | None:
+    """Return what an upstream was held to offer; None where the request was not matched."""
+    bids = (bid for tier in decision.tiers if tier.matched is not None for bid in tier.matched.bids)
+    return next((bid for bid in bids if bid.upstream.id == upstream), None)

@@ -15,7 +15,7 @@ def explain_match(matched: Matched) -> Mapping[str, object]:
     bids = sorted(matched.bids, key=lambda bid: (bool(bid.shortfalls), bid.is_late, -(bid.utility or 0.0)))
     return {
         "requirements": explain_requirements(matched.requirements),
-        "features": _features(matched.features),
+        "features": explain_features(matched.features),
         "rules": list(matched.rules),
         "policy": {
             "name": matched.policy,
@@ -43,7 +43,8 @@ def explain_requirements(needs: Requirements) -> dict[str, object]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _features(features: Features) -> dict[str, object]:
+def explain_features(features: Features) -> dict[str, object]:
+    """Return what the question is like, by name."""
     return {
         each.name: round(value, 4) if isinstance(value := getattr(features, each.name), float) else value
         for each in fields(features)
