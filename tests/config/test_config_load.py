@@ -454,3 +454,32 @@ def test_thresholds_are_scores(problems: Problems, text: str) -> None:
     """Of any shape, between 0 and 1."""
     [found] = problems(f"accept_at = {text}\n")
     assert found.startswith(f"c.toml:{AT}: routes.chat.accept_at: expected a number 0..1, a list of them by tier")
+
+
+def test_who_is_asked_what_an_answer_is_worth(load: Load) -> None:
+    """One list for all tiers, or one by tier."""
+    tiers = (
+        'version = 1\n[providers.lab]\nkind = "openai_compatible"\nbase_url = "http://127.0.0.1:9001/v1/"\n'
+        + "".join(f'[upstreams.{name}]\nprovider = "lab"\nmodel = "{name}"\n' for name in ("a", "b", "c"))
+    )
+    tiers += '[routes.chat]\ntiers = [["a"], ["b"], ["c"]]\nagree_with = "b"\njudge = "c"\n'
+    a, b = UpstreamId("a"), UpstreamId("b")
+    route = load(f'{tiers}assess = ["agreement"]\n').routes["chat"]
+    assert (route.assessors(a), route.assessors(b), route.agree_with) == (("agreement",), ("agreement",), b)
+    route = load(f'{tiers}assess = [[], ["agreement", "judge"]]\n').routes["chat"]
+    assert (route.assessors(a), route.assessors(b), route.judge) == ((), ("agreement", "judge"), UpstreamId("c"))
+    assert load(tiers).routes["chat"].assessors(a) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('tiers = [["one"]]\nassess = ["agreement"]\n', 'assess: "agreement" needs somebody to ask; add agree_with ='),
+        ('tiers = [["one"]]\nassess = ["jury"]\n', "assess[0][0]: \"jury\" is not one of 'agreement' or 'judge'"),
+        ('upstreams = ["one"]\nassess = ["judge"]\njudge = "one"\n', "there is nothing to assess without `tiers`"),
+        ('tiers = [["one"]]\njudge = "oen"\n', 'judge: there is no upstream "oen"; did you mean "one"?'),
+    ],
+)
+def test_assessors_that_nobody_could_be(problems: Problems, text: str, expected: str) -> None:
+    """Said with the remedy."""
+    assert any(expected in found for found in problems(f"[routes.two]\n{text}"))

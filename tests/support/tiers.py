@@ -55,9 +55,10 @@ class Tiers:
     @classmethod
     @asynccontextmanager
     async def of(
-        cls, folder: Path, models: Mapping[str, Script | Fault | None], route: str, *, more: str = ""
+        cls, folder: Path, models: Mapping[str, Script | Fault | None], route: str, *, more: str = "", each: str = ""
     ) -> AsyncIterator["Tiers"]:
-        """Start a provider for each of `models`; each costs ten times what the one before it does."""
+        """Start a provider for each of `models`; each costs ten times what the one before it does. `each`: further
+        settings of upstreams, by their names, such as `small: residency = "eu"` on a line."""
         async with AsyncExitStack() as stack:
             servers = {
                 name: await stack.enter_async_context(SimulationServer(script, profile=QUICK))
@@ -67,9 +68,11 @@ class Tiers:
             text = f'version = 1\n[server]\nlisten = "127.0.0.1:0"\n[ledger]\nurl = "{url}"\n{more}'
             for place, (name, server) in enumerate(servers.items()):
                 price = f"{{ input_per_mtok = {10**place}, output_per_mtok = {2 * 10**place} }}"
+                settings = [line.partition(":")[2] for line in each.splitlines() if line.startswith(f"{name}:")]
                 text += (
                     f'[providers.{name}]\nkind = "openai_compatible"\nbase_url = "{server.base_url}"\n'
                     f'[upstreams.{name}]\nprovider = "{name}"\nmodel = "m"\nprice = {price}\n'
+                    + "\n".join([*settings, ""])
                 )
             file = folder / "tiers.toml"
             file.write_text(text + route)

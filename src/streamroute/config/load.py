@@ -230,12 +230,13 @@ def _check_references(draft: Draft) -> None:
 
 
 def _listed(draft: Draft, route: str) -> list[tuple[Path, str]]:
-    """Return the upstreams that a route names, in `upstreams` or in `tiers`, and where."""
+    """Return the upstreams that a route names, and where."""
     table, at = draft.table("routes", route), ("routes", route)
     tiers = table.get("tiers")
     lists: list[tuple[Path, object]] = [((*at, "upstreams"), table.get("upstreams"))]
+    asked = [((*at, key), each) for key in ("agree_with", "judge") if isinstance(each := table.get(key), str)]
     lists += [((*at, "tiers", i), tier) for i, tier in enumerate(tiers if isinstance(tiers, list) else ())]
-    return [
+    return asked + [
         ((*path, position), upstream)
         for path, names in lists
         for position, upstream in enumerate(names if isinstance(names, list) else ())

@@ -13,6 +13,7 @@ from streamroute.config.model import Disabled, Source
 from streamroute.config.prices import build_price
 from streamroute.config.routing_schema import RequirementsTable
 from streamroute.config.schema import DeadlinesTable, RouteTable, UpstreamTable
+from streamroute.core.gate import CallingAssessor
 from streamroute.core.money import money
 from streamroute.core.requirements import Requirements
 from streamroute.core.routing.route import AUTO
@@ -112,6 +113,9 @@ def build_route(draft: Draft, name: str, table: RouteTable) -> Route:
         upstreams=tuple(UpstreamId(each) for _, each in listed),
         tiers=tuple(tuple(UpstreamId(each) for each in tier) for tier in table.tiers),
         accept_at=table.accept_at,
+        assess=_assess(draft, name, table),
+        agree_with=None if table.agree_with is None else UpstreamId(table.agree_with),
+        judge=None if table.judge is None else UpstreamId(table.judge),
         speculate_after_s=table.speculate_after_s,
         plan=table.plan,
         steering="auction" if name == AUTO and "steering" not in table.model_fields_set else table.steering,
@@ -152,6 +156,17 @@ def build_requirements(table: RequirementsTable) -> Requirements:
         domain=None if table.domain is None else table.domain.lower(),
         residency=None if table.residency is None else table.residency.lower(),
     )
+
+
+def _assess(draft: Draft, name: str, table: RouteTable) -> tuple[tuple[CallingAssessor, ...], ...]:
+    """Check that there are tiers to be assessed, and somebody to ask for each assessor."""
+    path = ("routes", name, "assess")
+    if table.assess and not table.tiers:
+        draft.report(path, "there is nothing to assess without `tiers`")
+    for assessor, key, whom in (("agreement", "agree_with", table.agree_with), ("judge", "judge", table.judge)):
+        if whom is None and any(assessor in each for each in table.assess):
+            draft.report(path, f'"{assessor}" needs somebody to ask; add {key} = "UPSTREAM"')
+    return tuple(tuple(each) for each in table.assess)
 
 
 def _deadlines(draft: Draft, name: str, table: DeadlinesTable) -> Deadlines:

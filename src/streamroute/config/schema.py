@@ -1,5 +1,5 @@
-"""The shape of the TOML file: names, types and ranges. Beside it, `fields` and `routing_schema`, only `feeds.document`
-uses pydantic.
+"""The shape of the TOML file: names, types and ranges. Beside it, `fields`, `gate` and `routing_schema`, only
+`feeds.document` uses pydantic.
 
 Defaults are those of the Options classes, read from them, so that there is one place for each. What spans
 several tables (references, keys, deadlines against each other) is checked by the modules that build the
@@ -24,6 +24,7 @@ from streamroute.config.fields import (
     Text,
     TokenDollars,
 )
+from streamroute.config.gate import Assess
 from streamroute.config.locate import Path
 from streamroute.config.model import LogFormat, LogLevel, LogOptions
 from streamroute.config.routing_schema import RequirementsTable, RoutingTable
@@ -263,6 +264,9 @@ class RouteTable(Table):
     upstreams: list[str] = Field(default_factory=list)
     tiers: list[list[str]] = Field(default_factory=list)
     accept_at: AcceptAt = _ROUTE.accept_at
+    assess: Assess = Field(default_factory=list)
+    agree_with: Text | None = None
+    judge: Text | None = None
     speculate_after_s: Number | None = Field(default=_ROUTE.speculate_after_s, gt=0, le=600)
     plan: PlanName = _ROUTE.plan
     steering: Steering = _ROUTE.steering

@@ -2,6 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
+
+CallingAssessor = Literal["agreement", "judge"]
+"""Assessors that ask a model, and are asked only where a route says so."""
 
 ACCEPT_AT = 0.5
 """At 0.5 an answer that any check objects to is not delivered, and the probabilities of its words must not be low; what

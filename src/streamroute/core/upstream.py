@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, NewType
 
-from streamroute.core.gate import Thresholds
+from streamroute.core.gate import CallingAssessor, Thresholds
 
 UpstreamId = NewType("UpstreamId", str)
 CredentialId = NewType("CredentialId", str)
@@ -188,12 +188,23 @@ class Route:
     """The same upstreams, smallest models first: an answer of a tier but the last is judged before it is delivered.
     Empty: all are as good as each other."""
     accept_at: Thresholds = Thresholds()
+    assess: tuple[tuple[CallingAssessor, ...], ...] = ()
+    """Who is asked beside the answer itself what it is worth, by tier; the last one counts for all that follow. In this
+    order, until one has said something."""
+    agree_with: UpstreamId | None = None
+    """Who is asked the same for `agreement`: a second cheap model, or the same one for a second sample."""
+    judge: UpstreamId | None = None
+    """Who is asked for `judge`."""
     speculate_after_s: float | None = None
     """Seconds after which the next tier is started beside the one that is at work; None: not before it is over."""
     race_width: int = 2
     """Upstreams that a race starts at once; 2..4."""
     retry: RetryOptions = RetryOptions()
     deadlines: Deadlines = Deadlines()
+
+    def assessors(self, upstream: UpstreamId) -> tuple[CallingAssessor, ...]:
+        """Return who is asked what an answer of an upstream is worth."""
+        return self.assess[min(self.tier_of(upstream), len(self.assess) - 1)] if self.assess else ()
 
     def tier_of(self, upstream: UpstreamId) -> int:
         """Return the place of the tier that an upstream is in, 0 for the smallest; 0 where there are no tiers."""

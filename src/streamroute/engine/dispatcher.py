@@ -21,8 +21,9 @@ from streamroute.core.health.attempt_budget import AttemptBudget
 from streamroute.core.health.board import HealthBoard
 from streamroute.core.health.options import HealthOptions
 from streamroute.core.observation import AttemptObservation, RequestObservation
-from streamroute.core.outcome import Failure, OutcomeKind
+from streamroute.core.outcome import CROSS_CHECKS, Failure, OutcomeKind
 from streamroute.core.rate_limit import RateLimitReport
+from streamroute.core.requirements import NO_REQUIREMENTS
 from streamroute.core.routing.decision import Decision
 from streamroute.core.routing.decision_log import DecisionLog, Judged, Made, NotMade, traits
 from streamroute.core.routing.explorer import Explorer
@@ -35,6 +36,7 @@ from streamroute.engine.call import Call
 from streamroute.engine.choice import choose, nobody, translatable
 from streamroute.engine.continuations import NOT_CONTINUABLE, Continuations, is_continuable, midstream_of
 from streamroute.engine.course import Course
+from streamroute.engine.cross_checks import CrossChecks
 from streamroute.engine.decoding import StreamDecoder
 from streamroute.engine.holding import Holding
 from streamroute.engine.judging import Judging
@@ -51,7 +53,7 @@ from streamroute.telemetry.bus import Bus
 
 _REPLACEABLE = frozenset({"first", "failover"})
 """Causes of calls whose failure another call makes good; one made beside them fails without consequence."""
-_BESIDE = frozenset({"hedge", "race", "probe", "speculation"})
+_BESIDE = frozenset({"hedge", "race", "probe", "speculation", *CROSS_CHECKS})
 _JITTER_DRAWS = 4
 
 
@@ -168,12 +170,26 @@ class Dispatcher:
                 call.decision_id, decision, call.arrived_at, plan.hedge_after_s, call.attribution, call.chat
             )
             record.requirements = call.requirements
-        bill = Bill()
-        course = Course(
+        bill, requirements = Bill(), NO_REQUIREMENTS if decision.matched is None else decision.matched.requirements
+        course: Course = Course(
             decision=decision,
             providers=directory.providers,
             continuations=continuations,
-            holding=Holding(call, decision, bill, note=partial(self._note, call), publish=self._bus.publish),
+            holding=Holding(
+                call,
+                decision,
+                bill,
+                note=partial(self._note, call),
+                publish=self._bus.publish,
+                checks=CrossChecks(
+                    call,
+                    lambda aside, start, notify: self._open(aside, course, start, notify),
+                    upstreams=directory.catalog.upstreams,
+                    providers=directory.providers,
+                    requirements=requirements,
+                    affords=partial(self.spending.affords, requirements.max_cost, bill),
+                ),
+            ),
             bill=bill,
         )
 

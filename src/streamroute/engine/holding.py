@@ -6,24 +6,29 @@ delivered or it is itself. Until then its observation is kept back, so that the 
 published before the client gets anything.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
+from math import inf
+from typing import Any
 
 import structlog
 
+from streamroute.clock import now
 from streamroute.core.cost.bill import Bill
+from streamroute.core.gate import CallingAssessor
 from streamroute.core.money import usd_text
 from streamroute.core.observation import AttemptObservation
-from streamroute.core.outcome import CROSS_CHECKS, AttemptCause
+from streamroute.core.outcome import CROSS_CHECKS, AttemptCause, Failure
 from streamroute.core.quality.checks import assess
-from streamroute.core.quality.verdict import Finding, Verdict
+from streamroute.core.quality.verdict import Finding, Verdict, verdict_of
 from streamroute.core.request import ChatRequest
 from streamroute.core.routing.decision import Decision
 from streamroute.core.routing.decision_log import Judged
-from streamroute.core.upstream import Upstream
+from streamroute.core.upstream import Upstream, UpstreamId
 from streamroute.engine.attempt import Attempt
 from streamroute.engine.call import Call
+from streamroute.engine.cross_checks import Checked, CrossChecks
 from streamroute.wire.openai_chat.draft import read_draft, wanted_of, with_cost_told, with_logprobs, without_logprobs
 
 _log = structlog.get_logger(__name__)
@@ -40,14 +45,16 @@ class Holding:
         *,
         note: Callable[[Judged], None],
         publish: Callable[[AttemptObservation], None],
+        checks: CrossChecks,
     ) -> None:
-        """`note` is told of every verdict, `publish` of every attempt that has ended."""
+        """`note` is told of every verdict, `publish` of every attempt that has ended; `checks` asks other models."""
         self._call = call
         self._chat = call.chat
         self._decision = decision
         self._bill = bill
         self._note = note
         self._publish = publish
+        self._checks = checks
         self._kept: list[AttemptObservation] = []
 
     def holds(self, upstream: Upstream, cause: AttemptCause) -> bool:
@@ -84,14 +91,55 @@ class Holding:
             is_delivered = answering is not None and each.attempt == answering.number
             self._publish(replace(each, is_committed=is_delivered, is_rejected=not is_delivered))
 
-    def judge(self, attempt: Attempt) -> Verdict:
-        """Return what a held answer is worth."""
+    def judge(self, attempt: Attempt) -> Verdict | Callable[[], Coroutine[Any, Any, Verdict]]:
+        """Return what a held answer is worth, or how to find out: others are asked only where the answer itself leaves
+        a doubt, which is wherever nothing speaks against it."""
+        upstream, chat = attempt.upstream.id, self._chat
         try:
-            verdict = assess(read_draft(attempt.held, stream=self._chat.stream), wanted_of(self._chat))
+            draft, wanted = read_draft(attempt.held, stream=chat.stream), wanted_of(chat)
+            verdict = assess(draft, wanted)
         except Exception:  # noqa: BLE001 - what nobody can read is no good, and there are larger models
-            _log.exception("draft.broke", upstream=attempt.upstream.id)
-            verdict = Verdict(score=0.0, findings={"form": Finding(0.0, "it cannot be read")})
-        upstream, route = attempt.upstream.id, self._decision.route
-        accept_at = route.accept_at.of(route.tier_of(upstream), self._call.attribution.task)
+            _log.exception("draft.broke", upstream=upstream)
+            return self._ruled(upstream, Verdict(score=0.0, findings={"form": Finding(0.0, "it cannot be read")}))
+        asked = self._decision.route.assessors(upstream)
+        if not asked or verdict.score < self._accept_at(upstream):
+            return self._ruled(upstream, verdict)
+        return partial(self._looked_into, Checked(chat, draft, wanted, upstream), verdict, asked)
+
+    async def _looked_into(self, checked: Checked, verdict: Verdict, asked: Sequence[CallingAssessor]) -> Verdict:
+        """Ask others, until one of them has said something. A doubt that nobody could resolve stays one: the next tier
+        is asked, or this answer delivered for want of a better one."""
+        findings = dict(verdict.findings)
+        for name in asked:
+            try:
+                found = await self._asked(name, checked)
+            except Exception:  # noqa: BLE001 - a defect here must not end the request
+                _log.exception("assessor.broke", assessor=name)
+                found = Failure(kind="malformed", message="an assessor broke")
+            if isinstance(found, Failure):
+                findings[name] = Finding(0.0, f"nobody could be asked ({found.kind})")
+                continue
+            if found is not None:
+                findings = {other: each for other, each in findings.items() if other not in asked} | {name: found}
+                break
+        return self._ruled(checked.upstream, verdict_of(findings))
+
+    async def _asked(self, name: CallingAssessor, checked: Checked) -> Finding | Failure | None:
+        route, call = self._decision.route, self._call
+        left_s = call.arrived_at + min(route.deadlines.total_s, call.timeout_s or inf) - now()
+        if name == "agreement":
+            return None if route.agree_with is None else await self._checks.agreement(checked, route.agree_with, left_s)
+        return None if route.judge is None else await self._checks.judgement(checked, route.judge, _as_it_is, left_s)
+
+    def _accept_at(self, upstream: UpstreamId) -> float:
+        route = self._decision.route
+        return route.accept_at.of(route.tier_of(upstream), self._call.attribution.task)
+
+    def _ruled(self, upstream: UpstreamId, verdict: Verdict) -> Verdict:
+        accept_at = self._accept_at(upstream)
         self._note(Judged(upstream, verdict, accept_at, verdict.score >= accept_at))
         return verdict
+
+
+def _as_it_is(score: float) -> float:
+    return score

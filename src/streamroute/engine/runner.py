@@ -9,8 +9,9 @@ The task group is asyncio's: attempts are started by plain callbacks, outside of
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
+from typing import Any
 
 import anyio
 
@@ -39,6 +40,8 @@ from streamroute.wire.openai_chat.transcript import Transcript
 LINGER_S = 0.05
 """How long a finished stream's connection may take to reach its end and return to the pool; then it is closed."""
 
+Judge = Callable[["Attempt"], Verdict | Callable[[], Coroutine[Any, Any, Verdict]]]
+"""Says what a held answer is worth, or how to find out."""
 OpenAttempt = Callable[[Start, Callable[[AttemptEvent], None]], Attempt | Failure]
 """Makes an attempt ready to run, or says why the call must not be made now."""
 
@@ -54,7 +57,7 @@ class Runner:
         *,
         arrived_at: float,
         transcript: Transcript | None = None,
-        judge: Callable[[Attempt], Verdict] | None = None,
+        judge: Judge | None = None,
         decided: Callable[[Attempt | None], None] | None = None,
     ) -> None:
         """`transcript` is told what the client gets of a stream; None where the answer does not stream. `judge` says
@@ -77,6 +80,8 @@ class Runner:
         self._group: asyncio.TaskGroup | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._attempts: dict[AttemptId, Attempt] = {}
+        self._verdicts: dict[AttemptId, asyncio.Task[None]] = {}
+        """That are being found."""
         self._committed: Attempt | None = None
         self._legs: list[Attempt] = []
         self._is_paused = False
@@ -176,12 +181,14 @@ class Runner:
             case Cancel(attempt=attempt, reason=reason, failure=failure):
                 if attempt in self._attempts:
                     self._attempts[attempt].cancel(reason, failure)
+                if attempt in self._verdicts:
+                    self._verdicts.pop(attempt).cancel()
             case Commit(attempt=attempt):
                 self._commit(self._attempts[attempt])
             case Assess(attempt=attempt):
                 if self._judge is None:
                     raise RuntimeError("there is nobody to judge a held answer")
-                self.feed(Assessed(attempt, self._judge(self._attempts[attempt])))
+                self._assess(attempt, self._judge)
             case Finish(attempt=attempt):
                 self.summary.usage = self._usage()
                 self.summary.is_finished = True
@@ -195,15 +202,31 @@ class Runner:
             case Abandon():
                 self._end()
 
+    def _assess(self, attempt: AttemptId, judge: Judge) -> None:
+        found = judge(self._attempts[attempt])
+        if isinstance(found, Verdict):
+            self.feed(Assessed(attempt, found))
+            return
+
+        async def find() -> None:
+            self.feed(Assessed(attempt, await found()))
+
+        self._verdicts[attempt] = self._task(find())
+
+    def _task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        if self._group is None:
+            raise RuntimeError("a plan must be run within `Runner.run`")
+        task = self._group.create_task(work)
+        self._tasks.append(task)
+        return task
+
     def _start(self, command: Start) -> None:
         attempt = self._open_attempt(command, self.feed)
         if isinstance(attempt, Failure):
             self.feed(Failed(command.attempt, attempt))
             return
         self._attempts[command.attempt] = attempt
-        if self._group is None:
-            raise RuntimeError("a plan must be run within `Runner.run`")
-        self._tasks.append(self._group.create_task(attempt.run()))
+        self._task(attempt.run())
 
     def _commit(self, attempt: Attempt) -> None:
         previous, self._committed = self._committed, attempt

@@ -56,7 +56,15 @@ def compose(body: ChatBody, profile: Profile) -> tuple[Choice, ...]:
         return tuple(Choice(pieces=_fragments(_json_text(body, wanted, i))) for i in range(body.choices))
     if profile.doubt_share > 0.0 and fraction("doubt", body.prompt) < profile.doubt_share:
         return tuple(Choice(pieces=DOUBT) for _ in range(body.choices))
+    if profile.says:
+        return tuple(Choice(pieces=_words(profile.says)) for _ in range(body.choices))
     return tuple(Choice(pieces=_stopped(_tokens(body, profile, i), body.stop)) for i in range(body.choices))
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """Return a text in pieces, each a word with the blank before it."""
+    first, *more = text.split(" ")
+    return (first, *(f" {word}" for word in more))
 
 
 def _tokens(body: ChatBody, profile: Profile, choice: int) -> list[str]:

@@ -33,6 +33,8 @@ class Profile:
     """Share of the requests that get a 500 though nothing is wrong, 0 to 1."""
     doubt_share: float = 0.0
     """Share of the questions, 0 to 1, that are beyond it: it answers that it is not sure, as small models do."""
+    says: str = ""
+    """What it answers to everything, instead of made-up text; empty: text that the prompt decides."""
     tokens: int = 16
     """Tokens of an answer to a request without `max_tokens` and `max_completion_tokens`; 0 to 9999."""
     cached_share: float = 0.0

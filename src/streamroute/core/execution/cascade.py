@@ -226,6 +226,7 @@ class Cascade:
         for other in [each for each in self._plans if each != tier]:
             commands += self._ended(other, now)
         self._speculate_at = None
+        commands += [Cancel(attempt, "lost") for attempt in self._judging]
         self._judging.clear()
         return commands
 

@@ -62,3 +62,8 @@ class Verdict:
         """What speaks against the answer most; empty where nothing does."""
         worst = min(self.findings.items(), key=lambda item: item[1].score, default=None)
         return "" if worst is None or worst[1].score >= 1.0 else f"{worst[0]}: {worst[1].reason}"
+
+
+def verdict_of(findings: Mapping[str, Finding]) -> Verdict:
+    """Return what findings come to: the lowest counts."""
+    return Verdict(score=min((each.score for each in findings.values()), default=1.0), findings=findings)

@@ -1,4 +1,7 @@
-"""Assessors, one a file: each takes a draft and what was wanted, and says None where it has nothing to judge."""
+"""Assessors, one a file: each takes a draft and what was wanted, and says None where it has nothing to judge.
+
+These cost nothing. Others, which ask a model, are in `engine.cross_checks`; they are asked where these leave a doubt.
+"""
 
 from collections.abc import Callable, Mapping
 
@@ -10,7 +13,7 @@ from streamroute.core.quality.checks.confidence import confidence
 from streamroute.core.quality.checks.form import form
 from streamroute.core.quality.checks.refusal import refusal
 from streamroute.core.quality.checks.repetition import repetition
-from streamroute.core.quality.verdict import Draft, Finding, Verdict, Wanted
+from streamroute.core.quality.verdict import Draft, Finding, Verdict, Wanted, verdict_of
 
 ASSESSORS: Mapping[str, Callable[[Draft, Wanted], Finding | None]] = {
     "completeness": completeness,
@@ -26,5 +29,4 @@ ASSESSORS: Mapping[str, Callable[[Draft, Wanted], Finding | None]] = {
 
 def assess(draft: Draft, wanted: Wanted) -> Verdict:
     """Ask every assessor."""
-    found = {name: finding for name, ask in ASSESSORS.items() if (finding := ask(draft, wanted)) is not None}
-    return Verdict(score=min((each.score for each in found.values()), default=1.0), findings=found)
+    return verdict_of({name: found for name, ask in ASSESSORS.items() if (found := ask(draft, wanted)) is not None})

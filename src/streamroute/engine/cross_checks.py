@@ -1,0 +1,151 @@
+"""Calls that find out what an answer is worth: agreement with another model, and the word of a judge.
+
+Each is an attempt like any other, under its breaker, its budgets and on the ledger, with a cause of its own. It is made
+beside a request, so the last money is not for it; and it has little time, for a client may be waiting.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from streamroute.core.execution.commands import Start
+from streamroute.core.execution.events import AttemptEvent, AttemptId, Failed, Succeeded
+from streamroute.core.outcome import AttemptCause, Failure
+from streamroute.core.quality.comparison import agrees, is_comparable
+from streamroute.core.quality.judge import read_judgement
+from streamroute.core.quality.verdict import NOTHING_AGAINST, Draft, Finding, Wanted
+from streamroute.core.request import ChatRequest
+from streamroute.core.requirements import NO_REQUIREMENTS, Requirements
+from streamroute.core.routing.eligibility import why_not
+from streamroute.core.routing.scope import may_serve
+from streamroute.core.upstream import ProviderName, Upstream, UpstreamId
+from streamroute.engine.attempt import Attempt
+from streamroute.engine.call import Call
+from streamroute.providers.addressing import ATTEMPT_HEADER
+from streamroute.providers.provider import Provider
+from streamroute.wire.openai_chat.cross_check import asked_again, judge_request
+from streamroute.wire.openai_chat.draft import read_draft
+
+FIRST_NUMBER = 101
+"""Of the attempts of a request that are made for us: those of its plan are fewer."""
+MOST_S = 10.0
+"""As long as a first token may take by default."""
+_TOO_LATE = Failure(kind="answer_timeout", message="not answered in the time that there is", is_clients_limit=True)
+
+
+class Open(Protocol):
+    """Makes an attempt ready to run, or says why the call must not be made."""
+
+    def __call__(self, call: Call, start: Start, notify: Callable[[AttemptEvent], None], /) -> Attempt | Failure: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """An answer that is to be looked into."""
+
+    chat: ChatRequest
+    draft: Draft
+    wanted: Wanted
+    upstream: UpstreamId
+    """Who gave it."""
+
+
+class CrossChecks:
+    """Makes them for one request."""
+
+    def __init__(
+        self,
+        call: Call,
+        open_attempt: Open,
+        *,
+        upstreams: Mapping[UpstreamId, Upstream],
+        providers: Mapping[ProviderName, Provider],
+        requirements: Requirements = NO_REQUIREMENTS,
+        affords: Callable[[ChatRequest, Upstream], bool] = lambda chat, upstream: True,
+        first: int = FIRST_NUMBER,
+    ) -> None:
+        """`call`: of the client; `affords` says whether one more call is within what the request may cost; `first` is
+        the number of the first attempt."""
+        self._call = call
+        self._open = open_attempt
+        self._upstreams = upstreams
+        self._providers = providers
+        self._requirements = requirements
+        self._affords = affords
+        self._next = first
+
+    async def agreement(self, checked: Checked, with_: UpstreamId, left_s: float) -> Finding | Failure | None:
+        """Ask another model the same; None where the two could not be compared anyway."""
+        if not is_comparable(checked.draft, checked.wanted):
+            return None
+        chat = asked_again(checked.chat, is_second_sample=with_ == checked.upstream)
+        other = await self.ask(chat, with_, "agreement", left_s)
+        if isinstance(other, Failure):
+            return other
+        found = agrees(checked.draft, other, checked.wanted)
+        if found is None:
+            return None
+        return NOTHING_AGAINST if found else Finding(0.0, f"{with_} comes to another answer")
+
+    async def judgement(
+        self, checked: Checked, judge: UpstreamId, calibrated: Callable[[float], float], left_s: float
+    ) -> Finding | Failure | None:
+        """Ask a judge; None where it cannot be put in words what to judge."""
+        raw = await self.score(checked.chat, checked.draft, judge, "judge", left_s)
+        if raw is None or isinstance(raw, Failure):
+            return raw
+        score = calibrated(raw)
+        return Finding(score, f"{judge} gives it {raw:.1f}, which is worth {score:.2f}")
+
+    async def score(
+        self, chat: ChatRequest, draft: Draft, judge: UpstreamId, cause: AttemptCause, left_s: float
+    ) -> float | Failure | None:
+        """Return what a judge thinks of an answer, 0..1 and not calibrated."""
+        asked = judge_request(chat, draft.text) if draft.text and not draft.tool_arguments else None
+        if asked is None:
+            return None
+        said = await self.ask(asked, judge, cause, left_s)
+        if isinstance(said, Failure):
+            return said
+        score = read_judgement(said.text)
+        return Failure(kind="malformed", message="the judge did not answer as it was told") if score is None else score
+
+    async def ask(self, chat: ChatRequest, upstream: UpstreamId, cause: AttemptCause, left_s: float) -> Draft | Failure:
+        """Make one call, and return its answer or why there is none."""
+        known = self._upstreams.get(upstream)
+        reason = "it is disabled" if known is None else self._why_not(chat, known)
+        if known is None or reason is not None:
+            return Failure(kind="blocked", message=f"{upstream}: {reason}")
+        ends: list[Succeeded | Failed] = []
+
+        def notify(event: AttemptEvent) -> None:
+            if isinstance(event, Succeeded | Failed):
+                ends.append(event)
+
+        number, self._next = AttemptId(self._next), self._next + 1
+        forwarded = {**self._call.forwarded, ATTEMPT_HEADER: "1"}
+        aside = replace(self._call, chat=chat, tells_cost=False, forwarded=forwarded)
+        attempt = self._open(aside, Start(number, known, cause=cause), notify)
+        if isinstance(attempt, Failure):
+            return attempt
+        too_late = asyncio.get_running_loop().call_later(
+            max(0.0, min(left_s, MOST_S)), attempt.cancel, "lost", _TOO_LATE
+        )
+        try:
+            await attempt.run()
+        finally:
+            too_late.cancel()
+        end = ends[0] if ends else Failed(number, _TOO_LATE)
+        return end.failure if isinstance(end, Failed) else read_draft(attempt.held, stream=False)
+
+    def _why_not(self, chat: ChatRequest, upstream: Upstream) -> str | None:
+        """Return why an upstream must not be asked what a client has asked: the same limits hold as for the request."""
+        if not may_serve(self._call.caller, upstream):
+            return f"the key {self._call.caller.defaults.key!r} may not use it"
+        region = self._requirements.residency
+        if region is not None and upstream.residency != region:
+            return f"it is not known to keep data in {region}"
+        if not self._affords(chat, upstream):
+            return "the request may not cost that much"
+        return why_not(chat, upstream) or self._providers[upstream.provider].why_not(chat, upstream)
