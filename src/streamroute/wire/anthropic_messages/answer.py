@@ -6,7 +6,7 @@ from streamroute.core.outcome import Failure
 from streamroute.wire.anthropic_messages.errors import read_error_event
 from streamroute.wire.anthropic_messages.reasoning import encrypted_detail, signed_detail
 from streamroute.wire.anthropic_messages.stop import finish_reason
-from streamroute.wire.anthropic_messages.usage import hub_usage, service_tier
+from streamroute.wire.anthropic_messages.usage import hub_usage
 from streamroute.wire.json_text import read_json, write_json
 from streamroute.wire.openai_chat.answer import Answer
 from streamroute.wire.openai_chat.answer import read_answer as read_hub_answer
@@ -48,7 +48,7 @@ def _completion(
         "choices": [{"index": 0, "message": _message(content), "logprobs": None, "finish_reason": reason}],
     }
     if usage:
-        completion |= {"usage": hub_usage(usage), "service_tier": service_tier(usage)}
+        completion["usage"] = hub_usage(usage)
     return completion
 
 

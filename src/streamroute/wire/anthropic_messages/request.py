@@ -42,12 +42,7 @@ class EncodeOptions:
 def encode_request(chat: ChatRequest, *, model: str, options: EncodeOptions) -> dict[str, object]:
     """Return the body for a provider; raises UntranslatableError with the reason why there can be none."""
     payload = chat.payload
-    for name, value in payload.items():
-        if name not in _FIELDS:
-            raise UntranslatableError(f"it does not know `{name}`", param=name)
-        check = _FIELDS[name]
-        if check is not None and value is not None:
-            check(name, value)
+    _check(payload)
     messages = payload["messages"]
     system, turns = conversation(messages if isinstance(messages, list) else [])
     max_tokens = chat.max_output_tokens or options.default_max_tokens
@@ -74,6 +69,16 @@ def encode_request(chat: ChatRequest, *, model: str, options: EncodeOptions) -> 
     if format_ := _format(payload.get("response_format")):
         body["output_config"] = {**_mapping(body.get("output_config")), "format": format_}
     return body
+
+
+def _check(payload: Mapping[str, object]) -> None:
+    for name, value in payload.items():
+        if value is None:
+            continue
+        if name not in _FIELDS:
+            raise UntranslatableError(f"it does not know `{name}`", param=name)
+        if (check := _FIELDS[name]) is not None:
+            check(name, value)
 
 
 def _sampling(payload: Mapping[str, object], how: Sampling) -> dict[str, object]:
@@ -158,6 +163,15 @@ def _stop(name: str, value: object) -> None:
             raise UntranslatableError("it does not stop at white space (`stop`)", param=name)
 
 
+def _thinking(name: str, value: object) -> None:
+    """Others have a field of this name too, such as Z.ai: theirs is not Anthropic's to read."""
+    is_own = isinstance(value, Mapping) and value.keys() <= {"type", "budget_tokens", "display"}
+    kind = value.get("type") if isinstance(value, Mapping) else None
+    if not is_own or kind not in _THINKING or (kind == "enabled") != ("budget_tokens" in _mapping(value)):
+        raise UntranslatableError("it has another `thinking`: a type, and a budget where that is `enabled`", param=name)
+
+
+_THINKING = frozenset({"adaptive", "enabled", "disabled", "between_tools"})
 _NOTHING = _only(False, 0, "", [], {})  # noqa: FBT003 - a value as clients send it
 _FIELDS: dict[str, Callable[[str, object], None] | None] = {
     # translated
@@ -165,6 +179,7 @@ _FIELDS: dict[str, Callable[[str, object], None] | None] = {
                      "tools", "tool_choice", "parallel_tool_calls", "response_format", "reasoning_effort", "user",
                      "safety_identifier", "metadata", "service_tier", *_NATIVE)),
     "stop": _stop,
+    "thinking": _thinking,
     # nothing of the answer depends on them; `seed` is best effort by OpenAI's own words
     **dict.fromkeys(("stream_options", "store", "prompt_cache_key", "prompt_cache_retention", "prediction", "seed")),
     # only where they ask for nothing, or for what there is

@@ -15,5 +15,6 @@ _FINISH_REASONS = {
 
 
 def finish_reason(stop_reason: str) -> str:
-    """Return the hub's word; one that nobody here knows stays as it is, for it is not ours to call it complete."""
-    return _FINISH_REASONS.get(stop_reason, stop_reason)
+    """Return the hub's word. For one that nobody here knows it is `length`: clients' parsers know no others than
+    OpenAI's, and to call such an answer complete is not ours."""
+    return _FINISH_REASONS.get(stop_reason, "length")

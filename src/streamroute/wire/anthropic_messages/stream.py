@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from streamroute.wire.anthropic_messages.errors import read_error_event
 from streamroute.wire.anthropic_messages.reasoning import encrypted_detail, signed_detail
 from streamroute.wire.anthropic_messages.stop import finish_reason
-from streamroute.wire.anthropic_messages.usage import hub_usage, service_tier
+from streamroute.wire.anthropic_messages.usage import hub_usage
 from streamroute.wire.json_text import write_json
 from streamroute.wire.translation import ChunkWriter, EventTranslator
 
@@ -76,7 +76,7 @@ class MessagesTranslator(EventTranslator):
         if isinstance(usage, Mapping):
             self._usage.update(usage)
             early = {**usage, "output_tokens": 0}  # says how many there are before the first, not how many came
-            out.append(self._chunks.counted(hub_usage(early), service_tier(usage)))
+            out.append(self._chunks.counted(hub_usage(early)))
 
     def _begin(self, payload: Fields, out: list[bytes]) -> None:
         content = _fields(payload, "content_block")
@@ -132,10 +132,10 @@ class MessagesTranslator(EventTranslator):
         self._has_finished = True
         out.append(self._chunks.delta({}, finish_reason=finish_reason(reason)))
         if isinstance(usage, Mapping):
-            out.append(self._chunks.usage(hub_usage(self._usage), service_tier(self._usage)))
+            out.append(self._chunks.usage(hub_usage(self._usage)))
         elif self._usage:  # only the prompt was counted: one token a piece is what is known of the rest
             counted = hub_usage({**self._usage, "output_tokens": self._pieces})
-            out.append(self._chunks.counted(counted, service_tier(self._usage)))
+            out.append(self._chunks.counted(counted))
 
     def _say(self, text: str, out: list[bytes], key: bytes = b"content") -> None:
         self._pieces += 1

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from streamroute.wire.translation import UntranslatableError
 
-_CHOICES = {"auto": "auto", "none": "none", "required": "any"}
+_CHOICES = {"auto": "auto", "none": "none", "required": "any", "any": "any"}
+"""The last is Mistral's word."""
 
 
 def tools(declared: object) -> list[dict[str, object]]:
@@ -17,7 +18,7 @@ def tool_choice(wanted: object, is_parallel: object) -> dict[str, object] | None
     choice: dict[str, object] | None = None
     if isinstance(wanted, str) and wanted in _CHOICES:
         choice = {"type": _CHOICES[wanted]}
-    elif isinstance(wanted, Mapping) and wanted.get("type") == "function":
+    elif isinstance(wanted, Mapping) and wanted.get("type", "function") == "function":
         function = wanted.get("function")
         choice = {"type": "tool", "name": function.get("name") if isinstance(function, Mapping) else None}
     elif wanted is not None:

@@ -23,17 +23,13 @@ def hub_usage(usage: Mapping[str, object]) -> dict[str, object]:
             "reasoning_tokens": _count(output_details, "thinking_tokens") if isinstance(output_details, Mapping) else 0
         },
     }
+    if isinstance(tier := usage.get("service_tier"), str):
+        hub["service_tier"] = tier  # here, because beside `choices` clients know OpenAI's words only
     if isinstance(kept, Mapping):
         hub["cache_creation"] = {
             name: _count(kept, name) for name in ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
         }
     return hub
-
-
-def service_tier(usage: Mapping[str, object]) -> str | None:
-    """Return the tier that the call was served in: `standard`, `priority` or `batch`."""
-    tier = usage.get("service_tier")
-    return tier if isinstance(tier, str) else None
 
 
 def _count(usage: Mapping[str, object], name: str) -> int:
