@@ -20,12 +20,12 @@ from streamroute.core.execution.rescue import RescueOptions
 from streamroute.core.health.attempt_budget import AttemptBudget
 from streamroute.core.health.board import HealthBoard
 from streamroute.core.health.options import HealthOptions
-from streamroute.core.observation import AttemptObservation, RequestObservation
-from streamroute.core.outcome import CROSS_CHECKS, Failure, OutcomeKind
+from streamroute.core.observation import AttemptObservation
+from streamroute.core.outcome import CROSS_CHECKS, Failure
 from streamroute.core.rate_limit import RateLimitReport
 from streamroute.core.requirements import NO_REQUIREMENTS
 from streamroute.core.routing.decision import Decision
-from streamroute.core.routing.decision_log import DecisionLog, Judged, Made, NotMade, traits
+from streamroute.core.routing.decision_log import DecisionLog, Judged, Made, NotMade
 from streamroute.core.routing.explorer import Explorer
 from streamroute.core.routing.route import Catalog
 from streamroute.core.routing.steering import decide
@@ -41,6 +41,7 @@ from streamroute.engine.decoding import StreamDecoder
 from streamroute.engine.holding import Holding
 from streamroute.engine.judging import Judging
 from streamroute.engine.needs import Needs, matched_tiers
+from streamroute.engine.request_end import request_ended
 from streamroute.engine.routing_figures import RoutingCounter
 from streamroute.engine.runner import Runner
 from streamroute.engine.sink import AnswerSink
@@ -51,8 +52,6 @@ from streamroute.providers.provider import Provider
 from streamroute.providers.transport import Transport
 from streamroute.telemetry.bus import Bus
 
-_REPLACEABLE = frozenset({"first", "failover"})
-"""Causes of calls whose failure another call makes good; one made beside them fails without consequence."""
 _BESIDE = frozenset({"hedge", "race", "probe", "speculation", *CROSS_CHECKS})
 _JITTER_DRAWS = 4
 
@@ -262,42 +261,10 @@ class Dispatcher:
         )
 
     def _publish(self, call: Call, decision: Decision, runner: Runner, failures: list[AttemptObservation]) -> None:
-        summary = runner.summary
-        outcome: OutcomeKind = "succeeded" if summary.is_finished else "failed" if summary.fail else "cancelled"
-        head = summary.head
+        ended = request_ended(call, decision, runner, failures)
         if call.decision_id is not None:
-            self.decisions.ended(call.decision_id, outcome, None if head is None else head.upstream)
-        replaced = [
-            each.failure.kind
-            for each in failures
-            if each.failure is not None and not each.is_committed and each.cause in _REPLACEABLE
-        ]
-        broken = [each.failure.kind for each in failures if each.failure is not None and each.is_committed]
-        is_answered = head is not None
-        self._bus.publish(
-            RequestObservation(
-                request_id=call.request_id,
-                ledger_id=call.ledger_id,
-                attribution=call.attribution,
-                route=decision.route.name,
-                stream=call.chat.stream,
-                outcome=outcome,
-                failure=summary.fail.failure.without_quotes() if summary.fail is not None else None,
-                attempts=runner.attempts,
-                failovers=tuple(replaced if is_answered else replaced[:-1]),
-                rescued=tuple(broken[: len(summary.continuations)]),
-                latency_class=decision.latency_class,
-                continuations=tuple(summary.continuations),
-                upstream=None if head is None else head.upstream,
-                provider=None if head is None else head.provider,
-                model=None if head is None else head.model,
-                route_s=runner.route_s,
-                ttft_s=None if head is None else head.ttft_s,
-                duration_s=now() - call.arrived_at,
-                usage=summary.usage,
-                traits=traits(decision, None if head is None else head.upstream, call.requirements.domain),
-            )
-        )
+            self.decisions.ended(call.decision_id, ended.outcome, ended.upstream)
+        self._bus.publish(ended)
 
     def _note(self, call: Call, what: Made | NotMade | Judged) -> None:
         """Keep what became of a decision, where it is kept."""
