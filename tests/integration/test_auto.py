@@ -211,3 +211,31 @@ async def test_why(client: openai.AsyncOpenAI) -> None:
 async def test_it_is_listed(client: openai.AsyncOpenAI) -> None:
     """Clients find it among the models."""
     assert [each.id async for each in client.models.list()] == ["plain", "auto", *NAMES]
+
+
+async def test_a_cap_counts_all_calls_of_a_request() -> None:
+    """Of a race as many take part as the request may cost together."""
+    price = "price = { input_per_mtok = 1, output_per_mtok = 1000 }"
+    profile = Profile(ttft_s=0.2, tpot_s=0.001, tokens=6)
+    async with SimulationServer(profile=profile) as first, SimulationServer(profile=profile) as second:
+        tables = provider_lines("a", first.base_url) + provider_lines("b", second.base_url)
+        upstreams = "".join(f'[upstreams.{n}]\nprovider = "{n}"\nmodel = "model-{n}"\n{price}\n' for n in "ab")
+        route = '[routes.chat]\nupstreams = ["a", "b"]\nplan = "race"\n'
+        with ServeProcess(f"version = 1\n{tables}{upstreams}{route}") as serve:
+            async with openai.AsyncOpenAI(base_url=f"{serve.url}/v1", api_key="unused", max_retries=0) as sdk:
+                # A call is $0.1 for 100 tokens of answer, and a bit for the prompt.
+                assert await text_of(sdk, "0.15") != ""
+                assert (len(first.log), len(second.log)) == (1, 0)
+                assert await text_of(sdk, "0.25") != ""
+                assert (len(first.log), len(second.log)) == (2, 1)
+
+
+async def text_of(sdk: openai.AsyncOpenAI, cap_usd: str) -> str:
+    stream = await sdk.chat.completions.create(
+        model="chat",
+        messages=[{"role": "user", "content": "Name three rivers."}],
+        max_tokens=100,
+        stream=True,
+        extra_body={"streamroute": {"max_cost_usd": cap_usd}},
+    )
+    return "".join([chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices])

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from streamroute.core.cost.bill import Bill
+from streamroute.core.cost.cap import Cap
 from streamroute.core.observation import AttemptObservation
 from streamroute.core.routing.decision import Decision
 from streamroute.core.upstream import ProviderName
@@ -24,4 +25,6 @@ class Course:
     holding: Holding
     failures: list[AttemptObservation] = field(default_factory=list)
     """Attempts that failed."""
+    cap: Cap | None = None
+    """What it may cost at most; None: nobody has said."""
     bill: Bill

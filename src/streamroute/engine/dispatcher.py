@@ -40,7 +40,7 @@ from streamroute.engine.cross_checks import CrossChecks
 from streamroute.engine.decoding import StreamDecoder
 from streamroute.engine.holding import Holding
 from streamroute.engine.judging import Judging
-from streamroute.engine.needs import Needs, matched_tiers
+from streamroute.engine.needs import Needs, cap_of, matched_tiers
 from streamroute.engine.request_end import request_ended
 from streamroute.engine.routing_figures import RoutingCounter
 from streamroute.engine.runner import Runner
@@ -190,6 +190,7 @@ class Dispatcher:
                 ),
             ),
             bill=bill,
+            cap=cap_of(decision, bill),
         )
 
         def open_attempt(start: Start, notify: Callable[[AttemptEvent], None]) -> Attempt | Failure:
@@ -301,6 +302,7 @@ class Dispatcher:
             call.attribution,
             upstream,
             chat,
+            cap=course.cap,
             is_beside=start.cause in _BESIDE,
             may_use_unpriced=call.caller.may_use_unpriced,
         )

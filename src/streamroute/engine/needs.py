@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
+from streamroute.core.cost.bill import Bill
+from streamroute.core.cost.cap import Cap
 from streamroute.core.money import Money
 from streamroute.core.request import ChatRequest
 from streamroute.core.requirements import Requirements
@@ -20,6 +22,12 @@ from streamroute.core.upstream import Route, Upstream
 from streamroute.engine.call import Call
 from streamroute.engine.choice import Choice
 from streamroute.wire.openai_chat.question import read_question
+
+
+def cap_of(decision: Decision, bill: Bill) -> Cap | None:
+    """Return what the calls of a request may cost at most, all together; None where nobody has said."""
+    limit = None if decision.matched is None else decision.matched.requirements.max_cost
+    return None if limit is None else Cap(limit, bill)
 
 
 class DecideTier(Protocol):

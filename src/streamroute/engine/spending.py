@@ -15,6 +15,7 @@ from streamroute.core.attribution import Attribution
 from streamroute.core.cost.bill import Bill
 from streamroute.core.cost.budget import Budgets, Elsewhere, Exhausted, Identity, Key, Reservation, SpendFigures
 from streamroute.core.cost.budget_line import Scope, Window
+from streamroute.core.cost.cap import Cap
 from streamroute.core.cost.pricing import UNLIMITED_OUTPUT_TOKENS, Pricing
 from streamroute.core.money import NOTHING, Money, usd_text
 from streamroute.core.observation import AttemptObservation
@@ -48,11 +49,29 @@ class Spending:
         upstream: Upstream,
         chat: ChatRequest,
         *,
+        cap: Cap | None = None,
         is_beside: bool = False,
         may_use_unpriced: bool = False,
     ) -> Reservation | Failure:
         """Set aside what one call may cost, or say why it must not be made. One that is made beside another must leave
-        as much again: the last money is for requests that have nobody yet."""
+        as much again: the last money is for requests that have nobody yet. `cap` is what its request may cost."""
+        if cap is None:
+            return self._reserve(who, upstream, chat, is_beside=is_beside, may_use_unpriced=may_use_unpriced)
+        most = self.most(chat, upstream)
+        reason = cap.take(most)
+        if reason is not None:
+            self.refused += 1
+            return Failure(kind="over_budget", message=reason)
+        found = self._reserve(who, upstream, chat, is_beside=is_beside, may_use_unpriced=may_use_unpriced)
+        if isinstance(found, Failure):
+            cap.settle(most or NOTHING)
+        else:
+            found.cap, found.capped = cap, most or NOTHING
+        return found
+
+    def _reserve(
+        self, who: Attribution, upstream: Upstream, chat: ChatRequest, *, is_beside: bool, may_use_unpriced: bool
+    ) -> Reservation | Failure:
         subjects = self.budgets.subjects(who)
         if not subjects:
             return Reservation(who, NOTHING)
@@ -84,6 +103,7 @@ class Spending:
     def settle(self, observation: AttemptObservation, reservation: Reservation) -> AttemptObservation:
         """Work out what a call has cost, take it off its budgets, and return the observation that says so."""
         at_ms = now_ms()
+        _uncap(reservation)
         charged = self.pricing.charged(observation, at_ms)
         self._warn(self.budgets.settle(reservation, charged.cost or NOTHING, at_ms))
         return observation.with_charge(charged)
@@ -110,6 +130,7 @@ class Spending:
 
     def give_back(self, reservation: Reservation) -> None:
         """Take back a reservation for a call that was never made."""
+        _uncap(reservation)
         self.budgets.settle(reservation, NOTHING, now_ms())
 
     def recall(self, identity: Identity, spent: Iterable[tuple[str | None, Money]], *, is_all: bool) -> None:
@@ -136,6 +157,13 @@ class Spending:
                 spent_usd=usd_text(each.spent),
                 limit_usd=usd_text(line.limit),
             )
+
+
+def _uncap(reservation: Reservation) -> None:
+    """Give back what was held of what the request may cost."""
+    if reservation.cap is not None:
+        reservation.cap.settle(reservation.capped)
+        reservation.cap = None
 
 
 def now_ms() -> int:

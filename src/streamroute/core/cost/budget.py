@@ -19,6 +19,7 @@ from heapq import nlargest
 
 from streamroute.core.attribution import Attribution
 from streamroute.core.cost.budget_line import WINDOWS, BudgetLine, Scope, Window
+from streamroute.core.cost.cap import Cap
 from streamroute.core.money import NOTHING, Money, usd_text
 
 SWEEP_AT = 1024
@@ -72,6 +73,9 @@ class Reservation:
     held: Sequence[tuple[Key, _Account]] = ()
     """With whom; an account may be replaced by another of the same key in the meantime."""
     is_settled: bool = False
+    cap: Cap | None = None
+    """Of the request itself, where it has one, and what it holds of that."""
+    capped: Money = NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
