@@ -9,7 +9,7 @@ import pytest
 from streamroute.config.fields import Table
 from streamroute.config.load import load_config
 from streamroute.config.model import LogOptions
-from streamroute.config.routing_schema import AnswerValueTable, RequirementsTable, RoutingTable
+from streamroute.config.routing_schema import AnswerValueTable, RequirementsTable, RoutingTable, RuleTable, ThenTable
 from streamroute.config.schema import (
     CapabilitiesTable,
     DeadlinesTable,
@@ -103,6 +103,7 @@ def test_the_reference_names_every_setting_and_default() -> None:
     page = (ROOT / "docs/reference/config.md").read_text()
     tables: list[type[Table]] = [
         FileTable, ProviderTable, UpstreamTable, HedgeSpendTable, PriceLineTable, AnswerValueTable, RequirementsTable,
+        RuleTable, ThenTable,
         *TABLES,
     ]  # fmt: skip
     missing = [f"{table.__name__}.{name}" for table in tables for name in table.model_fields if f"`{name}`" not in page]

@@ -14,6 +14,7 @@ from streamroute.core.cost.price_book import DatedPrice
 from streamroute.core.gate import Thresholds
 from streamroute.core.requirements import Requirements
 from streamroute.core.routing.explain_match import explain_requirements
+from streamroute.core.routing.rules import Rule
 from streamroute.core.upstream import QualityTable, TokenPrice
 
 _DERIVED = frozenset({"name", "id", "is_simulated", "credential"})
@@ -88,6 +89,8 @@ def _leaves(path: Path, value: object) -> Iterator[tuple[Path, object]]:
         yield from (((*path, name), number) for name, number in (("default", value.default), *value.domains))
     elif isinstance(value, Requirements):
         yield from (((*path, name), given) for name, given in explain_requirements(value).items())
+    elif isinstance(value, Rule):
+        yield path, str(value)
     elif is_dataclass(value):
         for field in fields(value):
             item = getattr(value, field.name)

@@ -33,7 +33,7 @@ from streamroute.config.routes import (
     settle_routes,
 )
 from streamroute.config.routing import build_routing
-from streamroute.config.routing_schema import RoutingTable
+from streamroute.config.rules import rule_warnings
 from streamroute.config.schema import (
     FileTable,
     HealthTable,
@@ -160,8 +160,8 @@ def _build(draft: Draft, environ: Mapping[str, str]) -> Config:
     _check_references(draft)
     providers, disabled = _providers(draft, environ)
     upstreams, off = _upstreams(draft, providers, disabled)
-    routing = validate(draft, RoutingTable, ("routing",), draft.tree.get("routing", {})) or RoutingTable()
-    auto = build_auto(draft, routing.auto)
+    routing = build_routing(draft)
+    auto = build_auto(draft)
     routes, requirements = _routes(draft)
     kept, left, fallen = settle_routes(routes, upstreams, off)
     auto = None if auto is None else settle_auto(auto, left)
@@ -184,7 +184,8 @@ def _build(draft: Draft, environ: Mapping[str, str]) -> Config:
         routes=kept,
         auto=auto,
         requirements=requirements,
-        routing=build_routing(routing),
+        routing=routing,
+        rule_warnings=rule_warnings(routing.rules, left, kept),
         disabled=(*disabled, *fallen),
         is_simulated=is_any_simulated(tuple(kept.values()), left),
         sources=draft.sources,

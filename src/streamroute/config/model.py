@@ -82,6 +82,7 @@ class Config:
     requirements: Mapping[str, Requirements] = field(default_factory=dict)
     """Of routes, for requests that say nothing else; of those that have any."""
     routing: RoutingOptions = field(default_factory=RoutingOptions)
+    rule_warnings: Mapping[str, str] = field(default_factory=dict)
     disabled: tuple[Disabled, ...]
     is_simulated: bool
     """A route is served by simulated upstreams: its answers are made up."""
@@ -90,9 +91,12 @@ class Config:
 
     @property
     def warnings(self) -> dict[str, str]:
-        """What is allowed and probably not meant, by route."""
+        """What is allowed and probably not meant, by route or rule."""
         return {
-            name: f"route {name} has one upstream, {route.upstreams[0]}: there is nothing to fail over to"
-            for name, route in self.routes.items()
-            if len(route.upstreams) == 1
+            **self.rule_warnings,
+            **{
+                name: f"route {name} has one upstream, {route.upstreams[0]}: there is nothing to fail over to"
+                for name, route in self.routes.items()
+                if len(route.upstreams) == 1
+            },
         }

@@ -132,10 +132,11 @@ def build_route(draft: Draft, name: str, table: RouteTable) -> Route:
     )
 
 
-def build_auto(draft: Draft, listed: Sequence[str]) -> Route | None:
-    """Return what `model = "auto"` means where neither a route nor an upstream is called that: an auction among
-    `listed`, or among all upstreams."""
-    upstreams = draft.table("upstreams")
+def build_auto(draft: Draft) -> Route | None:
+    """Return what `model = "auto"` means where neither a route nor an upstream is called that: an auction among those
+    of `[routing] auto`, or among all upstreams."""
+    upstreams, given = draft.table("upstreams"), draft.table("routing").get("auto")
+    listed = [each for each in given if isinstance(each, str)] if isinstance(given, list) else []
     if AUTO in upstreams or AUTO in draft.table("routes") or not upstreams:
         return None
     for position, name in enumerate(listed):

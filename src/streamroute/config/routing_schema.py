@@ -1,22 +1,25 @@
 """The shape of `[routing]` and of what routes require; part of `config.schema`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from streamroute.config.fields import Dollars, Number, Share, Table, Text
+from streamroute.config.fields import Count, Dollars, Number, Share, Table, Text
 from streamroute.core.routing.options import ANSWER_VALUE_USD, RoutingMode, RoutingOptions
+from streamroute.core.upstream import LatencyClass, PolicyName
 
 _ROUTING = RoutingOptions()
+Cost = Annotated[Dollars, Field(gt=0, le=1_000_000, decimal_places=12)]
+Seconds = Annotated[Number, Field(gt=0, le=86_400)]
 
 
 class RequirementsTable(Table):
     """`requirements` of a route, see `core.requirements.Requirements`."""
 
     min_quality: Share | None = None
-    max_cost_usd: Annotated[Dollars, Field(gt=0, le=1_000_000, decimal_places=12)] | None = None
-    max_ttft_s: Number | None = Field(default=None, gt=0, le=86_400)
-    max_total_s: Number | None = Field(default=None, gt=0, le=86_400)
+    max_cost_usd: Cost | None = None
+    max_ttft_s: Seconds | None = None
+    max_total_s: Seconds | None = None
     domain: Text | None = None
     residency: Text | None = None
 
@@ -29,9 +32,35 @@ class AnswerValueTable(Table):
     economy: Number = Field(default=ANSWER_VALUE_USD["economy"], gt=0, le=1_000_000)
 
 
+class ThenTable(Table):
+    """`then` of a rule, see `core.routing.rules.Then`."""
+
+    require: list[Text] = Field(default_factory=list)
+    avoid: list[Text] = Field(default_factory=list)
+    prefer: list[Text] = Field(default_factory=list)
+    min_quality: Share | None = None
+    max_cost_usd: Cost | None = None
+    max_ttft_s: Seconds | None = None
+    max_total_s: Seconds | None = None
+    residency: Text | None = None
+    policy: PolicyName | None = None
+    latency_class: LatencyClass | None = None
+    route: Text | None = None
+    tier: Count | None = Field(default=None, ge=1, le=16)
+
+
+class RuleTable(Table):
+    """One of `rules` of `[routing]`, see `core.routing.rules.Rule`."""
+
+    name: Text
+    when: dict[str, Any] = Field(default_factory=dict)
+    then: ThenTable
+
+
 class RoutingTable(Table):
     """`[routing]`, see `core.routing.options.RoutingOptions`."""
 
     mode: RoutingMode = _ROUTING.mode
     auto: list[Text] = Field(default_factory=list)
     answer_value_usd: AnswerValueTable = AnswerValueTable()
+    rules: list[RuleTable] = Field(default_factory=list)

@@ -228,10 +228,15 @@ class Dispatcher:
 
     def _decide(self, call: Call, directory: Directory, explorer: Explorer | None) -> Decision:
         catalog, chat = directory.catalog, call.chat
-        choice = translatable(choose(chat.model, catalog, call.caller), chat, directory.providers)
+        settled = self.needs.settle(
+            call,
+            catalog,
+            lambda model, caller: translatable(choose(model, catalog, caller), chat, directory.providers),
+            partial(self.spending.most, chat),
+        )
+        choice = settled.choice
         if not choice.upstreams:
             raise nobody(chat.model, choice.rejected)
-        wanted = self.needs.of(call, choice.route, choice.upstreams, partial(self.spending.most, chat))
         decide_one = partial(
             decide,
             chat,
@@ -239,10 +244,10 @@ class Dispatcher:
             now=now(),
             uniform=self._rng.random,
             affinity_key=call.affinity_key or chat.affinity_key,
-            latency_class=call.latency_class,
+            latency_class=settled.latency_class,
             explorer=explorer,
         )
-        decision = matched_tiers(chat, choice, wanted, decide_one)
+        decision = matched_tiers(chat, choice, settled.wanted, decide_one)
         if choice.rejected:
             decision = replace(decision, rejected=(*choice.rejected, *decision.rejected))
         if not decision.candidates:

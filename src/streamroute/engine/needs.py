@@ -5,20 +5,23 @@ Where nothing asks for it, nothing is read or worked out: a plain request on a p
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Protocol
 
+from streamroute.core.caller import Caller
 from streamroute.core.cost.bill import Bill
 from streamroute.core.cost.cap import Cap
 from streamroute.core.money import Money
 from streamroute.core.request import ChatRequest
 from streamroute.core.requirements import Requirements
-from streamroute.core.routing.analysis import TERMS, DomainClassifier, analyse
+from streamroute.core.routing.analysis import TERMS, Analysis, DomainClassifier, Features, analyse
 from streamroute.core.routing.decision import Decision
 from streamroute.core.routing.matching import ConfiguredQualities, MergedQualities, QualityEstimates, Wanted
 from streamroute.core.routing.options import RoutingOptions
+from streamroute.core.routing.route import Catalog
+from streamroute.core.routing.rules import NOTHING_SAID, Facts, Then, matches, tightened, together
 from streamroute.core.routing.tiers import decide_tiers
-from streamroute.core.upstream import Route, Upstream
+from streamroute.core.upstream import LatencyClass, Route, Upstream
 from streamroute.engine.call import Call
 from streamroute.engine.choice import Choice
 from streamroute.wire.openai_chat.question import read_question
@@ -56,6 +59,17 @@ def matched_tiers(chat: ChatRequest, choice: Choice, wanted: Wanted | None, deci
     return decision
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a call is decided by."""
+
+    choice: Choice
+    wanted: Wanted | None
+    """None: nothing asks for matching."""
+    latency_class: LatencyClass | None
+    """None: the route's."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Needs:
     """Says what calls are matched by."""
@@ -80,21 +94,86 @@ class Needs:
             return configured
         return self.learned if self.options.mode == "learned" else MergedQualities(configured, self.learned)
 
-    def of(
-        self, call: Call, route: Route, upstreams: Sequence[Upstream], most: Callable[[Upstream], Money | None]
-    ) -> Wanted | None:
-        """Return what a call on a route is matched by; None where nothing asks for that. `most` is what a call may
-        cost at most."""
-        needs = call.requirements.over(self.required.get(route.name))
-        is_auction = route.steering == "auction"
-        if not (is_auction or needs.are_limits or any(each.domains for each in upstreams)):
-            return None
+    def settle(
+        self,
+        call: Call,
+        catalog: Catalog,
+        choose: Callable[[str, Caller], Choice],
+        most: Callable[[Upstream], Money | None],
+    ) -> Settled:
+        """Say among whom a call may choose, and by what. `choose` resolves a name for a caller, or raises RequestError;
+        `most` is what one call may cost at most."""
+        choice = choose(call.chat.model, call.caller)
+        stated = call.requirements.over(self.required.get(choice.route.name))
+        reading = _Reading(call.chat, stated.domain, self.classifier)
+        said, rules = self._said(call, choice.route, reading)
+        if said.route is not None and said.route in catalog.routes and said.route != choice.route.name:
+            choice = choose(said.route, replace(call.caller, routes=None))
+            stated = call.requirements.over(self.required.get(said.route))
+        if said.tier is not None and choice.route.tiers:
+            choice = _from_tier(choice, said.tier)
+        needs = tightened(stated, said)
+        route = choice.route
+        class_ = needs.latency_class or call.latency_class
+        is_special = any(each.domains for each in choice.upstreams)
+        if not (route.steering == "auction" or needs.are_limits or rules or is_special):
+            return Settled(choice, None, class_)
         policy = needs.policy or route.policy or ("balanced" if needs.min_quality is None else "economy")
-        return Wanted(
+        wanted = Wanted(
             requirements=needs,
-            analysis=analyse(read_question(call.chat.payload), domain=needs.domain, classifier=self.classifier),
+            analysis=reading.analysis,
             qualities=self.qualities,
             most=most,
             policy=policy,
             answer_value_usd=self.options.answer_value_usd[policy],
+            required=said.require,
+            avoided=said.avoid,
+            preferred=said.prefer,
+            rules=rules,
         )
+        return Settled(choice, wanted, class_)
+
+    def _said(self, call: Call, route: Route, reading: "_Reading") -> tuple[Then, tuple[str, ...]]:
+        """Return what rules say of a call, and which."""
+        if not self.options.rules or self.options.mode == "learned":
+            return NOTHING_SAID, ()
+        who = call.attribution
+        names = {
+            "task": who.task,
+            "user": who.user,
+            "team": who.team,
+            "key": who.key,
+            "class": call.latency_class or route.latency_class,
+            "route": call.chat.model,
+        }
+        facts = Facts(names, lambda: reading.features)
+        found = [rule for rule in self.options.rules if matches(rule, facts)]
+        return together([rule.then for rule in found]), tuple([rule.name for rule in found])
+
+
+class _Reading:
+    """The analysis of one call: made when it is first asked for."""
+
+    def __init__(self, chat: ChatRequest, domain: str | None, classifier: DomainClassifier) -> None:
+        self._chat = chat
+        self._domain = domain
+        self._classifier = classifier
+
+    @cached_property
+    def analysis(self) -> Analysis:
+        return analyse(read_question(self._chat.payload), domain=self._domain, classifier=self._classifier)
+
+    @cached_property
+    def features(self) -> Features:
+        return self.analysis.features
+
+
+def _from_tier(choice: Choice, tier: int) -> Choice:
+    """Return the choice without the tiers before this one, counted from 1; the last one stays."""
+    tiers = choice.route.tiers[min(tier, len(choice.route.tiers)) - 1 :]
+    names = tuple(upstream for each in tiers for upstream in each)
+    return replace(
+        choice,
+        route=replace(choice.route, tiers=tiers, upstreams=names),
+        upstreams=[each for each in choice.upstreams if each.id in names],
+    )

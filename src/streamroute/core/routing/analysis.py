@@ -222,7 +222,9 @@ _SCRIPTS: tuple[tuple[int, int, str], ...] = (
 )
 """First and last character of a script, and the language that most text in it is in."""
 _COMMON = {
-    "en": frozenset({"the", "of", "and", "to", "in", "is", "that", "for", "with", "are", "what", "how", "this"}),
+    "en": frozenset(
+        {"the", "of", "and", "to", "in", "is", "that", "for", "with", "how", "on", "it", "not", "or", "by"}
+    ),
     "de": frozenset({"der", "die", "das", "und", "ist", "nicht", "mit", "ein", "eine", "wie", "was", "auf", "für"}),
     "fr": frozenset({"le", "la", "les", "et", "est", "des", "une", "que", "pour", "dans", "comment", "quel", "avec"}),
     "es": frozenset({"el", "los", "las", "y", "es", "una", "que", "para", "con", "por", "cómo", "qué", "del", "como"}),

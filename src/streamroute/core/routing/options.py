@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
+from streamroute.core.routing.rules import Rule
 from streamroute.core.upstream import LatencyClass, PolicyName
 
 RoutingMode = Literal["rules", "learned", "hybrid"]
@@ -33,3 +34,4 @@ class RoutingOptions:
     """Whom `model = "auto"` chooses among; empty: every upstream."""
     answer_value_usd: Mapping[PolicyName, float] = field(default_factory=lambda: ANSWER_VALUE_USD)
     """Above 0."""
+    rules: tuple[Rule, ...] = ()

@@ -27,6 +27,8 @@ from streamroute.core.routing.ranking import Field, Ranking, balanced, by_health
 from streamroute.core.routing.weight import health_factor, merits
 from streamroute.core.upstream import LatencyClass, PlanName, Route, Upstream
 
+_PREFERRED_TIMES = 4.0
+"""A rule's preference on a balanced route: four of five requests, where two are as good as each other."""
 _PROBED_PLACES = 2
 """Who would come first or second is worth a call of its own: the one to ask, and the one to fall back on."""
 
@@ -81,7 +83,7 @@ def decide(  # noqa: PLR0913 - the core keeps nothing: all that a decision depen
     if is_panic:
         ranking = by_health(field)
     elif route.steering == "balanced":
-        ranking = balanced(field, merits(fit, estimates, request, class_), uniform, class_, affinity_key)
+        ranking = balanced(field, _merits(request, field, class_, wanted), uniform, class_, affinity_key)
     else:
         ranking = preferred(field, uniform, class_)
 
@@ -135,6 +137,17 @@ def _able(request: ChatRequest, upstreams: Sequence[Upstream]) -> tuple[list[Ups
         else:
             rejected.append(Rejected(upstream=upstream.id, reason=reason))
     return fit, rejected
+
+
+def _merits(request: ChatRequest, field: Field, latency_class: LatencyClass, wanted: Wanted | None) -> list[float]:
+    """Return what each would weigh when well; whom a rule prefers weighs several times as much."""
+    found = merits(field.upstreams, field.estimates, request, latency_class)
+    if wanted is None or not wanted.preferred:
+        return found
+    return [
+        merit * _PREFERRED_TIMES if upstream.id in wanted.preferred else merit
+        for merit, upstream in zip(found, field.upstreams, strict=True)
+    ]
 
 
 def _explored(
