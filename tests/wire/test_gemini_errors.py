@@ -82,6 +82,19 @@ def test_clients_get_the_error_in_their_own_format() -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (error(400, "INVALID_ARGUMENT", TOO_LONG), 400, "context_length_exceeded"),
+        (error(404, "NOT_FOUND", NO_MODEL), 404, "model_not_found"),
+    ],
+)
+def test_codes_that_clients_look_for(body: bytes, status: int, code: str) -> None:
+    """OpenAI has codes for these, Google only words."""
+    found = orjson.loads(read_error_response(status, body).error_body or b"")["error"]
+    assert (found["type"], found["code"]) == ("invalid_request_error", code)
+
+
+@pytest.mark.parametrize(
     ("code", "status", "kind"),
     [
         (503, "UNAVAILABLE", "overloaded"),

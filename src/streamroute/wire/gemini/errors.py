@@ -29,6 +29,7 @@ _TYPES: dict[str, str] = {
 }
 _BY_STATUS = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND",
               429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE"}  # fmt: skip
+_CODES = frozenset({"context_length_exceeded", "model_not_found"})
 _KEY_REASONS = frozenset({"API_KEY_INVALID", "API_KEY_EXPIRED", "API_KEY_SERVICE_BLOCKED"})
 _KEY_MESSAGE = re.compile(r"api key", re.IGNORECASE)
 _MODEL_MESSAGE = re.compile(r"\bmodels?\b", re.IGNORECASE)
@@ -56,7 +57,12 @@ def hub_error(fields: Mapping[str, object], http_status: int | None = None) -> d
         status = _BY_STATUS.get(code if isinstance(code, int) else http_status or 0, "UNKNOWN")
     message = fields.get("message")
     message = message if isinstance(message, str) else ""
-    return {"message": message, "type": _type(status, message, fields), "param": None, "code": status}
+    type_ = _type(status, message, fields)
+    if type_ == "invalid_request_error" and openai_errors.is_context_message(message):
+        type_ = "context_length_exceeded"
+    if type_ in _CODES:  # clients look for the code; Google has none for these
+        return {"message": message, "type": "invalid_request_error", "param": None, "code": type_}
+    return {"message": message, "type": type_, "param": None, "code": status}
 
 
 def read_error(fields: Mapping[str, object]) -> Failure:
