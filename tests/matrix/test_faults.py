@@ -1,4 +1,4 @@
-"""Every fault x {stream, whole answer} x {one healthy backup, none} x wire format, on real sockets; five invariants.
+"""Every fault x {stream, whole answer} x {one healthy backup, none}, on real sockets, with the five invariants.
 
 1. Exactly one terminal event reaches the client; a cut stream is never presented as complete.
 2. No lost and no repeated text: what was delivered is a prefix of the answer, the whole of it if it looks whole.
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import pytest
 
-from streamroute.core.request import WireFormatName
 from streamroute.simulation.fault import Fault
 from streamroute.simulation.faults import (
     Cut,
@@ -45,8 +44,6 @@ class Case:
     whole_backed: int | str = "whole"
     code: str | None = None
     """`error.code` where the reply is an error."""
-    only: WireFormatName | None = None
-    """The wire format in which providers say so."""
 
     @property
     def name(self) -> str:
@@ -66,7 +63,7 @@ CASES = [
     Case(ErrorStatus(status=404), 404, 404, 404, 404),
     Case(ErrorStatus(status=404, code="model_not_found"), 404, 404),
     Case(ErrorStatus(status=400, code="context_length_exceeded"), 400, 400, code="context_length_exceeded"),
-    Case(ErrorStatus(status=400, code="content_filter"), 400, 400, 400, 400, code="content_filter", only="openai_chat"),
+    Case(ErrorStatus(status=400, code="content_filter"), 400, 400, 400, 400, code="content_filter"),
     Case(RateLimit(form="seconds"), 429, 429, code="rate_limit_exceeded"),
     Case(RateLimit(form="ms"), 429, 429, code="rate_limit_exceeded"),
     Case(RateLimit(form="date"), 429, 429, code="rate_limit_exceeded"),
@@ -109,16 +106,8 @@ def is_backed(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
-@pytest.mark.parametrize(
-    ("wire_format", "case"),
-    [
-        pytest.param(wire_format, case, id=f"{wire_format}-{case.name}")
-        for wire_format in ("openai_chat", "gemini")
-        for case in CASES
-        if case.only in {None, wire_format}
-    ],
-)
-async def test_fault(wire_format: WireFormatName, case: Case, stream: bool, is_backed: bool) -> None:
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+async def test_fault(case: Case, stream: bool, is_backed: bool) -> None:
     """Each fault ends for the client as `CASES` says, and the invariants hold."""
     before = asyncio.all_tasks()
     expected = {
@@ -128,7 +117,7 @@ async def test_fault(wire_format: WireFormatName, case: Case, stream: bool, is_b
         (False, True): case.whole_backed,
     }[stream, is_backed]
     scripts: Sequence[Fault | None] = [case.fault, None] if is_backed else [case.fault]
-    async with Rig.of(*scripts, wire_format=wire_format) as rig:
+    async with Rig.of(*scripts) as rig:
         reply = await rig.ask(stream=stream)
         await rig.settled()
         _check_invariants(rig, reply)

@@ -19,7 +19,6 @@ from streamroute.app import App
 from streamroute.config.model import Config, LogOptions
 from streamroute.core.gate import Thresholds
 from streamroute.core.health.options import HealthOptions
-from streamroute.core.request import WireFormatName
 from streamroute.core.upstream import (
     Capabilities,
     CredentialId,
@@ -33,7 +32,6 @@ from streamroute.core.upstream import (
     Upstream,
     UpstreamId,
 )
-from streamroute.providers.formats import FORMATS
 from streamroute.providers.options import ProviderOptions
 from streamroute.providers.transport import Transport
 from streamroute.server.options import ServerOptions
@@ -104,16 +102,12 @@ class Rig:
         midstream: Midstream = "continue",
         steering: Steering = "preferred",
         kind: str = "openai_compatible",
-        wire_format: WireFormatName = "openai_chat",
         health: HealthOptions | None = None,
         ledger: LedgerOptions | None = None,
         tiers: tuple[str, ...] = (),
         accept_at: Thresholds = Thresholds(),
     ) -> AsyncIterator["Rig"]:
-        """Start one provider for each script, named a, b, c, ..., all on the route `chat`; `tiers`: ("ab", "c").
-
-        `wire_format`: what the sidecar and they speak with each other; the client speaks OpenAI's.
-        """
+        """Start one provider for each script, named a, b, c, ..., all on the route `chat`; `tiers`: ("ab", "c")."""
         async with AsyncExitStack() as stack:
             providers = [
                 await stack.enter_async_context(SimulationServer(script, profile=profile)) for script in scripts
@@ -134,13 +128,7 @@ class Rig:
                 server=replace(server or ServerOptions(), port=0),
                 log=LogOptions(),
                 providers={
-                    ProviderName(name): ProviderOptions(
-                        name=ProviderName(name),
-                        kind=kind,
-                        base_url=provider.base_url,
-                        wire_format=wire_format,
-                        chat_path=FORMATS[wire_format].chat_path,
-                    )
+                    ProviderName(name): ProviderOptions(name=ProviderName(name), kind=kind, base_url=provider.base_url)
                     for name, provider in zip(names, providers, strict=True)
                 },
                 upstreams=upstreams,

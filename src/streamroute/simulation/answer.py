@@ -1,6 +1,4 @@
-"""One answer in OpenAI's wire format: the events of a stream, or one JSON body; and what stands in its place.
-
-Other wire formats are subclasses: faults ask the answer for all that they write in its format.
+"""One answer in OpenAI's wire format: the events of a stream, or one JSON body.
 
 The shape and the order of the fields are those of recorded api.openai.com exchanges. The envelope is encoded once
 for each answer; a content event costs one short `orjson.dumps` and a join.
@@ -8,7 +6,7 @@ for each answer; a content event costs one short `orjson.dumps` and a join.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Self
+from typing import Literal
 
 import orjson
 
@@ -34,9 +32,6 @@ class AnswerEvent:
 class Answer:
     """The answer to one request. Its events can be walked once for each call of `events`."""
 
-    done: ClassVar[bytes] = DONE
-    """What says that a stream is over."""
-
     def __init__(
         self,
         body: ChatBody,
@@ -48,8 +43,8 @@ class Answer:
         reasoning_tokens: int = 0,
     ) -> None:
         """`cached_share` and `reasoning_tokens`: see `Profile`."""
-        self.cached_share = cached_share
-        self.reasoning_tokens = reasoning_tokens
+        self._cached_share = cached_share
+        self._reasoning_tokens = reasoning_tokens
         self.body = body
         self.choices = tuple(choices)
         self.answer_id = answer_id
@@ -77,15 +72,15 @@ class Answer:
     def usage(self) -> dict[str, object]:
         """Return the usage object: prompt characters / 4, and the tokens of the answer with those of reasoning."""
         said = sum(len(one.pieces) + sum(len(call.fragments) for call in one.calls) for one in self.choices)
-        said += self.reasoning_tokens
-        cached = int(self.body.prompt_tokens * self.cached_share)
+        said += self._reasoning_tokens
+        cached = int(self.body.prompt_tokens * self._cached_share)
         return {
             "prompt_tokens": self.body.prompt_tokens,
             "completion_tokens": said,
             "total_tokens": self.body.prompt_tokens + said,
             "prompt_tokens_details": {"cached_tokens": cached, "audio_tokens": 0},
             "completion_tokens_details": {
-                "reasoning_tokens": self.reasoning_tokens,
+                "reasoning_tokens": self._reasoning_tokens,
                 "audio_tokens": 0,
                 "accepted_prediction_tokens": 0,
                 "rejected_prediction_tokens": 0,
@@ -110,34 +105,9 @@ class Answer:
             yield AnswerEvent("usage", last, self.chunk(choices=[], usage=self.usage()))
         yield AnswerEvent("done", last, DONE)
 
-    def saying(self, choices: Sequence[Choice]) -> Self:
-        """Return another answer to the same request, of a provider that neither caches nor reasons."""
-        return type(self)(self.body, choices, answer_id=self.answer_id, created=self.created)
-
     def chunk(self, **fields: object) -> bytes:
         """Return one event with the envelope of this answer and the given fields."""
         return b"data: " + orjson.dumps(self._envelope | fields) + b"\n\n"
-
-    def text(self, text: str) -> bytes:
-        """Return an event with a text that is not the answer's."""
-        return self.chunk(choices=[{"index": 0, "delta": {"content": text}, "logprobs": None, "finish_reason": None}])
-
-    def no_choices(self) -> bytes:
-        """Return an event in which nobody says anything."""
-        return self.chunk(choices=[])
-
-    def whole_without_choices(self) -> bytes:
-        """Return the same as a whole answer."""
-        return orjson.dumps(orjson.loads(self.whole()) | {"choices": []})
-
-    @staticmethod
-    def error(status: int, fields: Mapping[str, object]) -> bytes:
-        """Return the body of an error; `fields`: OpenAI's message, type, param and code."""
-        return orjson.dumps({"error": fields})
-
-    def error_event(self, fields: Mapping[str, object]) -> bytes:
-        """Return an error within a stream."""
-        return b"data: " + self.error(500, fields) + b"\n\n"
 
     def empty_delta(self) -> bytes:
         """Return a content event that says nothing: proof of a connection, not of progress."""

@@ -1,7 +1,7 @@
 """One simulated provider: from a request to the fault that the script has for it. It opens no socket itself.
 
-`Provider.chat`, for each dialect, and `Provider.models` are aiohttp handlers; `server.py` puts them on a port. They
-rely on `handler_cancellation`: when the client's connection ends, the handler is cancelled at whatever it waits for.
+`Provider.chat` and `Provider.models` are aiohttp handlers; `server.py` puts them on a port. They rely on
+`handler_cancellation`: when the client's connection ends, the handler is cancelled at whatever it waits for.
 """
 
 import asyncio
@@ -15,10 +15,10 @@ from aiohttp import web
 
 from streamroute import clock
 from streamroute.errors import RequestError
-from streamroute.simulation.chat_body import ChatBody
+from streamroute.simulation.answer import Answer
+from streamroute.simulation.chat_body import ChatBody, read_chat_body
 from streamroute.simulation.content import compose
 from streamroute.simulation.continuing import check_prefill
-from streamroute.simulation.dialect import CHAT, Dialect, key_of
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.fault import Fault
 from streamroute.simulation.limit_headers import plausible_headers, rate_limit_headers
@@ -62,8 +62,8 @@ class Provider:
         """Wait until a request begins, is written to, or ends."""
         await self._changed.wait()
 
-    async def chat(self, request: web.Request, dialect: Dialect) -> web.StreamResponse:
-        """Serve a chat request that came in a wire format."""
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        """Serve `POST /v1/chat/completions`."""
         record = RequestRecord(ordinal=self._ordinal, received_at=clock.now())
         record.note_headers(request.headers, is_kept=self._keeps_bodies)
         self._ordinal += 1
@@ -71,7 +71,7 @@ class Provider:
         self.active[id(request)] = request
         self._tell()
         try:
-            return await self._serve(request, record, dialect)
+            return await self._serve(request, record)
         except (asyncio.CancelledError, ConnectionError):
             if record.ending is None:  # else a fault ended the connection, and this is its echo
                 record.ending = "server_closed" if self.is_closing else "client_closed"
@@ -88,27 +88,27 @@ class Provider:
         try:
             _authorize(request, self.script.profile)
         except RequestError as error:
-            return _refusal(error, CHAT)
+            return _refusal(error)
         names = self.script.profile.models or ("sim-1",)
         data = [{"id": name, "object": "model", "created": 1_700_000_000, "owned_by": "simulation"} for name in names]
         return web.Response(body=orjson.dumps({"object": "list", "data": data}), content_type="application/json")
 
-    async def _serve(self, request: web.Request, record: RequestRecord, dialect: Dialect) -> web.StreamResponse:
+    async def _serve(self, request: web.Request, record: RequestRecord) -> web.StreamResponse:
         data = await request.read()
         record.body_bytes = len(data)
         headers = {"x-request-id": f"req_{token_hex(self.script.seed, 'request', record.ordinal)}"}
         try:
             _authorize(request, self.script.profile)
-            body = dialect.read(data, request.match_info)
+            body = read_chat_body(data)
             _check_model(body.model, self.script.profile)
             check_prefill(body, self.script.profile)
         except RequestError as error:
             record.status, record.ending = error.status, "answered"
-            return _refusal(error, dialect, headers)
+            return _refusal(error, headers)
         record.model, record.stream = body.model, body.stream
         record.body = body.raw if self._keeps_bodies else None
         meter = self._meter
-        fault, exchange = self._prepare(request, record, body, dialect, headers)
+        fault, exchange = self._prepare(request, record, body, headers)
         try:
             if fault is None:
                 await exchange.answer_normally()
@@ -123,12 +123,7 @@ class Provider:
         return exchange.response
 
     def _prepare(
-        self,
-        request: web.Request,
-        record: RequestRecord,
-        body: ChatBody,
-        dialect: Dialect,
-        headers: dict[str, str],
+        self, request: web.Request, record: RequestRecord, body: ChatBody, headers: dict[str, str]
     ) -> tuple[Fault | None, Exchange]:
         """Find the phase of the script, and what the good answer would be."""
         script = self.script
@@ -136,7 +131,7 @@ class Provider:
         index = script.phase_of(elapsed_s=elapsed_s, ordinal=record.ordinal, model=body.model, stream=body.stream)
         record.phase = index
         profile = script.profile_in(index)
-        answer = dialect.answer(
+        answer = Answer(
             body,
             compose(body, profile),
             answer_id=f"chatcmpl-{token_hex(script.seed, 'answer', record.ordinal)}",
@@ -185,14 +180,14 @@ class Provider:
 def _authorize(request: web.Request, profile: Profile) -> None:
     if profile.api_key is None:
         return
-    given = key_of(request.headers)
+    given = request.headers.get("Authorization", "")
     if not given:
         raise RequestError(
             "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer "
             "auth (i.e. Authorization: Bearer YOUR_KEY).",
             status=HTTPStatus.UNAUTHORIZED,
         )
-    if given != profile.api_key:
+    if given != f"Bearer {profile.api_key}":
         raise RequestError("Incorrect API key provided.", status=HTTPStatus.UNAUTHORIZED, code="invalid_api_key")
 
 
@@ -205,7 +200,6 @@ def _check_model(model: str, profile: Profile) -> None:
         )
 
 
-def _refusal(error: RequestError, dialect: Dialect, headers: Mapping[str, str] | None = None) -> web.Response:
-    fields = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
-    body = dialect.answer.error(error.status, fields)
-    return web.Response(status=error.status, body=body, content_type="application/json", headers=headers)
+def _refusal(error: RequestError, headers: Mapping[str, str] | None = None) -> web.Response:
+    body = {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
+    return web.Response(status=error.status, body=orjson.dumps(body), content_type="application/json", headers=headers)

@@ -12,14 +12,12 @@ import asyncio
 import itertools
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from types import TracebackType
 from typing import Self
 
 import anyio
 from aiohttp import web
 
-from streamroute.simulation.dialect import DIALECTS
 from streamroute.simulation.fault import Fault
 from streamroute.simulation.profile import Profile
 from streamroute.simulation.provider import Provider
@@ -37,8 +35,7 @@ _VIRTUAL_PORTS = itertools.count(20_000)
 
 
 class SimulationServer:
-    """Serves `POST /v1/chat/completions`, the paths of other wire formats (`simulation.dialect`) and `GET /v1/models`,
-    also without `/v1`, until it is closed."""
+    """Serves `POST /v1/chat/completions` and `GET /v1/models`, also without `/v1`, until it is closed."""
 
     def __init__(
         self,
@@ -64,8 +61,7 @@ class SimulationServer:
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=_MAX_BODY_BYTES)
         for prefix in ("/v1", ""):
-            for dialect in DIALECTS:
-                app.router.add_post(prefix + dialect.path, partial(self._provider.chat, dialect=dialect))
+            app.router.add_post(f"{prefix}/chat/completions", self._provider.chat)
             app.router.add_get(f"{prefix}/models", self._provider.models)
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=_CLOSE_S / 4)
         await runner.setup()

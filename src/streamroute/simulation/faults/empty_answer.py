@@ -3,6 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
+import orjson
+
+from streamroute.simulation.answer import Answer
 from streamroute.simulation.content import Choice
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.moment import Moment
@@ -22,20 +25,26 @@ class EmptyAnswer:
     async def play(self, exchange: Exchange) -> None:
         """Answer, saying nothing."""
         answer = exchange.answer
-        exchange.answer = answer.saying([Choice() for _ in answer.choices])
+        exchange.answer = Answer(
+            answer.body,
+            [Choice() for _ in answer.choices],
+            answer_id=answer.answer_id,
+            created=answer.created,
+        )
         await exchange.pace_whole()
         match self.shape:
             case "no_content":
                 await exchange.answer_normally()
             case "no_choices" if exchange.is_stream:
                 await exchange.open_stream()
-                await exchange.write(exchange.answer.no_choices() + answer.done)
+                await exchange.write(exchange.answer.chunk(choices=[]))
+                await exchange.write(b"data: [DONE]\n\n")
                 await exchange.finish()
             case "no_choices":
-                await exchange.send(200, exchange.answer.whole_without_choices())
+                await exchange.send(200, orjson.dumps(orjson.loads(exchange.answer.whole()) | {"choices": []}))
             case "no_events" if exchange.is_stream:
                 await exchange.open_stream()
-                await exchange.write(answer.done)
+                await exchange.write(b"data: [DONE]\n\n")
                 await exchange.finish()
             case "no_events":
                 await exchange.send(200, b"{}")

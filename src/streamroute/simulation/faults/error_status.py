@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import ClassVar, Literal
 
 import anyio
+import orjson
 
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.fault import require, require_error_status
@@ -72,7 +73,7 @@ class ErrorStatus:
         if self.delay_s:
             await anyio.sleep(self.delay_s)
         headers = {} if self.retry_after_s is None else {"Retry-After": str(round(self.retry_after_s))}
-        body, content_type = self._body(exchange)
+        body, content_type = self._body()
         await exchange.send(self.status, body, headers=headers, content_type=content_type)
 
     def severity(self, elapsed_s: float) -> Severity:
@@ -84,12 +85,12 @@ class ErrorStatus:
         retry_after_s = None if self.retry_after_s is None else float(round(self.retry_after_s))
         return normal.refused(self.status, after_s=self.delay_s, retry_after_s=retry_after_s)
 
-    def _body(self, exchange: Exchange) -> tuple[bytes, str]:
+    def _body(self) -> tuple[bytes, str]:
         type_, message = self._words()
         match self.body:
             case "openai":
                 error = {"message": message, "type": type_, "param": self.param, "code": self.code}
-                return exchange.answer.error(self.status, error), "application/json"
+                return orjson.dumps({"error": error}), "application/json"
             case "html":
                 page = f"<html><head><title>{self.status}</title></head><body><h1>{message}</h1></body></html>\n"
                 return page.encode(), "text/html"

@@ -37,7 +37,8 @@ class MalformedEvent:
         """Answer well but for one event."""
         if exchange.is_stream:
             rest = await exchange.stream_until(self.at_token)
-            good = exchange.answer.text("MALFORMED")
+            delta = {"index": 0, "delta": {"content": "MALFORMED"}, "logprobs": None, "finish_reason": None}
+            good = exchange.answer.chunk(choices=[delta])
             for _ in range(self.repeat):
                 await exchange.write(self._damaged(good.removeprefix(b"data: ").rstrip()))
             await exchange.stream_rest(rest)

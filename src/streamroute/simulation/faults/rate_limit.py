@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from email.utils import formatdate
 from typing import ClassVar, Literal
 
+import orjson
+
 from streamroute import clock
 from streamroute.core.rate_limit import RateLimitReport
 from streamroute.simulation.exchange import Exchange
@@ -38,7 +40,7 @@ class RateLimit:
             f"Please try again in {self.retry_after_s:g}s."
         )
         error = {"message": message, "type": self.scope, "param": None, "code": "rate_limit_exceeded"}
-        await exchange.send(429, exchange.answer.error(429, error), headers=self._headers())
+        await exchange.send(429, orjson.dumps({"error": error}), headers=self._headers())
 
     def severity(self, elapsed_s: float) -> Severity:
         """Return what becomes of those it hits."""

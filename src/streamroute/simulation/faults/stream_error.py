@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import orjson
+
+from streamroute.simulation.answer import DONE
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.fault import random_token, require
 from streamroute.simulation.moment import Moment
@@ -39,13 +42,13 @@ class StreamError:
         """Begin well, then report an error."""
         if not exchange.is_stream:
             await exchange.pace_whole(0.5)
-            await exchange.send(200, exchange.answer.error(500, self._error()))
+            await exchange.send(200, orjson.dumps({"error": self._error()}))
             return
         token = random_token(exchange.moment, exchange.answer.steps) if self.at_random else self.at_token
         await exchange.stream_until(token)
         await exchange.write(self._event(exchange))
         if self.then_done:
-            await exchange.write(exchange.answer.done)
+            await exchange.write(DONE)
         await exchange.finish()
 
     def severity(self, elapsed_s: float) -> Severity:
@@ -65,9 +68,9 @@ class StreamError:
     def _event(self, exchange: Exchange) -> bytes:
         match self.shape:
             case "openai":
-                return exchange.answer.error_event(self._error())
+                return b"data: " + orjson.dumps({"error": self._error()}) + b"\n\n"
             case "event":
-                return b"event: error\n" + exchange.answer.error_event(self._error())
+                return b"event: error\ndata: " + orjson.dumps({"error": self._error()}) + b"\n\n"
             case "openrouter":
                 choice = {
                     "index": 0,
