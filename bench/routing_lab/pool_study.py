@@ -12,7 +12,19 @@ from routing_lab.data import DataMissingError, Row, Source, is_validation, rows
 from routing_lab.first_level import batches
 from routing_lab.metrics import Ideal, Served, always, ideal, mixed, report, saving_at, served_by
 from routing_lab.stream import Fitted, stream
-from routing_lab.study import Curve, Effort, Material, all_learned, applied_material, curve, held_out_material, policy
+from routing_lab.study import (
+    Curve,
+    Effort,
+    Material,
+    all_learned,
+    answers_alone,
+    applied_material,
+    cautious_policy,
+    curve,
+    domain_folds,
+    held_out_material,
+    policy,
+)
 from streamroute.core.routing.learned.domain_guard import GuardOptions
 from streamroute.core.routing.learned.tier_policy import Outcomes, PolicyKind, Replay, replay
 
@@ -23,10 +35,10 @@ WANTED = {"A2": 1.01, "A": 1.005, "A3": 1.01, "O": 1.005, "O1": 1.005, "B": 1.0,
 among prices flatters the one that is chosen."""
 POINTS = {"quality": 1.01, "balanced": 1.0, "economy": 0.98}
 """Quality ratios asked for, by the name of an operating point."""
+CAUTIOUS = 1.0
+"""Quality ratio asked for where nothing is known of a domain; the guard asks for more or less once it has looked."""
 _HINDSIGHT = (1.0, 0.995, 0.99, 0.98)
 KINDS: tuple[PolicyKind, ...] = get_args(PolicyKind)
-_RUNS = 5
-"""Orders in which a stream is served."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +51,9 @@ class Halves:
     test: Material
     is_same: bool
     """The rows that are applied to are those that were fitted on."""
+    by_domain: Material | None = None
+    """Those that were fitted on, whole domains held out together; only where there are domains to apply to that are
+    not among them."""
 
     @cached_property
     def curves(self) -> dict[PolicyKind, Curve]:
@@ -91,8 +106,11 @@ def halves(source: Source, pool: str, split: str, effort: Effort) -> Halves:
     if is_same:
         return Halves(pool, split, train, train, is_same=True)
     models = all_learned(complete, partial, tiers, effort)
-    test = applied_material(batches(other, tiers)[0], tiers, models, train.domains)
-    return Halves(pool, split, train, test, is_same=False)
+    asked = batches(other, tiers)[0]
+    test = applied_material(asked, tiers, models, train.domains)
+    has_news = {row.kind for row in asked} - {row.kind for row in complete}
+    by_domain = held_out_material(complete, partial, tiers, effort, domain_folds(complete)) if has_news else None
+    return Halves(pool, split, train, test, is_same=False, by_domain=by_domain)
 
 
 def pool_study(source: Source, pool: str, split: str, *, is_fast: bool = False) -> list[dict[str, Any]]:
@@ -137,10 +155,14 @@ def policy_lines(of: Halves, wanted: float, effort: Effort) -> list[dict[str, An
 def adaptive(of: Halves, kind: PolicyKind, wanted: float, effort: Effort) -> Served:
     """Return what a stream of the same rows comes to, in random order, with the domain guard on."""
     price = of.curves[kind].price_for(wanted)
-    fitted = Fitted.of(policy(of.train, price, kind), price, of.test.features)
+    fitted = Fitted.of(policy(of.train, price, kind), of.test.features)
+    unknown = fitted
+    if of.by_domain is not None:
+        ends = (0, of.test.outcomes.tiers - 1)
+        unknown = Fitted.of(cautious_policy(of.by_domain, CAUTIOUS), answers_alone(of.test), ends)
     domains = {row.kind for row in of.train.rows}
     runs = [
-        stream(of.test, fitted, fitted, domains, np.random.default_rng(seed), GuardOptions())
+        stream(of.test, fitted, unknown, domains, np.random.default_rng(seed), GuardOptions())
         for seed in range(effort.runs)
     ]
     back = [np.argsort(run.order) for run in runs]

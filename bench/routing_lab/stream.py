@@ -1,21 +1,22 @@
 """Requests one after another, and a policy that is audited while it serves them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
 
 from routing_lab.study import Material
-from streamroute.core.routing.learned.domain_guard import DomainGuard, GuardOptions, Trust
+from streamroute.core.routing.learned.domain_guard import DomainGuard, GuardOptions
 from streamroute.core.routing.learned.stage import Stage
-from streamroute.core.routing.learned.tier_policy import Move, TierPolicy, moves
+from streamroute.core.routing.learned.tier_policy import TierPolicy, moves
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Served:
+class Streamed:
     """One row a request, in the order in which they came: `order` says which."""
 
     order: NDArray[np.intp]
@@ -28,16 +29,30 @@ class Served:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A policy with its price, and the utilities it gives to rows."""
+    """A policy, and the utilities it gives to rows."""
 
     policy: TierPolicy
-    price: float
     utilities: Mapping[Stage, Floats]
+    tiers: Sequence[int]
+    """Which of the pool's tiers its own are."""
 
     @classmethod
-    def of(cls, policy: TierPolicy, price: float, features: Mapping[Stage, Floats]) -> "Fitted":
-        """Compute the utilities of all rows at once."""
-        return cls(policy, price, {stage: policy.utilities(stage, features[stage]) for stage in policy.models})
+    def of(cls, policy: TierPolicy, features: Mapping[Stage, Floats], tiers: Sequence[int] | None = None) -> "Fitted":
+        """Compute the utilities of all rows at once; `tiers`: all where none are given."""
+        utilities = {stage: policy.utilities(stage, features[stage]) for stage in policy.models}
+        return cls(policy, utilities, range(policy.tiers) if tiers is None else tiers)
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """How far small models were asked: whose answer is the best so far, and whether it is delivered."""
+
+    tier: int | None
+    """None: the large model was asked at once."""
+    is_accepted: bool
+    margin: float
+    """Utility of delivering less that of asking the large model."""
+    cost_usd: float
 
 
 def stream(
@@ -47,68 +62,60 @@ def stream(
     domains: set[str],
     rng: np.random.Generator,
     options: GuardOptions,
-) -> Served:
-    """Serve all rows in random order: those of `domains` by `known`, others by `unknown`."""
+) -> Streamed:
+    """Serve all rows in random order: those of `domains`, which were fitted on, by `known`, others by `unknown`."""
     scores, costs = material.outcomes.scores, material.outcomes.costs_usd
     order = rng.permutation(len(scores))
     guards: dict[str, DomainGuard] = {}
     quality, cost, tiers = np.zeros(len(order)), np.zeros(len(order)), np.zeros(len(order), np.intp)
-    for place, at in enumerate(order):
+    for place, at in enumerate(order.tolist()):
         domain = material.rows[at].kind
         guard = guards.setdefault(domain, DomainGuard(options, domain in domains))
         fitted = known if guard.is_known else unknown
-        quality[place], cost[place], tiers[place] = _serve(fitted, guard, int(at), scores[at], costs[at], rng)
-    return Served(order, quality, cost, tiers, {name: guard.trust.value for name, guard in guards.items()})
+        spent, tier = _serve(fitted, guard, at, scores[at], costs[at], rng)
+        quality[place], cost[place], tiers[place] = scores[at, tier], spent, tier
+    return Streamed(order, quality, cost, tiers, {name: guard.trust.value for name, guard in guards.items()})
 
 
 def _serve(
     fitted: Fitted, guard: DomainGuard, at: int, scores: Floats, costs: Floats, rng: np.random.Generator
-) -> tuple[float, float, int]:
-    """Return quality, cost and whose answer it was."""
+) -> tuple[float, int]:
+    """Return what one request costs, and whose answer is delivered."""
     last = len(scores) - 1
-    is_audited = rng.random() < guard.audit_share
-    if guard.trust is Trust.WITHDRAWN and not is_audited:
-        return scores[last], costs[last], last
-    stage, spent, move = _walk(fitted, guard.caution, at, costs)
-    if not stage:
-        return scores[last], spent, last
-    best, predicted = _predicted(fitted, stage, at)
-    gain = scores[last] - scores[best]
-    residual = gain - fitted.price * costs[last] - predicted
-    if move.kind == "ask":
-        guard.escalated(residual)
-        return scores[last], spent, last
-    was = guard.trust
-    if is_audited:
-        guard.accepted(share=guard.audit_share, residual=residual, gain=gain)
-        spent += costs[last]
-    else:
-        guard.accepted(share=guard.audit_share, residual=None, gain=None)
-    to = move.tier if was is Trust.TRUSTED else last
-    return scores[to], spent, to
+    share = guard.look_share
+    is_looked_at = rng.random() < share
+    if guard.caution == inf and not is_looked_at:
+        guard.passed()
+        return costs[last], last
+    walked = walk(fitted, 0.0 if guard.caution == inf else guard.caution, at, costs)
+    if walked.tier is None:
+        guard.passed()
+        return walked.cost_usd + costs[last], last
+    is_accepted = walked.is_accepted and guard.caution != inf
+    if is_accepted and not is_looked_at:
+        guard.passed()
+        return walked.cost_usd, walked.tier
+    chance = share if walked.is_accepted or guard.caution == inf else 1.0
+    guard.looked(margin=walked.margin, gain=scores[last] - scores[walked.tier], share=chance)
+    return walked.cost_usd + costs[last], last
 
 
-def _walk(fitted: Fitted, caution: float, at: int, costs: Floats) -> tuple[Stage, float, Move]:
-    """Return the last stage, what was spent, and the last move: an answer delivered, or the largest tier asked."""
+def walk(fitted: Fitted, caution: float, at: int, costs: Floats) -> Walk:
+    """Ask small models one after another until an answer is accepted or the large model is to be asked."""
     policy, spent = fitted.policy, 0.0
-    stage: Stage = ()
     last = policy.tiers - 1
+    stage: Stage = ()
     while True:
         options = moves(stage, policy.tiers, policy.kind)
-        utilities = fitted.utilities[stage][at].copy()
-        utilities[[move.kind == "ask" and move.tier == last for move in options]] += caution
-        move = options[int(utilities.argmax())]
-        if move.kind == "deliver":
-            return stage, spent, move
-        spent += costs[move.tier]
-        if move.tier == last:
-            return stage, spent, move
-        stage = (*stage, move.tier)
-
-
-def _predicted(fitted: Fitted, stage: Stage, at: int) -> tuple[int, float]:
-    """Return the tier whose answer would be delivered, and the utility that the largest has beyond it, as predicted."""
-    options = moves(stage, fitted.policy.tiers, fitted.policy.kind)
-    utilities = fitted.utilities[stage][at]
-    delivered = max((utilities[i], -move.tier) for i, move in enumerate(options) if move.kind == "deliver")
-    return -delivered[1], float(utilities[-1] - delivered[0])
+        utilities = fitted.utilities[stage][at]
+        cautious = utilities + caution * np.array([move.kind == "ask" and move.tier == last for move in options])
+        move = options[int(cautious.argmax())]
+        if move.kind == "ask" and move.tier != last:
+            spent += costs[fitted.tiers[move.tier]]
+            stage = (*stage, move.tier)
+            continue
+        delivered = [(utilities[i], each.tier) for i, each in enumerate(options) if each.kind == "deliver"]
+        if not delivered:
+            return Walk(None, is_accepted=False, margin=0.0, cost_usd=spent)
+        best, tier = max(delivered)
+        return Walk(fitted.tiers[tier], move.kind == "deliver", float(best - utilities[-1]), spent)

@@ -18,7 +18,7 @@ from routing_lab.first_level import (
     seen,
     seen_held_out,
 )
-from streamroute.core.routing.learned.stage import Seen, Stage
+from streamroute.core.routing.learned.stage import Seen, Stage, answer_features
 from streamroute.core.routing.learned.tier_models import TierModels
 from streamroute.core.routing.learned.tier_policy import (
     Outcomes,
@@ -149,10 +149,14 @@ def applied_material(rows: Sequence[Row], tiers: Sequence[str], models: TierMode
 
 def curve(material: Material, kind: PolicyKind) -> Curve:
     """Replay many prices."""
-    outcomes, weights = material.outcomes, material.weights / material.weights.sum()
+    return _curve(material.features, material.outcomes, material, kind)
+
+
+def _curve(features: Mapping[Stage, Floats], outcomes: Outcomes, material: Material, kind: PolicyKind) -> Curve:
+    weights = material.weights / material.weights.sum()
     large_usd, large_quality = weights @ outcomes.costs_usd[:, -1], weights @ outcomes.scores[:, -1]
     prices = _PRICES / large_usd
-    replayed = replay_held_out(material.features, outcomes, prices, material.folds, kind=kind)
+    replayed = replay_held_out(features, outcomes, prices, material.folds, kind=kind)
     return Curve(
         prices,
         1.0 - weights @ replayed.cost_usd / large_usd,
@@ -164,3 +168,26 @@ def curve(material: Material, kind: PolicyKind) -> Curve:
 def policy(material: Material, price: float, kind: PolicyKind) -> TierPolicy:
     """Fit one policy."""
     return fit(material.features, material.outcomes, price, material.folds, kind=kind)
+
+
+def answers_alone(material: Material) -> dict[Stage, Floats]:
+    """Return the features of a cascade of the smallest and the largest tier that goes by the small answer alone."""
+    return {(): np.zeros((len(material.rows), 1)), (0,): np.array([answer_features(each, 0) for each in material.seen])}
+
+
+def cautious_policy(material: Material, ratio: float) -> TierPolicy:
+    """Return such a cascade, for domains that nothing is known of: it should be fitted on material of which whole
+    domains were held out together."""
+    ends = Outcomes(
+        scores=material.outcomes.scores[:, [0, -1]],
+        costs_usd=material.outcomes.costs_usd[:, [0, -1]],
+    )
+    own = answers_alone(material)
+    price = _curve(own, ends, material, "cascade").price_for(ratio)
+    return fit(own, ends, price, material.folds, kind="cascade")
+
+
+def domain_folds(rows: Sequence[Row]) -> NDArray[np.intp]:
+    """Return a number a row: domains are dealt to few groups, so that whole ones are held out together."""
+    kinds = sorted({row.kind for row in rows})
+    return np.array([kinds.index(row.kind) % FOLDS for row in rows], np.intp)

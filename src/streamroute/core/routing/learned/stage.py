@@ -47,3 +47,9 @@ def features(seen: Seen, stage: Stage, domains: Sequence[str]) -> Floats:
         agrees = float(seen.agreement[one, two])
         parts.append([agrees, agrees * seen.answers[one][0], agrees * seen.answers[two][0]])
     return np.concatenate([np.asarray(part, np.float64) for part in parts])
+
+
+def answer_features(seen: Seen, tier: int) -> Floats:
+    """Return what a judged tier's answer alone tells: all there is to go by where nothing was learned of a domain. What
+    the question's words say does not carry over to other domains, and misleads there."""
+    return np.concatenate([np.asarray(seen.answers[tier], np.float64), np.asarray(seen.signals[tier], np.float64)])

@@ -20,6 +20,10 @@ Floats = NDArray[np.float64]
 
 _ANSWER_SALT = 0x5BD1E995
 """Keeps the words of an answer apart from those of its question."""
+_TAIL_SALT = 0x01234567
+_TAIL_CHARS = 400
+"""Of an answer, where its conclusion stands: its words count once more, on their own (.005 to .01 of AUROC and a point
+of saving on pools A2 and O of bench/routing.py)."""
 _BIAS = np.float32(0.125)
 _DOMAIN = np.float32(1.0)
 """As much as all words together: .3 and 1 differ by .001 of AUROC, none at all costs .01 (pool A2)."""
@@ -34,8 +38,9 @@ def question_vector(text: str, domain: str) -> SparseVector:
 
 
 def answer_vector(question: SparseVector, answer: str) -> SparseVector:
-    """Return the words of an answer beside its question."""
-    return joined(bucketed(word_hashes(shortened(answer)), salt=_ANSWER_SALT), question)
+    """Return the words of an answer, and of its end, beside its question."""
+    whole = bucketed(word_hashes(shortened(answer)), salt=_ANSWER_SALT)
+    return joined(whole, bucketed(word_hashes(answer[-_TAIL_CHARS:]), salt=_TAIL_SALT), question)
 
 
 def _domain_bucket(domain: str) -> int:
