@@ -31,6 +31,6 @@ def call(name: str, arguments: Mapping[str, object], **more: object) -> dict[str
     return {"functionCall": {"name": name, "args": arguments, **more}}
 
 
-def stream(pieces: Sequence[object], *, newline: str = "\r\n") -> bytes:
+def stream(pieces: Sequence[object], *, newline: str = "\r\n", is_ascii: bool = False) -> bytes:
     """Write a stream as Google does, with CRLF."""
-    return "".join(f"data: {json.dumps(each, ensure_ascii=False)}{newline}{newline}" for each in pieces).encode()
+    return "".join(f"data: {json.dumps(each, ensure_ascii=is_ascii)}{newline}{newline}" for each in pieces).encode()

@@ -1,15 +1,19 @@
 """Gemini's streams, read as if they were OpenAI's."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from openai.types.chat import ChatCompletionChunk
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from streamroute.core.usage import Usage
+from streamroute.wire.gemini.answer import translate_answer
 from streamroute.wire.gemini.stream import GeminiStream
+from streamroute.wire.openai_chat.answer import read_answer
 from streamroute.wire.translation import TranslatingDecoder
 from tests.support.chat_streams import Facts, raw_events, run
 from tests.support.chunking import blocks, cuts, single_bytes
@@ -326,3 +330,63 @@ def test_no_prefix_looks_whole_that_is_not(some: list[object], at: int, asked: i
     _, facts = run(decoder(asked), [cut])
     ended = sum(b'"finishReason": "STOP"' in event or b'"finishReason": "MAX' in event for event in raw_events(cut))
     assert not facts["is_done"] or (ended and facts["is_whole"])
+
+
+GOOD: list[dict[str, Any]] = [
+    piece(
+        candidate(
+            {"text": "a", "thought": True},
+            {"text": "b", "thoughtSignature": "c2ln"},
+            {**call("f", {"a": [1]}, id="c"), "thoughtSignature": "c2ln"},
+            {"inlineData": {"mimeType": "image/png", "data": "aGk="}},
+            finish="STOP",
+            index=0,
+            finishMessage="m",
+            logprobsResult={
+                "chosenCandidates": [{"token": "b", "logProbability": -1.5}],
+                "topCandidates": [{"candidates": [{"token": "b", "logProbability": -1.5}]}],
+            },
+        ),
+        usage={**USAGE, "thoughtsTokenCount": 2, "cachedContentTokenCount": 1, "serviceTier": "FLEX"},
+    ),
+    {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": USAGE},
+    {"error": {"code": 503, "status": "UNAVAILABLE", "message": "m", "details": [{"retryDelay": "1s"}]}},
+]
+"""Everything that a provider may say, in its place."""
+nonsense = st.sampled_from([None, True, -1, 0, 1.5, 2**70, "", "x", "\ud83d", [], [None], [[]], {}, {"text": 1}])
+
+
+def places(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """List where in a payload something stands."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(place for key, each in inner for place in places(each, (*path, key)))]
+
+
+def with_nonsense(value: Any, path: Sequence[str | int], other: object) -> Any:
+    """Return a payload with something else at one place."""
+    if not path:
+        return other
+    copied = value.copy()
+    copied[path[0]] = with_nonsense(value[path[0]], path[1:], other)
+    return copied
+
+
+damaged = st.sampled_from([(good, place) for good in GOOD for place in places(good)]).flatmap(
+    lambda chosen: nonsense.map(lambda other: with_nonsense(*chosen, other))
+)
+
+
+@settings(max_examples=400)
+@given(some=st.lists(damaged | st.sampled_from(GOOD), min_size=1, max_size=3), asked=st.integers(1, 2))
+def test_nothing_that_is_sent_breaks_it(some: list[object], asked: int) -> None:
+    """Whatever stands in whatever place is read, counted or left out; what comes of it clients can read."""
+    out, facts = run(decoder(asked), [stream(some, is_ascii=True)])
+    for event in raw_events(out):
+        if event != b"data: [DONE]":
+            ChatCompletionChunk.model_validate(json.loads(event.removeprefix(b"data: ")))
+    assert not facts["is_done"] or facts["is_whole"]
+    for payload in some:
+        answer = translate_answer(json.dumps(payload).encode(), created_s=1_700_000_000, model="gemini-flash")
+        if isinstance(answer, bytes):
+            read_answer(answer)
+            ChatCompletion.model_validate(json.loads(answer))
