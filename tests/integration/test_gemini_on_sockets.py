@@ -218,6 +218,16 @@ async def test_before_the_first_token_another_one_answers(scene: Scene, response
     assert len(scene.google.asked) == 1
 
 
+async def test_google_is_left_alone_for_as_long_as_it_asks(scene: Scene) -> None:
+    """It says so in the body, not in a header; clients hear it in the header that they know."""
+    scene.google.give(refusal(429, "RESOURCE_EXHAUSTED", details=[{"retryDelay": "30.5s"}]))
+    for _ in range(2):
+        with pytest.raises(openai.RateLimitError) as caught:
+            await scene.ask()
+        assert 29 <= float(caught.value.response.headers["retry-after"]) <= 33, "rounded up"
+    assert len(scene.google.asked) == 1
+
+
 @pytest.mark.parametrize("ending", ["eof", "reset", "hang"])
 async def test_what_breaks_off_is_carried_on(scene: Scene, ending: str) -> None:
     """By another provider, in another format: the client sees one answer."""
