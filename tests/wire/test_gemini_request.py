@@ -273,6 +273,7 @@ def test_reasoning_effort(model: str, effort: str, thinking: object) -> None:
 def test_reasoning_efforts_that_a_model_does_not_have() -> None:
     assert refused(NEW, reasoning_effort="none") == "reasoning_effort"
     assert refused(OLD, reasoning_effort="xhigh") == "reasoning_effort"
+    assert refused("gemini-2.5-pro", reasoning_effort="none") == "reasoning_effort"
 
 
 def test_what_googles_compatible_endpoint_takes_beside() -> None:
@@ -314,6 +315,16 @@ def test_tools() -> None:
 def test_tool_choice(choice: object, calling: object) -> None:
     tools = [{"type": "function", "function": {"name": "f"}}]
     assert write(tools=tools, tool_choice=choice)["toolConfig"] == {"functionCallingConfig": calling}
+
+
+def test_json_beside_tools_came_with_gemini_3() -> None:
+    """The recorded exchanges have it; models before it refuse, and another upstream may not."""
+    fields: dict[str, Any] = {
+        "tools": [{"type": "function", "function": {"name": "f"}}],
+        "response_format": {"type": "json_object"},
+    }
+    assert refused(OLD, **fields) == "response_format"
+    assert write(NEW, **fields)["generationConfig"] == {"responseMimeType": "application/json"}
 
 
 def test_no_tools_and_no_choice() -> None:

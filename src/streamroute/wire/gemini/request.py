@@ -46,7 +46,7 @@ _LIMITS = ("max_completion_tokens", "max_tokens")
 _MAX_SEED = 2**31
 """Gemini's seeds have 32 bits with a sign, OpenAI's 64: larger ones are folded, always alike."""
 _BUDGETED = re.compile(r"\bgemini-2(?![0-9])", re.IGNORECASE)
-"""Models, by name, whose thinking has a budget; later ones have levels."""
+"""Models, by name, whose thinking has a budget; later ones have levels, and can answer in JSON beside tools."""
 _BUDGETS_TOKENS = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 24_576}
 _LEVELS = frozenset({"minimal", "low", "medium", "high"})
 """Both as Google's OpenAI-compatible endpoint translates `reasoning_effort`."""
@@ -86,6 +86,8 @@ def translate_request(payload: Mapping[str, object], model: str) -> dict[str, ob
         request["generationConfig"] = config
     declarations = _declarations(payload.get("tools"))
     if declarations:
+        if "responseMimeType" in config and _BUDGETED.search(model):
+            _refuse("response_format", f"JSON answers beside tools where {model} is asked")
         request["tools"] = [{"functionDeclarations": declarations}]
     calling = _calling_config(payload.get("tool_choice"))
     if calling is not None and (declarations or calling != {"mode": "NONE"}):
@@ -131,12 +133,13 @@ def _response_format(value: object) -> dict[str, object]:
 
 
 def _thinking(effort: object, model: str) -> dict[str, object]:
+    is_pro = "pro" in model.lower()
     if _BUDGETED.search(model):
-        if effort in _BUDGETS_TOKENS:
+        if effort in _BUDGETS_TOKENS and not (effort == "none" and is_pro):  # it cannot be told not to think
             return {"thinkingBudget": _BUDGETS_TOKENS[str(effort)]}
     elif effort in _LEVELS:
         # Gemini 3 Pro has no level below the low one.
-        return {"thinkingLevel": "low" if effort == "minimal" and "pro" in model.lower() else effort}
+        return {"thinkingLevel": "low" if effort == "minimal" and is_pro else effort}
     return _refuse("reasoning_effort", f"the reasoning effort {effort!r} of {model}")
 
 
