@@ -216,11 +216,11 @@ def _shortfalls(wanted: Wanted, bid: Bid) -> tuple[Shortfall, ...]:
         elif quality.mean < floor:
             found.append(Shortfall("min_quality", quality.mean, f"quality {quality.mean:.4g} is below {floor:g}"))
     if needs.max_cost is not None:
-        cap = usd_text(needs.max_cost)
+        cap = needs.max_cost
         if bid.most is None:
-            found.append(Shortfall("max_cost_usd", None, f"its price is not known, and ${cap} is the most"))
-        elif bid.most > needs.max_cost:
-            reason = f"a call may cost ${usd_text(bid.most)}, above ${cap}"
+            found.append(Shortfall("max_cost_usd", None, f"its price is not known, and ${usd_text(cap)} is the most"))
+        elif bid.most > cap:
+            reason = f"a call may cost ${usd_text(bid.most)}, above ${usd_text(cap)}"
             found.append(Shortfall("max_cost_usd", float(bid.most), reason))
     if needs.residency is not None and upstream.residency != needs.residency:
         where = "where it keeps data is not known" if upstream.residency is None else f"it is in {upstream.residency}"
