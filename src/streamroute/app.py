@@ -28,6 +28,7 @@ from streamroute.core.cost.report import UsageQuery, UsageRow
 from streamroute.core.health.board import HealthBoard
 from streamroute.core.routing.route import Catalog, ProviderFacts, find_upstream
 from streamroute.core.upstream import Capabilities, ProviderName
+from streamroute.engine.bidding import Bidding
 from streamroute.engine.dispatcher import Directory, Dispatcher
 from streamroute.engine.needs import Needs
 from streamroute.engine.prober import Prober
@@ -106,6 +107,9 @@ class App:
                 spending=Spending(Pricing(self._terms(directory.catalog)), self._budgets),
             )
             self.dispatcher.needs = Needs(options=config.routing, required=config.requirements)
+            self.bidding = Bidding(config.bidders, self.dispatcher.decisions)
+            self.dispatcher.bidding = self.bidding if config.bidders else None
+            bus.subscribe(self.bidding)
             await self.prices.open()
             self._reprice()
             self.keys.on_change(lambda _: self._apply_budgets())
@@ -139,7 +143,7 @@ class App:
             stack.callback(probing.cancel)
             watching = tasks.create_task(self.keys.run())
             stack.callback(watching.cancel)
-            for job in (self.prices.run(), self.prices.feeds.run()):
+            for job in (self.prices.run(), self.prices.feeds.run(), self.bidding.run()):
                 stack.callback(tasks.create_task(job).cancel)
             if self.bookkeeping is not None:
                 recalling = tasks.create_task(self.bookkeeping.follow(self.dispatcher.spending))
@@ -187,6 +191,8 @@ class App:
         self._reprice()
         if config.ledger != self._ledger:
             _log.warning("config.ledger_needs_restart")
+        self.bidding.apply(config.bidders)
+        self.dispatcher.bidding = self.bidding if config.bidders else None
         self.prober.policy.options = config.health
         self.site.apply(server)
         self.site.config_facts = _config_facts(config)

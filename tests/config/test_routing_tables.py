@@ -160,3 +160,23 @@ then = { prefer = ["one"] }
         'rule odd: no classifier and no upstream speaks of the domain lwa, only clients can; did you mean "law"?',
         "rule dead: it never matches: modality image, and none of it",
     ]
+
+
+def test_bidders(load: Load, problems: Problems) -> None:
+    """Whom they may bid for must be known, where they are asked must be an address without secrets."""
+    bidder = '[[routing.bidders]]\nname = "m"\nbid_url = "http://127.0.0.1:1/bid"\nupstreams = ["one"]\n'
+    (found,) = load(TWO + bidder).bidders
+    assert (found.name, found.bid_url, found.upstreams, found.timeout_s) == (
+        "m",
+        "http://127.0.0.1:1/bid",
+        ("one",),
+        0.05,
+    )
+    bad = bidder.replace("http://", "ftp://").replace('"one"', '"oen"') + "timeout_s = 2\n"
+    assert [each.partition(": ")[2] for each in problems(TWO + bad)] == [
+        "routing.bidders[0].timeout_s: 2 is too large; the most is 1"
+    ]
+    assert [each.partition(": ")[2] for each in problems(TWO + bad.replace("timeout_s = 2", ""))] == [
+        'routing.bidders[0].bid_url: expected a URL such as "https://bids.example.com/v1/bid", without user and password',
+        'routing.bidders[0].upstreams[0]: there is no upstream "oen"; did you mean "one"?',
+    ]

@@ -9,7 +9,14 @@ import pytest
 from streamroute.config.fields import Table
 from streamroute.config.load import load_config
 from streamroute.config.model import LogOptions
-from streamroute.config.routing_schema import AnswerValueTable, RequirementsTable, RoutingTable, RuleTable, ThenTable
+from streamroute.config.routing_schema import (
+    AnswerValueTable,
+    BidderTable,
+    RequirementsTable,
+    RoutingTable,
+    RuleTable,
+    ThenTable,
+)
 from streamroute.config.schema import (
     CapabilitiesTable,
     DeadlinesTable,
@@ -78,7 +85,7 @@ TABLES: dict[type[Table], tuple[type, set[str], set[str]]] = {
     LogTable: (LogOptions, set(), set()),
     HealthTable: (HealthOptions, set(), set()),
     RouteTable: (Route, {"requirements"}, {"name"}),
-    RoutingTable: (RoutingOptions, set(), set()),
+    RoutingTable: (RoutingOptions, {"bidders"}, set()),
     QuirksTable: (Quirks, set(), set()),
     SimulationTable: (SimulationOptions, set(), set()),
     PriceTable: (TokenPrice, set(), set()),
@@ -103,7 +110,7 @@ def test_the_reference_names_every_setting_and_default() -> None:
     page = (ROOT / "docs/reference/config.md").read_text()
     tables: list[type[Table]] = [
         FileTable, ProviderTable, UpstreamTable, HedgeSpendTable, PriceLineTable, AnswerValueTable, RequirementsTable,
-        RuleTable, ThenTable,
+        RuleTable, ThenTable, BidderTable,
         *TABLES,
     ]  # fmt: skip
     missing = [f"{table.__name__}.{name}" for table in tables for name in table.model_fields if f"`{name}`" not in page]

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path as FilePath
 
+from streamroute.config.bidders import build_bidders
 from streamroute.config.budgets import build_budgets
 from streamroute.config.draft import BROKEN, Draft, Tree, suggestion
 from streamroute.config.health import build_health
@@ -185,6 +186,7 @@ def _build(draft: Draft, environ: Mapping[str, str]) -> Config:
         auto=auto,
         requirements=requirements,
         routing=routing,
+        bidders=build_bidders(draft),
         rule_warnings=rule_warnings(routing.rules, left, kept),
         disabled=(*disabled, *fallen),
         is_simulated=is_any_simulated(tuple(kept.values()), left),

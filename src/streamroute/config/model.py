@@ -11,7 +11,7 @@ from streamroute.core.health.options import HealthOptions
 from streamroute.core.requirements import Requirements
 from streamroute.core.routing.options import RoutingOptions
 from streamroute.core.upstream import ProviderName, Route, Upstream, UpstreamId
-from streamroute.feeds.options import FeedOptions
+from streamroute.feeds.options import BidderOptions, FeedOptions
 from streamroute.providers.options import ProviderOptions
 from streamroute.server.options import ServerOptions
 from streamroute.stores.options import LedgerOptions
@@ -82,6 +82,7 @@ class Config:
     requirements: Mapping[str, Requirements] = field(default_factory=dict)
     """Of routes, for requests that say nothing else; of those that have any."""
     routing: RoutingOptions = field(default_factory=RoutingOptions)
+    bidders: tuple[BidderOptions, ...] = ()
     rule_warnings: Mapping[str, str] = field(default_factory=dict)
     disabled: tuple[Disabled, ...]
     is_simulated: bool

@@ -10,7 +10,9 @@ from streamroute.core.routing.options import RoutingOptions
 def build_routing(draft: Draft) -> RoutingOptions:
     """Return how upstreams are matched to requests; problems are reported to `draft`."""
     given = draft.tree.get("routing", {})
-    tree = {key: value for key, value in given.items() if key != "rules"} if isinstance(given, dict) else given
+    tree: object = given
+    if isinstance(given, dict):  # the lists are validated item by item, so that one mistake hides no other
+        tree = {key: value for key, value in given.items() if key not in {"rules", "bidders"}}
     table = validate(draft, RoutingTable, ("routing",), tree) or RoutingTable()
     value = table.answer_value_usd
     return RoutingOptions(

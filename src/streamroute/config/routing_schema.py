@@ -7,8 +7,10 @@ from pydantic import Field
 from streamroute.config.fields import Count, Dollars, Number, Share, Table, Text
 from streamroute.core.routing.options import ANSWER_VALUE_USD, RoutingMode, RoutingOptions
 from streamroute.core.upstream import LatencyClass, PolicyName
+from streamroute.feeds.options import BidderOptions
 
 _ROUTING = RoutingOptions()
+_BIDDER = BidderOptions(name="", bid_url="", upstreams=("",))
 Cost = Annotated[Dollars, Field(gt=0, le=1_000_000, decimal_places=12)]
 Seconds = Annotated[Number, Field(gt=0, le=86_400)]
 
@@ -57,6 +59,15 @@ class RuleTable(Table):
     then: ThenTable
 
 
+class BidderTable(Table):
+    """One of `bidders` of `[routing]`, see `feeds.options.BidderOptions`."""
+
+    name: Text
+    bid_url: Text
+    upstreams: list[Text] = Field(min_length=1)
+    timeout_s: Number = Field(default=_BIDDER.timeout_s, gt=0, le=1)
+
+
 class RoutingTable(Table):
     """`[routing]`, see `core.routing.options.RoutingOptions`."""
 
@@ -64,3 +75,4 @@ class RoutingTable(Table):
     auto: list[Text] = Field(default_factory=list)
     answer_value_usd: AnswerValueTable = AnswerValueTable()
     rules: list[RuleTable] = Field(default_factory=list)
+    bidders: list[BidderTable] = Field(default_factory=list)

@@ -32,6 +32,7 @@ from streamroute.core.routing.steering import decide
 from streamroute.core.upstream import Deadlines, ProviderName, Upstream, UpstreamId
 from streamroute.engine.attempt import Attempt
 from streamroute.engine.attempt_options import AttemptOptions
+from streamroute.engine.bidding import Bidding
 from streamroute.engine.call import Call
 from streamroute.engine.choice import choose, nobody, translatable
 from streamroute.engine.continuations import NOT_CONTINUABLE, Continuations, is_continuable, midstream_of
@@ -40,7 +41,7 @@ from streamroute.engine.cross_checks import CrossChecks
 from streamroute.engine.decoding import StreamDecoder
 from streamroute.engine.holding import Holding
 from streamroute.engine.judging import Judging
-from streamroute.engine.needs import Needs, cap_of, matched_tiers
+from streamroute.engine.needs import Needs, Settled, cap_of, matched_tiers
 from streamroute.engine.request_end import request_ended
 from streamroute.engine.routing_figures import RoutingCounter
 from streamroute.engine.runner import Runner
@@ -98,6 +99,8 @@ class Dispatcher:
         self._delays = HedgeDelays()
         self._explorer = Explorer()
         self.needs = Needs()
+        self.bidding: Bidding | None = None
+        """None: no bidder is configured."""
         self.decisions = DecisionLog()
         bus.subscribe(Judging(self.decisions, bus.publish))
         self.routing = RoutingCounter(self.decisions, lambda: self.directory.catalog.upstreams)
@@ -159,7 +162,11 @@ class Dispatcher:
         """
         self.check_open()
         directory = self.directory
-        decision = self._decide(call, directory, self._explorer)
+        settled = self._settled(call, directory)
+        if self.bidding is not None:
+            settled = await self.bidding.joined(settled)
+            self.check_open()
+        decision = self._decide(call, settled, self._explorer)
         midstream = midstream_of(call.chat, call.midstream or decision.route.midstream)
         rescue = RescueOptions(midstream=midstream, is_continuable=is_continuable(call.chat))
         continuations = Continuations(call.chat) if call.chat.stream else None
@@ -219,22 +226,25 @@ class Dispatcher:
 
     def foresee(self, call: Call) -> Foresight:
         """Return what would be done for a call now, without a trace; raises RequestError as `dispatch` does."""
-        decision, request = self._decide(call, self.directory, None), self._request(call, None)
+        decision = self._decide(call, self._settled(call, self.directory), None)
+        request = self._request(call, None)
         return Foresight(
             decision=decision,
             hedge_after_s=build_plan(decision, request, self._delays).hedge_after_s,
             deadlines=deadlines_by_upstream(decision, request),
         )
 
-    def _decide(self, call: Call, directory: Directory, explorer: Explorer | None) -> Decision:
+    def _settled(self, call: Call, directory: Directory) -> Settled:
         catalog, chat = directory.catalog, call.chat
-        settled = self.needs.settle(
+        return self.needs.settle(
             call,
             catalog,
             lambda model, caller: translatable(choose(model, catalog, caller), chat, directory.providers),
             partial(self.spending.most, chat),
         )
-        choice = settled.choice
+
+    def _decide(self, call: Call, settled: Settled, explorer: Explorer | None) -> Decision:
+        chat, choice = call.chat, settled.choice
         if not choice.upstreams:
             raise nobody(chat.model, choice.rejected)
         decide_one = partial(

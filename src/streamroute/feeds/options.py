@@ -21,3 +21,16 @@ class FeedOptions:
     stale_action: StaleAction = "fall_back"
     """What is done with stale prices. `fall_back`: they count, marked, for another `max_age_s`, then the configured
     ones do. `keep`: they count, marked, until the feed says something new."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BidderOptions:
+    """Somebody outside who says what upstreams offer a request."""
+
+    name: str
+    bid_url: str
+    """`http://` or `https://`."""
+    upstreams: tuple[str, ...]
+    """Whom it may bid for; never empty."""
+    timeout_s: float = 0.05
+    """How long a request waits for it, above 0, at most 1. 50 ms: a tenth of a quick first token."""

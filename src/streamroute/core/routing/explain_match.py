@@ -65,6 +65,7 @@ def _bid(bid: Bid) -> dict[str, object]:
         "total_s": _rounded(bid.total_s, 4),
         "is_late": bid.is_late,
         "bidder": bid.bidder,
+        "promised": bid.promised,
         "shortfalls": [each.reason for each in bid.shortfalls],
     }
 

@@ -113,6 +113,8 @@ class Bid:
     """It misses a limit of time at the moment, but not when it is well."""
     utility: float | None = None
     """What it is worth to this request, in points of quality (0..1); None: there was no auction."""
+    promised: float | None = None
+    """The quality that a bidder promised; None: none did."""
     bidder: str | None = None
     """Who made an offer in its name; None: it is our own estimate."""
     shortfalls: tuple[Shortfall, ...] = ()
@@ -194,7 +196,7 @@ def bids_of(wanted: Wanted, request: ChatRequest, upstreams: Sequence[Upstream])
 def _take(offer: Offer, bid: Bid) -> None:
     """Believe a bidder as far as it has earned it: its quality is a second opinion, its price our own where we know
     none, because what is paid does not follow from what a bidder says."""
-    bid.bidder = offer.bidder
+    bid.bidder, bid.promised = offer.bidder, offer.quality
     if offer.quality is not None and offer.weight > 0.0:
         said = QualityEstimate(offer.quality * offer.weight, TABLE_SD / offer.weight, f"bid of {offer.bidder}")
         bid.quality = merged(bid.quality, said)
