@@ -30,9 +30,10 @@ from streamroute.core.routing.learned.tier_policy import Outcomes, PolicyKind, R
 
 Floats = NDArray[np.float64]
 
-WANTED = {"A2": 1.01, "A": 1.005, "A3": 1.01, "O": 1.005, "O1": 1.005, "B": 1.0, "tickets": 1.005}
-"""Quality ratio asked for on the fitted rows: half a point to one more than what other rows are to have. A choice
-among prices flatters the one that is chosen."""
+WANTED = {"A2": 1.01, "A": 1.002, "A3": 1.01, "O": 1.0025, "O1": 1.005, "B": 0.9925, "tickets": 1.0025}
+"""Quality ratio asked for on the fitted rows, by pool. A choice among prices flatters the one that is chosen, so it is
+more than what other rows are to have: by a point where that is the large model's quality, by less where a little less
+quality will do, .995 on A, O and tickets, .99 on B."""
 POINTS = {"quality": 1.01, "balanced": 1.0, "economy": 0.98}
 """Quality ratios asked for, by the name of an operating point."""
 CAUTIOUS = 1.0

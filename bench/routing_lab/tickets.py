@@ -37,6 +37,9 @@ def ticket_study(source: Source, split: str, *, is_fast: bool = False) -> list[d
     else:
         wanted = {(each["dataset"], each["query_id"]) for each in _tickets(source.folder(split))}
         test = of.test.picked([(row.dataset, row.query_id) in wanted for row in of.test.rows])
+    if not (len(train.rows) and len(test.rows)):
+        msg = f"no question of the tickets is in {split!r}, or none in train: nothing is measured"
+        raise DataMissingError(msg)
     mixed = Halves(NAME, split, train, test, is_same=of.is_same)
     return policy_lines(mixed, WANTED[NAME], effort)
 
@@ -56,11 +59,11 @@ def _strata(folder: Path, rows: Sequence[Row]) -> Kinds:
     for each in _tickets(folder):
         kind = by_id.get((each["dataset"], each["query_id"]))
         if kind is not None:
-            votes.setdefault(kind, Counter())[_short(each["stratum"])] += 1
+            votes.setdefault(kind, Counter())[_stratum(each["stratum"])] += 1
     return {kind: count.most_common(1)[0][0] for kind, count in votes.items()}
 
 
-def _short(stratum: str) -> str:
+def _stratum(stratum: str) -> str:
     return next((name for name in SHARES if stratum.startswith(name)), stratum)
 
 

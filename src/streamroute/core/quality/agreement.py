@@ -8,7 +8,10 @@ code look like disagreements.
 
 import re
 
-_WRAPPING = re.compile(r"\\(?:text|boxed|mathrm|mathbf|left|right|displaystyle|[,;! ])|[{}]")
+_WRAPPED = re.compile(r"\\(?:text|boxed|mathrm|mathbf)\{([^{}]*)\}")
+_WRAPPING = re.compile(r"\\(?:left|right|displaystyle|[,;! ])")
+_GROUP_OF_ONE = re.compile(r"\{(\w)\}")
+r"""x^{2} is x^2; other braces stay, for \frac{1}{23} is not \frac{12}{3}."""
 _QUANTITY = re.compile(
     r"(-?)\s*\$?\s*(-?)(\d[\d,]*(?:\.\d+)?|\.\d+)\s*(?:%|\\%|°|[A-Za-z][A-Za-z. /²³^-]*)?\.?", re.ASCII
 )
@@ -16,8 +19,8 @@ _SPACE = re.compile(r"\s+")
 _STATED = (
     re.compile(r"\"answer\"\s*:\s*(\"(?:[^\"\\]|\\.)*\"|[^,}\n]+)"),
     re.compile(r"\\boxed\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}"),
-    re.compile(r"answer\s*(?:is|:)\s*\**\(?([A-J])\b\)?", re.IGNORECASE),
-    re.compile(r"answer\s*(?:is|:)\s*\**([^\n]{1,80}?)\**(?:\.?\s*$|\.\s|\n)", re.IGNORECASE),
+    re.compile(r"answer\s*(?:is\s*:?|:)\s*\**\(?([A-J])\b\)?", re.IGNORECASE),
+    re.compile(r"answer\s*(?:is\s*:?|:)\s*\**([^\n]{1,80}?)\**(?:\.?\s*$|\.\s|\n)", re.IGNORECASE),
 )
 _QUOTES = "\"'`"
 
@@ -37,7 +40,7 @@ def normal(said: str) -> str:
     while len(said) > 1 and said[0] == said[-1] and said[0] in _QUOTES:
         said = said[1:-1]
     plain = said.replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac").replace("\\$", "$")
-    plain = _WRAPPING.sub("", plain).strip().strip("$").strip()
+    plain = _GROUP_OF_ONE.sub(r"\1", _WRAPPED.sub(r"\1", _WRAPPING.sub("", plain))).strip().strip("$").strip()
     quantity = _QUANTITY.fullmatch(plain)
     if quantity:
         value = float(quantity[3].replace(",", ""))

@@ -110,7 +110,7 @@ def structure(text: str, turns: int = 1) -> Structure:
         money=share(_MONEY),
         digits=min(1.0, 8.0 * sum(map(str.isdigit, words)) / count),
         symbols=min(1.0, 6.0 * (text.count("=") + text.count("$") + text.count("^") + text.count("_")) / count),
-        foreign=1.0 - len(text.encode("ascii", "ignore")) / chars,
+        foreign=(len(text) - len(text.encode("ascii", "ignore"))) / chars,
         turns=log1p(turns - 1) / 3.0,
     )
 
