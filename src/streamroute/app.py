@@ -30,6 +30,7 @@ from streamroute.core.routing.route import Catalog, ProviderFacts, find_upstream
 from streamroute.core.upstream import Capabilities, ProviderName
 from streamroute.engine.bidding import Bidding
 from streamroute.engine.dispatcher import Directory, Dispatcher
+from streamroute.engine.learning import Learning
 from streamroute.engine.needs import Needs
 from streamroute.engine.prober import Prober
 from streamroute.engine.spending import Spending, now_ms
@@ -40,6 +41,7 @@ from streamroute.providers.options import ProviderOptions, SimulationOptions
 from streamroute.providers.presets import PRESETS
 from streamroute.providers.transport import Transport
 from streamroute.reports import usage_report
+from streamroute.routing_memory import RoutingMemory
 from streamroute.server.books import NO_BOOKS, Books
 from streamroute.server.site import Site
 from streamroute.simulation.profile import Profile
@@ -76,6 +78,7 @@ class App:
         self._ledger = config.ledger
         self.keys = KeyWatch(config.ledger)
         self.prices = PriceWatch(config, self._reprice)
+        self.learning = Learning()
         self._budgets = Budgets()
         self._listens_on = (config.server.host, config.server.port)
 
@@ -106,10 +109,14 @@ class App:
                 rng=self._rng,
                 spending=Spending(Pricing(self._terms(directory.catalog)), self._budgets),
             )
-            self.dispatcher.needs = Needs(options=config.routing, required=config.requirements)
+            self.dispatcher.needs = Needs(options=config.routing, required=config.requirements, learned=self.learning)
             self.bidding = Bidding(config.bidders, self.dispatcher.decisions)
             self.dispatcher.bidding = self.bidding if config.bidders else None
             bus.subscribe(self.bidding)
+            bus.subscribe(self.learning)
+            self.memory = RoutingMemory(config.routing_files, self.learning)
+            stack.push_async_callback(self.memory.aclose)
+            await self.memory.open(self.dispatcher.decisions, bus)
             await self.prices.open()
             self._reprice()
             self.keys.on_change(lambda _: self._apply_budgets())
@@ -131,6 +138,7 @@ class App:
                 keys=self.keys,
             )
             self.site.price_feeds = self.prices.figures
+            self.site.routing_files, self.site.save_learned = self.memory.figures, self.memory.save
             self.site.config_facts = _config_facts(config)
             self._protocols = self.site.server()
             self._server = await asyncio.get_running_loop().create_server(
@@ -143,7 +151,7 @@ class App:
             stack.callback(probing.cancel)
             watching = tasks.create_task(self.keys.run())
             stack.callback(watching.cancel)
-            for job in (self.prices.run(), self.prices.feeds.run(), self.bidding.run()):
+            for job in (self.prices.run(), self.prices.feeds.run(), self.bidding.run(), self.memory.run()):
                 stack.callback(tasks.create_task(job).cancel)
             if self.bookkeeping is not None:
                 recalling = tasks.create_task(self.bookkeeping.follow(self.dispatcher.spending))
@@ -193,6 +201,8 @@ class App:
             _log.warning("config.ledger_needs_restart")
         self.bidding.apply(config.bidders)
         self.dispatcher.bidding = self.bidding if config.bidders else None
+        if config.routing_files != self.config.routing_files:
+            _log.warning("config.routing_files_need_restart")
         self.prober.policy.options = config.health
         self.site.apply(server)
         self.site.config_facts = _config_facts(config)

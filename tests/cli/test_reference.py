@@ -14,7 +14,8 @@ import typer
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
 COMMANDS = (
     "", "demo", "serve", "check", "simulate", "usage", "reconcile",
-    "keys", "keys create", "keys list", "keys rotate", "keys revoke", "routing", "routing report",
+    "keys", "keys create", "keys list", "keys rotate", "keys revoke", "routing", "routing show", "routing reset",
+    "routing report",
 )  # fmt: skip
 """In the order of the document; the empty one is `streamroute` itself."""
 _HEAD = """\
@@ -39,7 +40,7 @@ Data goes to standard output, talk to standard error. `python -m streamroute` is
 | the same again | live streams end in an error event now |
 | SIGHUP | the configuration is read anew: new requests follow it, running ones finish with the old one; where the file is wrong the old one stays, and the log says why |
 
-`server.listen` and `[ledger]` are read at start only.
+`server.listen`, `[ledger]` and the files of `[routing]` are read at start only.
 
 The rest of this page is what `--help` prints. `python tests/cli/test_reference.py --write` renews it.
 """  # noqa: E501 - rows of a Markdown table

@@ -43,7 +43,7 @@ from streamroute.feeds.options import FeedOptions
 from streamroute.providers.options import Quirks, SimulationOptions
 from streamroute.providers.presets import PRESETS
 from streamroute.server.options import ServerOptions
-from streamroute.stores.options import LedgerOptions
+from streamroute.stores.options import LedgerOptions, RoutingFiles
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "config.toml"
@@ -85,7 +85,7 @@ TABLES: dict[type[Table], tuple[type, set[str], set[str]]] = {
     LogTable: (LogOptions, set(), set()),
     HealthTable: (HealthOptions, set(), set()),
     RouteTable: (Route, {"requirements"}, {"name"}),
-    RoutingTable: (RoutingOptions, {"bidders"}, set()),
+    RoutingTable: (RoutingOptions, {"bidders", *(each.name for each in dataclasses.fields(RoutingFiles))}, set()),
     QuirksTable: (Quirks, set(), set()),
     SimulationTable: (SimulationOptions, set(), set()),
     PriceTable: (TokenPrice, set(), set()),

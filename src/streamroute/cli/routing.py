@@ -5,12 +5,12 @@ Exit codes: 0 well, 2 usage, 69 (EX_UNAVAILABLE) the ledger cannot be read, 78 (
 
 import json
 import sys
-from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
 from rich.table import Table
 
+from streamroute.cli.routing_state import ConfigFile, reset, show
 from streamroute.cli.usage import config_or_exit, unavailable
 from streamroute.cli.whole_table import print_whole
 from streamroute.clock import wall
@@ -25,14 +25,12 @@ _WHEN = "30m, 24h, 7d, 4w, or a date or time (UTC) such as 2026-11-01."
 
 app = typer.Typer(
     name="routing",
-    help="What routing has come to.",
+    help="What routing has come to, and what it has learned.",
     no_args_is_help=True,
     add_completion=False,
 )
-
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", "-c", help="TOML file; ./config.toml or the shipped one by default.")
-]
+app.command()(show)
+app.command()(reset)
 
 
 @app.command()

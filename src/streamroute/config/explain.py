@@ -48,6 +48,7 @@ def effective(config: Config) -> tuple[Setting, ...]:
     found += [_setting(config, p, v) for p, v in _leaves(("health",), config.health)]
     found += [_setting(config, p, v) for p, v in _leaves(("ledger",), config.ledger)]
     found += [_setting(config, p, v) for p, v in _leaves(("routing",), config.routing)]
+    found += [_setting(config, p, v) for p, v in _leaves(("routing",), config.routing_files)]
     for index, bidder in enumerate(config.bidders):
         found += [_setting(config, p, v) for p, v in _leaves(("routing", "bidders", index), bidder)]
     for kind in ("providers", "upstreams", "routes"):

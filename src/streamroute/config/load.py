@@ -33,7 +33,7 @@ from streamroute.config.routes import (
     settle_auto,
     settle_routes,
 )
-from streamroute.config.routing import build_routing
+from streamroute.config.routing import build_routing, build_routing_files, routing_table
 from streamroute.config.rules import rule_warnings
 from streamroute.config.schema import (
     FileTable,
@@ -161,7 +161,8 @@ def _build(draft: Draft, environ: Mapping[str, str]) -> Config:
     _check_references(draft)
     providers, disabled = _providers(draft, environ)
     upstreams, off = _upstreams(draft, providers, disabled)
-    routing = build_routing(draft)
+    table = routing_table(draft)
+    routing = build_routing(draft, table)
     auto = build_auto(draft)
     routes, requirements = _routes(draft)
     kept, left, fallen = settle_routes(routes, upstreams, off)
@@ -188,6 +189,7 @@ def _build(draft: Draft, environ: Mapping[str, str]) -> Config:
         routing=routing,
         bidders=build_bidders(draft),
         rule_warnings=rule_warnings(routing.rules, left, kept),
+        routing_files=build_routing_files(table, draft.file, ledger_options),
         disabled=(*disabled, *fallen),
         is_simulated=is_any_simulated(tuple(kept.values()), left),
         sources=draft.sources,

@@ -14,7 +14,7 @@ from streamroute.core.upstream import ProviderName, Route, Upstream, UpstreamId
 from streamroute.feeds.options import BidderOptions, FeedOptions
 from streamroute.providers.options import ProviderOptions
 from streamroute.server.options import ServerOptions
-from streamroute.stores.options import LedgerOptions
+from streamroute.stores.options import LedgerOptions, RoutingFiles
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "json", "console"]
@@ -84,6 +84,7 @@ class Config:
     routing: RoutingOptions = field(default_factory=RoutingOptions)
     bidders: tuple[BidderOptions, ...] = ()
     rule_warnings: Mapping[str, str] = field(default_factory=dict)
+    routing_files: RoutingFiles = field(default_factory=RoutingFiles)
     disabled: tuple[Disabled, ...]
     is_simulated: bool
     """A route is served by simulated upstreams: its answers are made up."""

@@ -8,11 +8,14 @@ from streamroute.config.fields import Count, Dollars, Number, Share, Table, Text
 from streamroute.core.routing.options import ANSWER_VALUE_USD, RoutingMode, RoutingOptions
 from streamroute.core.upstream import LatencyClass, PolicyName
 from streamroute.feeds.options import BidderOptions
+from streamroute.stores.options import RoutingFiles
 
-_ROUTING = RoutingOptions()
-_BIDDER = BidderOptions(name="", bid_url="", upstreams=("",))
 Cost = Annotated[Dollars, Field(gt=0, le=1_000_000, decimal_places=12)]
 Seconds = Annotated[Number, Field(gt=0, le=86_400)]
+
+_ROUTING = RoutingOptions()
+_FILES = RoutingFiles()
+_BIDDER = BidderOptions(name="", bid_url="", upstreams=("",))
 
 
 class RequirementsTable(Table):
@@ -76,3 +79,8 @@ class RoutingTable(Table):
     answer_value_usd: AnswerValueTable = AnswerValueTable()
     rules: list[RuleTable] = Field(default_factory=list)
     bidders: list[BidderTable] = Field(default_factory=list)
+    state: Text | None = None
+    save_interval_s: Number = Field(default=_FILES.save_interval_s, ge=0.1, le=3600)
+    log: Text | None = None
+    log_max_mb: Count = Field(default=_FILES.log_max_mb, ge=1, le=65_536)
+    log_keep: Count = Field(default=_FILES.log_keep, ge=0, le=1000)

@@ -24,6 +24,7 @@ from streamroute.core.routing.tiers import decide_tiers
 from streamroute.core.upstream import LatencyClass, Route, Upstream
 from streamroute.engine.call import Call
 from streamroute.engine.choice import Choice
+from streamroute.engine.learning import Learning
 from streamroute.wire.openai_chat.question import read_question
 
 
@@ -78,7 +79,7 @@ class Needs:
     required: Mapping[str, Requirements] = field(default_factory=dict)
     """Of routes, for requests that say nothing else."""
     classifier: DomainClassifier = TERMS
-    learned: QualityEstimates | None = None
+    learned: Learning | None = None
     """None: nothing is learned."""
 
     def apply(self, options: RoutingOptions, required: Mapping[str, Requirements]) -> None:

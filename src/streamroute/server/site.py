@@ -2,7 +2,8 @@
 
     clients     POST /v1/chat/completions /v1/feedback   GET /v1/models /v1/models/{id}      (also without /v1)
     operators   GET /livez /readyz /healthz /status /status/decisions /status/decisions/{id} /metrics
-                POST /admin/upstreams/{id}/{drain,enable,open,close}   GET /admin/usage /admin/budgets
+                POST /admin/upstreams/{id}/{drain,enable,open,close} /admin/routing/reset
+                GET /admin/usage /admin/budgets
 
 Rules: every reply carries `x-request-id`; every error has OpenAI's shape; what we did not expect is a 500 that is
 logged with its traceback, and never reaches the client in words.
@@ -37,6 +38,8 @@ from streamroute.server.decisions import decisions_reply
 from streamroute.server.feedback import FeedbackHandler
 from streamroute.server.health import probe_reply
 from streamroute.server.key_limits import KeyLimits
+from streamroute.server.learned import PATH as RESET_PATH
+from streamroute.server.learned import nothing_to_save, reset
 from streamroute.server.models import list_models, one_model
 from streamroute.server.options import ServerOptions
 from streamroute.server.replies import error_reply, json_reply, refusal
@@ -75,6 +78,9 @@ class Site:
         self.keys = keys
         self.price_feeds: Callable[[], Sequence[FeedFigures]] = tuple
         """Says how price feeds fare."""
+        self.routing_files: Callable[[], Mapping[str, object]] = dict
+        """Says what routing writes where."""
+        self.save_learned: Callable[[], Awaitable[None]] = nothing_to_save
         self.limits = KeyLimits()
         bus.subscribe(self.limits)
         keys.on_change(self.limits.apply)
@@ -151,7 +157,7 @@ class Site:
             if request.method not in {"GET", "HEAD"}:
                 raise _wrong_method(request, "GET")
             return await operator(request, ANYONE if path in _PROBE_PATHS else self._check.check(request), headers)
-        if path.startswith(ADMIN_PREFIX):
+        if path.startswith(ADMIN_PREFIX) or path == RESET_PATH:
             return await self._admin(request, path, headers)
         path = path.removeprefix("/v1")
         handler = self._client_paths.get((request.method, path))
@@ -178,8 +184,14 @@ class Site:
             raise _wrong_method(request, "POST")
         require_admin(self._check.check(request))
         self._check_origin(request)
+        headers = {**headers, "Cache-Control": "no-store"}
+        learned = self.dispatcher.needs.learned
+        if path == RESET_PATH and learned is not None:
+            forgotten = await reset(request, self.options, learned)
+            await self.save_learned()
+            return json_reply(forgotten, headers=headers)
         upstream = operate(path, self.dispatcher.directory.catalog, self.dispatcher.board)
-        return json_reply(upstream_status(self, upstream), headers={**headers, "Cache-Control": "no-store"})
+        return json_reply(upstream_status(self, upstream), headers=headers)
 
     async def _list_models(self, request: web.BaseRequest, caller: Caller, headers: dict[str, str]) -> web.Response:
         return json_reply(list_models(self.dispatcher.directory.catalog, caller, int(self.started_at)), headers=headers)
@@ -295,7 +307,7 @@ def _no_such_path(request: web.BaseRequest) -> RequestError:
     return RequestError(
         f"There is no {request.method} {request.path[:200]}. Clients use POST /v1/chat/completions and /v1/feedback, "
         "and GET /v1/models; operators /livez, /readyz, /status, /metrics, GET /admin/usage and /admin/budgets, "
-        "POST /admin/upstreams/{id}/{action}.",
+        "POST /admin/upstreams/{id}/{action} and /admin/routing/reset.",
         status=404,
         code="not_found",
     )

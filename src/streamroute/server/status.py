@@ -17,6 +17,7 @@ from streamroute.core.routing.route import Catalog, find_upstream
 from streamroute.core.upstream import Route, Upstream, UpstreamId
 from streamroute.server.budget_status import budget_status
 from streamroute.server.key_status import key_status
+from streamroute.server.learned import learned_status
 from streamroute.server.shown import moment, shown, shown_fields
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def status_document(site: "Site", caller: Caller) -> dict[str, object]:
         "health": asdict(board.options),
         "routes": {name: _route(site, route, catalog, at) for name, route in catalog.routes.items()},
         "upstreams": upstreams,
-        "routing": figures_document(site.dispatcher.routing.figures),
+        "routing": _routing(site),
         "disabled": dict(catalog.disabled),
     }
 
@@ -153,6 +154,16 @@ def _route(site: "Site", route: Route, catalog: Catalog, at: float) -> dict[str,
         "is_panic": site.dispatcher.board.outlook(upstreams, at, prompt_tokens=0).is_panic,
         "retry": asdict(route.retry),
         "deadlines": asdict(route.deadlines),
+    }
+
+
+def _routing(site: "Site") -> Mapping[str, object]:
+    learned, figures = site.dispatcher.needs.learned, site.dispatcher.routing.figures
+    return {
+        **figures_document(figures),
+        "mode": site.dispatcher.needs.options.mode,
+        "learned": [] if learned is None else learned_status(learned.table),
+        "files": site.routing_files(),
     }
 
 

@@ -1,4 +1,4 @@
-"""What the ledger works with."""
+"""What the ledger works with, and what routing writes beside it."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,3 +18,20 @@ class LedgerOptions:
     case. 90: invoices come by the month, and are disputed within the next or the one after."""
     spool_dir: Path | None = None
     """Where entries wait while the database is not to be had; None only without a ledger."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutingFiles:
+    """What routing keeps on disk."""
+
+    state: Path | None = None
+    """What was learned; None: it is forgotten at the end of the process."""
+    save_interval_s: float = 10.0
+    """How often what was learned since is saved; 0.1..3600. A kill loses so much: outcomes come by the minute, and
+    the ledger has every one of them."""
+    log: Path | None = None
+    """Every decision and what came of it, a line each; None: no such log."""
+    log_max_mb: int = 64
+    """Of one file, before it is put aside; 1..65536. Some 40,000 requests with five upstreams."""
+    log_keep: int = 3
+    """How many that were put aside stay; 0..1000."""

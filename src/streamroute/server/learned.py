@@ -1,0 +1,77 @@
+"""What routing has learned: shown in `/status`, forgotten on `POST /admin/routing/reset`.
+
+{"upstream": "small", "domain": "law"}      both may be left out: of any upstream, in any domain
+"""
+
+from collections.abc import Mapping
+
+import structlog
+from aiohttp import web
+
+from streamroute.core.routing.learned.outcome_table import OutcomeTable
+from streamroute.core.upstream import UpstreamId
+from streamroute.engine.learning import Learning
+from streamroute.errors import RequestError
+from streamroute.server.call import read_body
+from streamroute.server.options import ServerOptions
+from streamroute.wire.json_text import read_json
+
+PATH = "/admin/routing/reset"
+_FIELDS = ("upstream", "domain")
+
+_log = structlog.get_logger(__name__)
+
+
+def learned_status(table: OutcomeTable) -> list[Mapping[str, object]]:
+    """Return what was learned of each upstream in each domain, as plain values."""
+    rows: list[Mapping[str, object]] = []
+    for upstream, domain, cell in table.cells():
+        means, sds = table.estimate(domain, [upstream])
+        rows.append(
+            {
+                "upstream": upstream,
+                "domain": domain,
+                "outcomes": cell.count,
+                "observed": round(cell.mean, 4),
+                "estimate": round(float(means[0]), 4),
+                "sd": round(float(sds[0]), 4),
+            }
+        )
+    return rows
+
+
+async def reset(request: web.BaseRequest, options: ServerOptions, learning: Learning) -> dict[str, object]:
+    """Forget what a request says; return what was forgotten. Raises RequestError."""
+    body = await read_body(request, options)
+    try:
+        payload = read_json(body) if body.strip() else {}
+    except ValueError as error:
+        raise RequestError(f"The body is not valid JSON: {error}.", code="invalid_json") from None
+    if not isinstance(payload, dict):
+        raise RequestError("The body must be a JSON object, or empty.", code="invalid_type")
+    for name, value in payload.items():
+        if name not in _FIELDS:
+            raise RequestError(
+                f"There is no {name[:40]!r} here, only {' and '.join(_FIELDS)}.",
+                param=name[:40],
+                code="unknown_parameter",
+            )
+        if value is not None and not isinstance(value, str):
+            raise RequestError(f"`{name}` must be text.", param=name, code="invalid_value")
+    upstream, domain = payload.get("upstream"), payload.get("domain")
+    known = {name for name, _, _ in learning.table.cells()}
+    if upstream is not None and upstream not in known:
+        shown = ", ".join(sorted(known)) or "no upstream"
+        raise RequestError(
+            f"Nothing was learned of {upstream[:100]!r}; of {shown} there was.",
+            status=404,
+            code="not_found",
+            param="upstream",
+        )
+    count = learning.forget(None if upstream is None else UpstreamId(upstream), domain)
+    _log.warning("operator.routing_reset", upstream=upstream, domain=domain, outcomes=count)
+    return {"upstream": upstream, "domain": domain, "forgotten_outcomes": count}
+
+
+async def nothing_to_save() -> None:
+    """Where nothing is kept on disk."""
