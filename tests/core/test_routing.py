@@ -96,7 +96,13 @@ def test_names() -> None:
     assert CATALOG.names() == ["chat", "fast", "backup", "chat"]
 
 
-FLAGS = {"uses_tools": "tools", "images": "vision", "uses_json_schema": "json_schema"}
+FLAGS = {
+    "uses_tools": "tools",
+    "images": "vision",
+    "audio": "audio",
+    "files": "files",
+    "uses_json_schema": "json_schema",
+}
 
 
 @pytest.mark.parametrize(("fact", "capability"), FLAGS.items())

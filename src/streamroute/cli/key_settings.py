@@ -26,7 +26,8 @@ def checked_scope(
     """
     disabled = {kind: [each.name for each in config.disabled if each.kind == kind] for kind in ("route", "upstream")}
     ids = (*config.upstreams, *disabled["upstream"])
-    names = (*config.routes, *disabled["route"], *ids)
+    auto = () if config.auto is None else (config.auto.name,)
+    names = (*config.routes, *auto, *disabled["route"], *ids)
     for name in routes or ():
         if name not in names and not _is_model_of_provider(name, config):
             raise typer.BadParameter(f"there is no route {name!r}{suggestion(name, names)}", param_hint="--route")

@@ -53,6 +53,8 @@ def build_upstream(draft: Draft, name: str, table: UpstreamTable, provider: Prov
         capabilities=Capabilities(
             tools=given.tools,
             vision=given.vision,
+            audio=given.audio,
+            files=given.files,
             json_schema=given.json_schema,
             continuation=given.continuation or inherited,
             context_tokens=given.context_tokens,

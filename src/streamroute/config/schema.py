@@ -219,6 +219,8 @@ class CapabilitiesTable(Table):
 
     tools: bool | None = None
     vision: bool | None = None
+    audio: bool | None = None
+    files: bool | None = None
     json_schema: bool | None = None
     continuation: Continuation | None = None
     context_tokens: Count | None = Field(default=None, ge=1, le=1_000_000_000)

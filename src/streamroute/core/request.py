@@ -31,6 +31,9 @@ class ChatRequest:
     uses_tools: bool = False
     images: int = 0
     """Of the messages."""
+    audio: int = 0
+    files: int = 0
+    """Parts of the messages that are sound, and that are documents."""
     uses_json_schema: bool = False
     wants_json: bool = False
     """The answer must be JSON, or follow a grammar: half of one is worth nothing."""

@@ -37,6 +37,9 @@ class Capabilities:
 
     tools: bool | None = None
     vision: bool | None = None
+    audio: bool | None = None
+    files: bool | None = None
+    """Documents among the messages, such as PDF."""
     json_schema: bool | None = None
     continuation: Continuation | None = None
     """How an answer that was cut can be carried on."""

@@ -113,7 +113,7 @@ class Needs:
             stated = call.requirements.over(self.required.get(said.route))
         if said.tier is not None and choice.route.tiers:
             choice = _from_tier(choice, said.tier)
-        needs = tightened(stated, said)
+        needs = tightened(stated, said) if rules else stated
         route = choice.route
         class_ = needs.latency_class or call.latency_class
         is_special = any(each.domains for each in choice.upstreams)

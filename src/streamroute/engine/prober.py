@@ -111,7 +111,7 @@ class Prober:
         ]
         for change in self._lookout.look([(each.upstream, each.standing) for each in subjects]):
             self._bus.publish(change)
-        return self.policy.due(subjects, catalog.routes, at)
+        return self.policy.due(subjects, catalog.served, at)
 
     async def make(self, probe: Probe) -> None:
         """Make one probe and report it; returns when it is over."""

@@ -11,6 +11,10 @@ def why_not(request: ChatRequest, upstream: Upstream) -> str | None:
         return "it has no tools"
     if request.uses_vision and capabilities.vision is False:
         return "it does not take images"
+    if request.audio and capabilities.audio is False:
+        return "it does not take audio"
+    if request.files and capabilities.files is False:
+        return "it does not take files"
     if request.uses_json_schema and capabilities.json_schema is False:
         return "it does not follow a JSON schema"
     return None

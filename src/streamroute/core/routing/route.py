@@ -40,6 +40,11 @@ class Catalog:
     disabled: Mapping[str, str] = field(default_factory=dict)
     """Names of routes, upstreams and providers that are configured but cannot serve, and why."""
 
+    @property
+    def served(self) -> Mapping[str, Route]:
+        """All routes, the one that nobody has named included."""
+        return self.routes if self.auto is None else {**self.routes, AUTO: self.auto}
+
     def names(self) -> list[str]:
         """Return what clients can put in `model`, routes first."""
         auto = [] if self.auto is None or AUTO in self.routes else [AUTO]

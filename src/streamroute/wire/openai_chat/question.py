@@ -3,18 +3,8 @@
 from collections.abc import Mapping
 
 from streamroute.core.routing.question import OutputFormat, Question
-from streamroute.wire.openai_chat.request import GRAMMARS
+from streamroute.wire.openai_chat.request import GRAMMARS, PART_KINDS
 
-_KINDS = {
-    "image_url": "images",
-    "input_image": "images",
-    "image": "images",
-    "input_audio": "audio",
-    "audio": "audio",
-    "file": "files",
-    "input_file": "files",
-}
-"""Types of parts that are no text."""
 TOOL_CHARS = 400
 """What the schema of a tool comes to where it is not written out: its parameters are counted by this, not walked."""
 
@@ -67,7 +57,7 @@ def _texts(content: object, kinds: dict[str, int]) -> list[str]:
     for part in content:
         if not isinstance(part, dict):
             continue
-        text, kind = part.get("text"), _KINDS.get(str(part.get("type")))
+        text, kind = part.get("text"), PART_KINDS.get(str(part.get("type")))
         if kind is not None:
             kinds[kind] += 1
         elif isinstance(text, str):

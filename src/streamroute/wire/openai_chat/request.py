@@ -3,7 +3,7 @@
 Only the fields that decide something here are checked; the rest, known or not, is the provider's to judge.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 import orjson
@@ -21,7 +21,12 @@ MAX_CHOICES = 128
 GRAMMARS = ("guided_json", "guided_regex", "guided_choice", "guided_grammar", "structured_outputs", "grammar", "ebnf",
              "json_schema", "regex")  # fmt: skip
 """Fields by which vLLM, SGLang and llama.cpp take a grammar."""
-_IMAGE_TYPES = ("image_url", "input_image", "image")
+PART_KINDS = {
+    "image_url": "images", "input_image": "images", "image": "images",
+    "input_audio": "audio", "audio": "audio",
+    "file": "files", "input_file": "files",
+}  # fmt: skip
+"""Types of parts that are no text, and what they are."""
 _NOTES = "extra_content"
 _MAX_DEPTH = 250
 """Of nested arrays and objects: orjson reads 1024 levels, but writes no more than 254."""
@@ -45,7 +50,7 @@ def decode_request(body: bytes) -> ChatRequest:
     messages = payload.get("messages")
     if not isinstance(messages, list) or not messages or not all(isinstance(each, dict) for each in messages):
         _refuse("messages", "`messages` must be a non-empty array of objects", messages)
-    requirements = take_requirements(payload)
+    requirements, parts = take_requirements(payload), _parts(messages)
     options = payload.get("stream_options")
     if options is not None and not isinstance(options, dict):
         _refuse("stream_options", "`stream_options` must be an object", options)
@@ -57,7 +62,9 @@ def decode_request(body: bytes) -> ChatRequest:
         wants_usage=bool(options and options.get("include_usage") is True),
         choices=_integer(payload, "n", minimum=1, maximum=MAX_CHOICES) or 1,
         uses_tools=bool(payload.get("tools") or payload.get("functions")),
-        images=sum(_images(message.get("content")) for message in messages),
+        images=parts["images"],
+        audio=parts["audio"],
+        files=parts["files"],
         uses_json_schema=_wants_json_schema(payload.get("response_format")),
         wants_json=_wants_json(payload),
         wants_logprobs=bool(payload.get("logprobs")),
@@ -143,11 +150,16 @@ def _integer(payload: Mapping[str, object], name: str, *, minimum: int, maximum:
     return value
 
 
-def _images(content: object) -> int:
-    """Count the parts of a message that are images."""
-    if not isinstance(content, list):
-        return 0
-    return sum(isinstance(part, dict) and part.get("type") in _IMAGE_TYPES for part in content)
+def _parts(messages: Sequence[Mapping[str, object]]) -> dict[str, int]:
+    """Count the parts of messages that are no text, by kind."""
+    counts = {"images": 0, "audio": 0, "files": 0}
+    for message in messages:
+        content = message.get("content")
+        for part in content if isinstance(content, list) else ():
+            kind = PART_KINDS.get(str(part.get("type"))) if isinstance(part, dict) else None
+            if kind is not None:
+                counts[kind] += 1
+    return counts
 
 
 def _wants_json_schema(response_format: object) -> bool:
