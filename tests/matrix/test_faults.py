@@ -1,4 +1,5 @@
-"""Every fault x {stream, whole answer} x {one healthy backup, none}, on real sockets, with the five invariants.
+"""Every fault x {stream, whole answer} x {one healthy backup, none} x {each simulated wire format}, on real sockets,
+with the five invariants.
 
 1. Exactly one terminal event reaches the client; a cut stream is never presented as complete.
 2. No lost and no repeated text: what was delivered is a prefix of the answer, the whole of it if it looks whole.
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from streamroute.core.request import WireFormatName
 from streamroute.simulation.fault import Fault
 from streamroute.simulation.faults import (
     Cut,
@@ -30,6 +32,7 @@ from streamroute.simulation.faults import (
     Stall,
     StreamError,
 )
+from streamroute.simulation.formats import FORMATS
 from tests.support.rig import Reply, Rig
 
 
@@ -105,9 +108,10 @@ def is_backed(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
+@pytest.mark.parametrize("wire_format", FORMATS)
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-async def test_fault(case: Case, stream: bool, is_backed: bool) -> None:
+async def test_fault(case: Case, stream: bool, is_backed: bool, wire_format: WireFormatName) -> None:
     """Each fault ends for the client as `CASES` says, and the invariants hold."""
     before = asyncio.all_tasks()
     expected = {
@@ -117,7 +121,7 @@ async def test_fault(case: Case, stream: bool, is_backed: bool) -> None:
         (False, True): case.whole_backed,
     }[stream, is_backed]
     scripts: Sequence[Fault | None] = [case.fault, None] if is_backed else [case.fault]
-    async with Rig.of(*scripts) as rig:
+    async with Rig.of(*scripts, wire_formats=[wire_format]) as rig:
         reply = await rig.ask(stream=stream)
         await rig.settled()
         _check_invariants(rig, reply)

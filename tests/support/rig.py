@@ -10,6 +10,7 @@ import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from itertools import cycle
 from pathlib import Path
 
 import aiohttp
@@ -19,6 +20,7 @@ from streamroute.app import App
 from streamroute.config.model import Config, LogOptions
 from streamroute.core.gate import Thresholds
 from streamroute.core.health.options import HealthOptions
+from streamroute.core.request import WireFormatName
 from streamroute.core.upstream import (
     Capabilities,
     CredentialId,
@@ -32,6 +34,7 @@ from streamroute.core.upstream import (
     Upstream,
     UpstreamId,
 )
+from streamroute.providers.formats import FORMATS
 from streamroute.providers.options import ProviderOptions
 from streamroute.providers.transport import Transport
 from streamroute.server.options import ServerOptions
@@ -102,6 +105,7 @@ class Rig:
         midstream: Midstream = "continue",
         steering: Steering = "preferred",
         kind: str = "openai_compatible",
+        wire_formats: Sequence[WireFormatName] = (),
         health: HealthOptions | None = None,
         ledger: LedgerOptions | None = None,
         tiers: tuple[str, ...] = (),
@@ -123,13 +127,20 @@ class Rig:
                     failure_domain=name,
                     capabilities=capabilities[i] if i < len(capabilities) else Capabilities(),
                 )
+            spoken: Sequence[WireFormatName] = wire_formats or ["openai_chat"]
             config = Config(
                 file=Path("rig.toml"),
                 server=replace(server or ServerOptions(), port=0),
                 log=LogOptions(),
                 providers={
-                    ProviderName(name): ProviderOptions(name=ProviderName(name), kind=kind, base_url=provider.base_url)
-                    for name, provider in zip(names, providers, strict=True)
+                    ProviderName(name): ProviderOptions(
+                        name=ProviderName(name),
+                        kind=kind,
+                        base_url=provider.base_url,
+                        wire_format=wire_format,
+                        chat_path=FORMATS[wire_format].chat_path,
+                    )
+                    for name, provider, wire_format in zip(names, providers, cycle(spoken), strict=False)
                 },
                 upstreams=upstreams,
                 routes={

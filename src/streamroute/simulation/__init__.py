@@ -1,4 +1,5 @@
-"""Providers that misbehave on purpose: scripted, seeded, behind real sockets, in OpenAI's wire format.
+"""Providers that misbehave on purpose: scripted, seeded, behind real sockets, in OpenAI's wire format and
+Anthropic's.
 
     Script ──▶ SimulationServer ──▶ Provider ──▶ Fault.play(Exchange) ──▶ bytes, resets, silence
                                                      ▲

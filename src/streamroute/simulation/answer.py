@@ -6,7 +6,7 @@ for each answer; a content event costs one short `orjson.dumps` and a join.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import orjson
 
@@ -15,6 +15,8 @@ from streamroute.simulation.content import Choice
 
 DONE = b"data: [DONE]\n\n"
 
+ErrorShape = Literal["openai", "event", "openrouter"]
+"""Of an error within a stream, see `faults.stream_error`."""
 EventKind = Literal["role", "content", "finish", "usage", "done"]
 
 
@@ -43,8 +45,8 @@ class Answer:
         reasoning_tokens: int = 0,
     ) -> None:
         """`cached_share` and `reasoning_tokens`: see `Profile`."""
-        self._cached_share = cached_share
-        self._reasoning_tokens = reasoning_tokens
+        self.cached_tokens = int(body.prompt_tokens * cached_share)
+        self.reasoning_tokens = reasoning_tokens
         self.body = body
         self.choices = tuple(choices)
         self.answer_id = answer_id
@@ -69,18 +71,22 @@ class Answer:
             default=0,
         )
 
-    def usage(self) -> dict[str, object]:
-        """Return the usage object: prompt characters / 4, and the tokens of the answer with those of reasoning."""
+    @property
+    def output_tokens(self) -> int:
+        """Tokens of the answer, with those of reasoning."""
         said = sum(len(one.pieces) + sum(len(call.fragments) for call in one.calls) for one in self.choices)
-        said += self._reasoning_tokens
-        cached = int(self.body.prompt_tokens * self._cached_share)
+        return said + self.reasoning_tokens
+
+    def usage(self) -> dict[str, object]:
+        """Return the usage object: prompt characters / 4, and the tokens of the answer."""
+        said = self.output_tokens
         return {
             "prompt_tokens": self.body.prompt_tokens,
             "completion_tokens": said,
             "total_tokens": self.body.prompt_tokens + said,
-            "prompt_tokens_details": {"cached_tokens": cached, "audio_tokens": 0},
+            "prompt_tokens_details": {"cached_tokens": self.cached_tokens, "audio_tokens": 0},
             "completion_tokens_details": {
-                "reasoning_tokens": self._reasoning_tokens,
+                "reasoning_tokens": self.reasoning_tokens,
                 "audio_tokens": 0,
                 "accepted_prediction_tokens": 0,
                 "rejected_prediction_tokens": 0,
@@ -109,9 +115,50 @@ class Answer:
         """Return one event with the envelope of this answer and the given fields."""
         return b"data: " + orjson.dumps(self._envelope | fields) + b"\n\n"
 
+    @property
+    def end(self) -> bytes:
+        """The event that ends a stream."""
+        return DONE
+
+    def piece(self, text: str) -> bytes:
+        """Return a content event with `text`."""
+        return self.chunk(choices=[{"index": 0, "delta": {"content": text}, "logprobs": None, "finish_reason": None}])
+
     def empty_delta(self) -> bytes:
-        """Return a content event that says nothing: proof of a connection, not of progress."""
+        """Return an event that says nothing: proof of a connection, not of progress."""
         return self._delta(0, b'{"content":""}')
+
+    def emptied(self) -> Self:
+        """Return an answer to the same request that says nothing."""
+        return type(self)(self.body, [Choice() for _ in self.choices], answer_id=self.answer_id, created=self.created)
+
+    def without_choices(self) -> bytes:
+        """Return a body in which there is no answer at all."""
+        return orjson.dumps(orjson.loads(self.whole()) | {"choices": []})
+
+    def stream_without_choices(self) -> bytes:
+        """Return a stream in which there is no answer at all."""
+        return self.chunk(choices=[]) + DONE
+
+    def error_event(self, shape: ErrorShape, *, type_: str, code: str | int | None, message: str) -> bytes:
+        """Return an error as an event of a stream."""
+        if shape == "openrouter":
+            choice = {
+                "index": 0,
+                "delta": {"role": "assistant", "content": ""},
+                "finish_reason": "error",
+                "native_finish_reason": "error",
+                "logprobs": None,
+            }
+            return self.chunk(provider="Simulated", error=_routed_error(code, message), choices=[choice])
+        name = b"event: error\n" if shape == "event" else b""
+        return name + b"data: " + self.error_body(shape, type_=type_, code=code, message=message) + b"\n\n"
+
+    def error_body(self, shape: ErrorShape, *, type_: str, code: str | int | None, message: str) -> bytes:
+        """Return an error where an answer should be."""
+        if shape == "openrouter":
+            return orjson.dumps({"error": _routed_error(code, message)})
+        return orjson.dumps({"error": {"message": message, "type": type_, "param": None, "code": code}})
 
     def whole(self) -> bytes:
         """Return the body of an answer that is not streamed."""
@@ -178,3 +225,7 @@ class Answer:
                 self._usage_null,
             )
         )
+
+
+def _routed_error(code: str | int | None, message: str) -> dict[str, object]:
+    return {"code": code or 502, "message": message, "metadata": {"provider_name": "Simulated"}}

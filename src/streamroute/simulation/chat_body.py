@@ -31,6 +31,8 @@ class ChatBody:
 
     raw: Mapping[str, object] = field(repr=False)
     """The decoded body, whole."""
+    asked: Mapping[str, object] = field(repr=False)
+    """The same in OpenAI's words, whatever format it came in."""
     model: str
     prompt: str = field(repr=False)
     """Text of the last user message: what the answer depends on."""
@@ -77,6 +79,7 @@ def read_chat_body(data: bytes) -> ChatBody:
     begun, earlier_prompt = _begun(messages)
     return ChatBody(
         raw=raw,
+        asked=raw,
         model=model,
         prompt=_prompt(messages),
         prefill=_text(last.get("content")) if last["role"] == "assistant" else "",

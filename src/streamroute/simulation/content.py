@@ -51,7 +51,7 @@ def compose(body: ChatBody, profile: Profile) -> tuple[Choice, ...]:
     functions = _functions_to_call(body)
     if functions:
         return tuple(_calls(body, functions, choice) for choice in range(body.choices))
-    wanted = body.raw.get("response_format")
+    wanted = body.asked.get("response_format")
     if isinstance(wanted, Mapping) and wanted.get("type") in ("json_object", "json_schema"):
         return tuple(Choice(pieces=_fragments(_json_text(body, wanted, i))) for i in range(body.choices))
     if profile.doubt_share > 0.0 and fraction("doubt", body.prompt) < profile.doubt_share:
@@ -90,7 +90,7 @@ def _stopped(tokens: list[str], stop: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _functions_to_call(body: ChatBody) -> tuple[Mapping[str, object], ...]:
-    choice = body.raw.get("tool_choice")
+    choice = body.asked.get("tool_choice")
     if not body.tools or choice == "none":
         return ()
     if isinstance(choice, Mapping):
@@ -100,7 +100,7 @@ def _functions_to_call(body: ChatBody) -> tuple[Mapping[str, object], ...]:
     prompt = body.prompt.lower()
     if choice != "required" and (body.last_role == "tool" or "call the tool" not in prompt):
         return ()
-    is_parallel = "call the tools" in prompt and body.raw.get("parallel_tool_calls") is not False
+    is_parallel = "call the tools" in prompt and body.asked.get("parallel_tool_calls") is not False
     return body.tools if is_parallel else body.tools[:1]
 
 

@@ -20,6 +20,7 @@ from aiohttp import web
 
 from streamroute import clock
 from streamroute.simulation.answer import Answer, AnswerEvent
+from streamroute.simulation.format import Format
 from streamroute.simulation.moment import Moment
 from streamroute.simulation.pace import first_token_s
 from streamroute.simulation.profile import Profile
@@ -47,6 +48,7 @@ class Exchange:
         self,
         request: web.Request,
         answer: Answer,
+        format_: Format,
         *,
         profile: Profile,
         moment: Moment,
@@ -56,6 +58,7 @@ class Exchange:
     ) -> None:
         self.request = request
         self.answer = answer
+        self.format = format_
         self.profile = profile
         """A fault may replace it before anything is sent."""
         self.moment = moment
@@ -207,8 +210,7 @@ class Exchange:
         self._on_progress()
 
     def _note_whole(self) -> None:
-        usage = self.answer.usage()["completion_tokens"]
-        self.record.tokens_sent = usage if isinstance(usage, int) else 0
+        self.record.tokens_sent = self.answer.output_tokens
         self.record.first_token_at = clock.now()
 
     async def _pace(self) -> None:

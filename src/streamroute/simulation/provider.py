@@ -10,18 +10,19 @@ from collections.abc import Mapping
 from http import HTTPStatus
 
 import anyio
-import orjson
 from aiohttp import web
 
 from streamroute import clock
+from streamroute.core.request import WireFormatName
 from streamroute.errors import RequestError
-from streamroute.simulation.answer import Answer
-from streamroute.simulation.chat_body import ChatBody, read_chat_body
+from streamroute.simulation.chat_body import ChatBody
 from streamroute.simulation.content import compose
 from streamroute.simulation.continuing import check_prefill
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.fault import Fault
-from streamroute.simulation.limit_headers import plausible_headers, rate_limit_headers
+from streamroute.simulation.format import Format
+from streamroute.simulation.formats import FORMATS
+from streamroute.simulation.limit_headers import plausible_report
 from streamroute.simulation.meter import Meter
 from streamroute.simulation.moment import Moment
 from streamroute.simulation.pace import pace_factors, rate_limit_report, refusal_status
@@ -62,16 +63,16 @@ class Provider:
         """Wait until a request begins, is written to, or ends."""
         await self._changed.wait()
 
-    async def chat(self, request: web.Request) -> web.StreamResponse:
-        """Serve `POST /v1/chat/completions`."""
-        record = RequestRecord(ordinal=self._ordinal, received_at=clock.now())
+    async def chat(self, request: web.Request, wire_format: WireFormatName = "openai_chat") -> web.StreamResponse:
+        """Serve a request for an answer."""
+        record = RequestRecord(ordinal=self._ordinal, received_at=clock.now(), wire_format=wire_format)
         record.note_headers(request.headers, is_kept=self._keeps_bodies)
         self._ordinal += 1
         self.log.append(record)
         self.active[id(request)] = request
         self._tell()
         try:
-            return await self._serve(request, record)
+            return await self._serve(request, record, FORMATS[wire_format])
         except (asyncio.CancelledError, ConnectionError):
             if record.ending is None:  # else a fault ended the connection, and this is its echo
                 record.ending = "server_closed" if self.is_closing else "client_closed"
@@ -84,31 +85,31 @@ class Provider:
             self._tell()
 
     async def models(self, request: web.Request) -> web.StreamResponse:
-        """Serve `GET /v1/models`; faults do not touch it."""
+        """Serve `GET /v1/models`; faults do not touch it. Anthropic's clients are known by their header."""
+        format_ = FORMATS["anthropic_messages" if "anthropic-version" in request.headers else "openai_chat"]
         try:
-            _authorize(request, self.script.profile)
+            _authorize(request, self.script.profile, format_)
         except RequestError as error:
-            return _refusal(error)
+            return _refusal(error, format_)
         names = self.script.profile.models or ("sim-1",)
-        data = [{"id": name, "object": "model", "created": 1_700_000_000, "owned_by": "simulation"} for name in names]
-        return web.Response(body=orjson.dumps({"object": "list", "data": data}), content_type="application/json")
+        return web.Response(body=format_.models(names), content_type="application/json")
 
-    async def _serve(self, request: web.Request, record: RequestRecord) -> web.StreamResponse:
+    async def _serve(self, request: web.Request, record: RequestRecord, format_: Format) -> web.StreamResponse:
         data = await request.read()
         record.body_bytes = len(data)
         headers = {"x-request-id": f"req_{token_hex(self.script.seed, 'request', record.ordinal)}"}
         try:
-            _authorize(request, self.script.profile)
-            body = read_chat_body(data)
+            _authorize(request, self.script.profile, format_)
+            body = format_.read(data)
             _check_model(body.model, self.script.profile)
             check_prefill(body, self.script.profile)
         except RequestError as error:
             record.status, record.ending = error.status, "answered"
-            return _refusal(error, headers)
+            return _refusal(error, format_, headers)
         record.model, record.stream = body.model, body.stream
         record.body = body.raw if self._keeps_bodies else None
         meter = self._meter
-        fault, exchange = self._prepare(request, record, body, headers)
+        fault, exchange = self._prepare(request, record, body, format_, headers)
         try:
             if fault is None:
                 await exchange.answer_normally()
@@ -123,7 +124,7 @@ class Provider:
         return exchange.response
 
     def _prepare(
-        self, request: web.Request, record: RequestRecord, body: ChatBody, headers: dict[str, str]
+        self, request: web.Request, record: RequestRecord, body: ChatBody, format_: Format, headers: dict[str, str]
     ) -> tuple[Fault | None, Exchange]:
         """Find the phase of the script, and what the good answer would be."""
         script = self.script
@@ -131,14 +132,8 @@ class Provider:
         index = script.phase_of(elapsed_s=elapsed_s, ordinal=record.ordinal, model=body.model, stream=body.stream)
         record.phase = index
         profile = script.profile_in(index)
-        answer = Answer(
-            body,
-            compose(body, profile),
-            answer_id=f"chatcmpl-{token_hex(script.seed, 'answer', record.ordinal)}",
-            created=int(clock.wall()),
-            cached_share=profile.cached_share,
-            reasoning_tokens=profile.reasoning_tokens,
-        )
+        token = token_hex(script.seed, "answer", record.ordinal)
+        answer = format_.answer(body, compose(body, profile), profile, token=token, created=int(clock.wall()))
         found = self._meter.begin(elapsed_s, limit_window_s=profile.limit_window_s, rate_window_s=profile.rate_window_s)
         moment = Moment(
             seed=script.seed,
@@ -154,15 +149,16 @@ class Provider:
         if refusal_status(profile, moment) is not None:
             self._meter.turn_away()
         report = rate_limit_report(profile, moment)
+        if report is None and profile.sends_rate_limit_headers:
+            report = plausible_report(record.ordinal)
         if report is not None:
-            headers |= rate_limit_headers(report)
-        elif profile.sends_rate_limit_headers:
-            headers |= plausible_headers(record.ordinal)
+            headers |= format_.limit_headers(report)
         if index is not None:
             self._in_phase[index] += 1
         exchange = Exchange(
             request,
             answer,
+            format_,
             profile=profile.slowed(*pace_factors(profile, moment)),
             moment=moment,
             record=record,
@@ -177,17 +173,17 @@ class Provider:
             self._changed = anyio.Event()
 
 
-def _authorize(request: web.Request, profile: Profile) -> None:
+def _authorize(request: web.Request, profile: Profile, format_: Format) -> None:
     if profile.api_key is None:
         return
-    given = request.headers.get("Authorization", "")
+    given = format_.key(request.headers)
     if not given:
         raise RequestError(
             "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer "
             "auth (i.e. Authorization: Bearer YOUR_KEY).",
             status=HTTPStatus.UNAUTHORIZED,
         )
-    if given != f"Bearer {profile.api_key}":
+    if given != profile.api_key:
         raise RequestError("Incorrect API key provided.", status=HTTPStatus.UNAUTHORIZED, code="invalid_api_key")
 
 
@@ -200,6 +196,6 @@ def _check_model(model: str, profile: Profile) -> None:
         )
 
 
-def _refusal(error: RequestError, headers: Mapping[str, str] | None = None) -> web.Response:
-    body = {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
-    return web.Response(status=error.status, body=orjson.dumps(body), content_type="application/json", headers=headers)
+def _refusal(error: RequestError, format_: Format, headers: Mapping[str, str] | None = None) -> web.Response:
+    body = format_.error(error)
+    return web.Response(status=error.status, body=body, content_type="application/json", headers=headers)

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from streamroute.core.request import WireFormatName
+
 _SECRET_HEADERS = frozenset({"authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie"})
 
 Ending = Literal["answered", "fault", "client_closed", "server_closed"]
@@ -18,6 +20,8 @@ class RequestRecord:
     """0-based, since the script began."""
     received_at: float
     """When the headers had arrived."""
+    wire_format: WireFormatName = "openai_chat"
+    """In which it was asked."""
     model: str | None = None
     stream: bool = False
     body_bytes: int = 0

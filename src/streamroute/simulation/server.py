@@ -12,6 +12,7 @@ import asyncio
 import itertools
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -19,6 +20,7 @@ import anyio
 from aiohttp import web
 
 from streamroute.simulation.fault import Fault
+from streamroute.simulation.formats import PATHS
 from streamroute.simulation.profile import Profile
 from streamroute.simulation.provider import Provider
 from streamroute.simulation.record import RequestRecord
@@ -35,7 +37,8 @@ _VIRTUAL_PORTS = itertools.count(20_000)
 
 
 class SimulationServer:
-    """Serves `POST /v1/chat/completions` and `GET /v1/models`, also without `/v1`, until it is closed."""
+    """Serves `POST /v1/chat/completions`, `POST /v1/messages` and `GET /v1/models`, also without `/v1`, until it is
+    closed."""
 
     def __init__(
         self,
@@ -61,7 +64,8 @@ class SimulationServer:
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=_MAX_BODY_BYTES)
         for prefix in ("/v1", ""):
-            app.router.add_post(f"{prefix}/chat/completions", self._provider.chat)
+            for path, wire_format in PATHS.items():
+                app.router.add_post(prefix + path, partial(self._provider.chat, wire_format=wire_format))
             app.router.add_get(f"{prefix}/models", self._provider.models)
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=_CLOSE_S / 4)
         await runner.setup()

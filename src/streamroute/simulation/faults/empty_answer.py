@@ -3,10 +3,6 @@
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-import orjson
-
-from streamroute.simulation.answer import Answer
-from streamroute.simulation.content import Choice
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.moment import Moment
 from streamroute.simulation.severity import ALL_FAIL, Severity
@@ -24,27 +20,20 @@ class EmptyAnswer:
 
     async def play(self, exchange: Exchange) -> None:
         """Answer, saying nothing."""
-        answer = exchange.answer
-        exchange.answer = Answer(
-            answer.body,
-            [Choice() for _ in answer.choices],
-            answer_id=answer.answer_id,
-            created=answer.created,
-        )
+        answer = exchange.answer = exchange.answer.emptied()
         await exchange.pace_whole()
         match self.shape:
             case "no_content":
                 await exchange.answer_normally()
             case "no_choices" if exchange.is_stream:
                 await exchange.open_stream()
-                await exchange.write(exchange.answer.chunk(choices=[]))
-                await exchange.write(b"data: [DONE]\n\n")
+                await exchange.write(answer.stream_without_choices())
                 await exchange.finish()
             case "no_choices":
-                await exchange.send(200, orjson.dumps(orjson.loads(exchange.answer.whole()) | {"choices": []}))
+                await exchange.send(200, answer.without_choices())
             case "no_events" if exchange.is_stream:
                 await exchange.open_stream()
-                await exchange.write(b"data: [DONE]\n\n")
+                await exchange.write(answer.end)
                 await exchange.finish()
             case "no_events":
                 await exchange.send(200, b"{}")

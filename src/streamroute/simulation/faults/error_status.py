@@ -5,8 +5,8 @@ from http import HTTPStatus
 from typing import ClassVar, Literal
 
 import anyio
-import orjson
 
+from streamroute.errors import RequestError
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.fault import require, require_error_status
 from streamroute.simulation.moment import Moment
@@ -58,7 +58,7 @@ class ErrorStatus:
     type: str | None = None
     param: str | None = None
     body: Literal["openai", "html", "text", "empty"] = "openai"
-    """`html` is what gateways in front of providers send."""
+    """`openai` is the error object of the request's wire format, `html` what gateways in front of providers send."""
     retry_after_s: float | None = None
     """Sent as whole seconds in `Retry-After`, as overloaded servers do; None: no such header."""
     delay_s: float = 0.0
@@ -73,7 +73,7 @@ class ErrorStatus:
         if self.delay_s:
             await anyio.sleep(self.delay_s)
         headers = {} if self.retry_after_s is None else {"Retry-After": str(round(self.retry_after_s))}
-        body, content_type = self._body()
+        body, content_type = self._body(exchange)
         await exchange.send(self.status, body, headers=headers, content_type=content_type)
 
     def severity(self, elapsed_s: float) -> Severity:
@@ -85,12 +85,12 @@ class ErrorStatus:
         retry_after_s = None if self.retry_after_s is None else float(round(self.retry_after_s))
         return normal.refused(self.status, after_s=self.delay_s, retry_after_s=retry_after_s)
 
-    def _body(self) -> tuple[bytes, str]:
+    def _body(self, exchange: Exchange) -> tuple[bytes, str]:
         type_, message = self._words()
         match self.body:
             case "openai":
-                error = {"message": message, "type": type_, "param": self.param, "code": self.code}
-                return orjson.dumps({"error": error}), "application/json"
+                error = RequestError(message, status=self.status, code=self.code, param=self.param, type_=type_)
+                return exchange.format.error(error), "application/json"
             case "html":
                 page = f"<html><head><title>{self.status}</title></head><body><h1>{message}</h1></body></html>\n"
                 return page.encode(), "text/html"

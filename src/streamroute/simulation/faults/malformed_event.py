@@ -37,10 +37,9 @@ class MalformedEvent:
         """Answer well but for one event."""
         if exchange.is_stream:
             rest = await exchange.stream_until(self.at_token)
-            delta = {"index": 0, "delta": {"content": "MALFORMED"}, "logprobs": None, "finish_reason": None}
-            good = exchange.answer.chunk(choices=[delta])
+            good = exchange.answer.piece("MALFORMED").partition(b"data: ")[2].rstrip()
             for _ in range(self.repeat):
-                await exchange.write(self._damaged(good.removeprefix(b"data: ").rstrip()))
+                await exchange.write(self._damaged(good))
             await exchange.stream_rest(rest)
         else:
             await exchange.pace_whole()

@@ -5,10 +5,9 @@ from dataclasses import dataclass, replace
 from email.utils import formatdate
 from typing import ClassVar, Literal
 
-import orjson
-
 from streamroute import clock
 from streamroute.core.rate_limit import RateLimitReport
+from streamroute.errors import RequestError
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.fault import require
 from streamroute.simulation.moment import Moment
@@ -39,8 +38,8 @@ class RateLimit:
             f"Rate limit reached for {exchange.answer.body.model} in organization org-sim on {self.scope} per min. "
             f"Please try again in {self.retry_after_s:g}s."
         )
-        error = {"message": message, "type": self.scope, "param": None, "code": "rate_limit_exceeded"}
-        await exchange.send(429, orjson.dumps({"error": error}), headers=self._headers())
+        error = RequestError(message, status=429, code="rate_limit_exceeded", type_=self.scope)
+        await exchange.send(429, exchange.format.error(error), headers=self._headers(exchange))
 
     def severity(self, elapsed_s: float) -> Severity:
         """Return what becomes of those it hits."""
@@ -51,19 +50,15 @@ class RateLimit:
         waits: dict[str, float] = {"seconds": float(math.ceil(self.retry_after_s)), "ms": self.retry_after_s}
         wait_s = None if self.form == "none" else waits.get(self.form, self.retry_after_s)
         refused = normal.refused(429, retry_after_s=wait_s)
-        if self.form == "none":
-            return refused
-        if self.scope == "requests":
-            return replace(
-                refused, rate_limit=RateLimitReport(remaining_requests=0, reset_requests_s=self.retry_after_s)
-            )
-        return replace(refused, rate_limit=RateLimitReport(remaining_tokens=0, reset_tokens_s=self.retry_after_s))
+        return refused if self.form == "none" else replace(refused, rate_limit=self._report())
 
-    def _headers(self) -> dict[str, str]:
-        used_up = {
-            f"x-ratelimit-remaining-{self.scope}": "0",
-            f"x-ratelimit-reset-{self.scope}": f"{self.retry_after_s:g}s",
-        }
+    def _report(self) -> RateLimitReport:
+        if self.scope == "requests":
+            return RateLimitReport(remaining_requests=0, reset_requests_s=self.retry_after_s)
+        return RateLimitReport(remaining_tokens=0, reset_tokens_s=self.retry_after_s)
+
+    def _headers(self, exchange: Exchange) -> dict[str, str]:
+        used_up = exchange.format.limit_headers(self._report())
         match self.form:
             case "seconds":
                 return used_up | {"Retry-After": str(math.ceil(self.retry_after_s))}

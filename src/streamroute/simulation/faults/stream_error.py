@@ -1,11 +1,9 @@
 """Fault `stream_error`: an error that arrives after status 200."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-import orjson
-
-from streamroute.simulation.answer import DONE
+from streamroute.simulation.answer import ErrorShape
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.fault import random_token, require
 from streamroute.simulation.moment import Moment
@@ -25,9 +23,10 @@ class StreamError:
     """Content tokens before it, at least 0."""
     at_random: bool = False
     """After a random number of tokens instead, each request its own: from 1 to all but one."""
-    shape: Literal["openai", "event", "openrouter"] = "openai"
+    shape: ErrorShape = "openai"
     """`openai`: `data: {"error": ...}`. `event`: the same under `event: error`. `openrouter`: a chunk with choices,
-    `finish_reason: "error"` and a top-level `error`, per OpenRouter's documentation of errors in streams."""
+    `finish_reason: "error"` and a top-level `error`, per OpenRouter's documentation of errors in streams. In
+    Anthropic's format there is one shape for all."""
     message: str = "The server had an error while processing your request. Sorry about that!"
     type: str = "server_error"
     code: str | int | None = None
@@ -42,13 +41,14 @@ class StreamError:
         """Begin well, then report an error."""
         if not exchange.is_stream:
             await exchange.pace_whole(0.5)
-            await exchange.send(200, orjson.dumps({"error": self._error()}))
+            body = exchange.answer.error_body(self.shape, type_=self.type, code=self.code, message=self.message)
+            await exchange.send(200, body)
             return
         token = random_token(exchange.moment, exchange.answer.steps) if self.at_random else self.at_token
         await exchange.stream_until(token)
-        await exchange.write(self._event(exchange))
-        if self.then_done:
-            await exchange.write(DONE)
+        answer = exchange.answer
+        event = answer.error_event(self.shape, type_=self.type, code=self.code, message=self.message)
+        await exchange.write(event + (answer.end if self.then_done else b""))
         await exchange.finish()
 
     def severity(self, elapsed_s: float) -> Severity:
@@ -59,24 +59,3 @@ class StreamError:
         """Return what `play` lets the client see."""
         token = random_token(moment, normal.tokens) if self.at_random else self.at_token
         return normal.stopped(token, "error_event")
-
-    def _error(self) -> dict[str, object]:
-        if self.shape == "openrouter":
-            return {"code": self.code or 502, "message": self.message, "metadata": {"provider_name": "Simulated"}}
-        return {"message": self.message, "type": self.type, "param": None, "code": self.code}
-
-    def _event(self, exchange: Exchange) -> bytes:
-        match self.shape:
-            case "openai":
-                return b"data: " + orjson.dumps({"error": self._error()}) + b"\n\n"
-            case "event":
-                return b"event: error\ndata: " + orjson.dumps({"error": self._error()}) + b"\n\n"
-            case "openrouter":
-                choice = {
-                    "index": 0,
-                    "delta": {"role": "assistant", "content": ""},
-                    "finish_reason": "error",
-                    "native_finish_reason": "error",
-                    "logprobs": None,
-                }
-                return exchange.answer.chunk(provider="Simulated", error=self._error(), choices=[choice])

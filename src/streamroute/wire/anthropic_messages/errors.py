@@ -25,6 +25,13 @@ _KINDS: dict[str, tuple[FailureKind, int]] = {
 }
 """By the error's type, with the HTTP status that goes with it: within a stream the type is all there is."""
 
+_HUB_CODES: dict[FailureKind, str] = {
+    "context_length_exceeded": "context_length_exceeded",
+    "content_filtered": "content_filter",
+    "model_not_found": "model_not_found",
+}
+"""OpenAI's codes, which clients look at, where Anthropic gives none."""
+
 
 def read_error_response(status: int, body: bytes, *, retry_after_s: float | None = None) -> Failure:
     """Classify a response that is not a 200 one. `body` may be anything, also empty or cut."""
@@ -57,7 +64,7 @@ def _failure(payload: Mapping[str, object], status: int | None, retry_after_s: f
     if kind == "client_error":
         kind = _refined(message, type_)
     message = chat_errors.redact(message)
-    code = _code(fields) or ("context_length_exceeded" if kind == "context_length_exceeded" else None)
+    code = _code(fields) or _HUB_CODES.get(kind)
     return Failure(
         kind=kind,
         message=message[:MAX_MESSAGE_CHARS],
