@@ -131,6 +131,13 @@ def test_a_stream_that_breaks_off_is_not_whole() -> None:
         assert {**facts, "is_whole": False, "is_done": False, "error": None} == facts
 
 
+def test_what_comes_after_the_end_is_counted() -> None:
+    """Never as if it had not been there; an end that is only said twice is none."""
+    chunks, facts = read([text("a", finish="STOP"), text("", finish="STOP"), text("b", finish="STOP")])
+    assert [choice["finish_reason"] for choice in choices(chunks)] == [None, "stop"]  # type: ignore[index]
+    assert {**facts, "malformed_events": 1, "is_whole": True, "is_done": True} == facts
+
+
 def test_one_of_two_candidates_breaks_off() -> None:
     pieces = [piece(candidate({"text": "a"}, index=0), candidate({"text": "b"}, index=1, finish="STOP"))]
     _, facts = read(pieces, choices=2)

@@ -11,7 +11,7 @@ Rules of the file:
 
 from collections.abc import Mapping
 
-from streamroute.wire.gemini.candidate import Said, read_candidate
+from streamroute.wire.gemini.candidate import MalformedError, Said, read_candidate
 from streamroute.wire.gemini.errors import error_fields, read_error
 from streamroute.wire.gemini.head import Head, finish_reason, read_head
 from streamroute.wire.gemini.usage import hub_usage, service_tier
@@ -76,9 +76,12 @@ class GeminiStream(EventTranslator):
         return len(self._finished) >= self._choices
 
     def _say(self, said: Said, head: Head, out: list[bytes]) -> None:
-        """Write what a candidate says; raises ValueError where it is nested too deeply to be written."""
+        """Write what a candidate says; raises ValueError where it is nested too deeply to be written, or comes after
+        its end: clients have stopped listening by then."""
         index = said.index
         if index in self._finished:
+            if any(said.fields(said.calls).values()):
+                raise MalformedError("a candidate goes on after its finish reason")
             return
         calls = self._calls.get(index, 0)
         named = [{"index": at, **call} for at, call in enumerate(head.named_calls(said, calls), calls)]
