@@ -109,7 +109,8 @@ class App:
                 rng=self._rng,
                 spending=Spending(Pricing(self._terms(directory.catalog)), self._budgets),
             )
-            self.dispatcher.needs = Needs(options=config.routing, required=config.requirements, learned=self.learning)
+            self.dispatcher.needs = Needs(learned=self.learning)
+            self.dispatcher.needs.apply(config.routing, config.requirements, config.upstreams.values())
             self.bidding = Bidding(config.bidders, self.dispatcher.decisions)
             self.dispatcher.bidding = self.bidding if config.bidders else None
             bus.subscribe(self.bidding)
@@ -194,7 +195,7 @@ class App:
         directory = await self._directory(config)
         self.prices.apply(config)
         self.dispatcher.apply(directory, config.health)
-        self.dispatcher.needs.apply(config.routing, config.requirements)
+        self.dispatcher.needs.apply(config.routing, config.requirements, config.upstreams.values())
         self.dispatcher.spending.pricing.apply(self._terms(directory.catalog))
         self._reprice()
         if config.ledger != self._ledger:

@@ -15,7 +15,8 @@ from streamroute.config.locate import Path
 from streamroute.config.routing_schema import RuleTable, ThenTable
 from streamroute.config.validate import validate
 from streamroute.core.money import money
-from streamroute.core.routing.analysis import GENERAL, LANGUAGES, TERMS, Modality
+from streamroute.core.routing.analysis import LANGUAGES, Modality
+from streamroute.core.routing.domains import spoken_of
 from streamroute.core.routing.question import OutputFormat
 from streamroute.core.routing.rules import (
     CALL_NAMES,
@@ -153,7 +154,7 @@ def rule_warnings(
 ) -> dict[str, str]:
     """Return what is allowed and probably not meant, by rule: rules that never match, say nothing, or stop requests."""
     found: dict[str, list[str]] = {}
-    domains = _domains(upstreams)
+    domains = tuple(sorted(spoken_of(upstreams.values())))
     for rule in rules:
         said = found.setdefault(rule.name, [])
         if dead := _dead(rule):
@@ -184,10 +185,3 @@ def _dead(rule: Rule) -> str | None:
         if all(most.get(_KINDS[name]) == 0.0 for name in each.names):
             return f"it never matches: modality {', '.join(sorted(each.names))}, and none of it"
     return None
-
-
-def _domains(upstreams: Mapping[UpstreamId, Upstream]) -> tuple[str, ...]:
-    names = {GENERAL, *TERMS.domains}
-    for each in upstreams.values():
-        names |= {*each.domains, *(() if each.quality is None else each.quality.by_domain)}
-    return tuple(sorted(names))

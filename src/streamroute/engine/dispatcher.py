@@ -222,6 +222,7 @@ class Dispatcher:
                 self._idle.set()
             course.holding.decided(None)
             self._publish(call, decision, runner, course.failures)
+        self.needs.heed(settled, now())
         return course.bill
 
     def foresee(self, call: Call) -> Foresight:

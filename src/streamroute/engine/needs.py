@@ -3,7 +3,7 @@
 Where nothing asks for it, nothing is read or worked out: a plain request on a plain route is decided as before.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Protocol
@@ -16,6 +16,7 @@ from streamroute.core.request import ChatRequest
 from streamroute.core.requirements import Requirements
 from streamroute.core.routing.analysis import TERMS, Analysis, DomainClassifier, Features, analyse
 from streamroute.core.routing.decision import Decision
+from streamroute.core.routing.domains import spoken_of
 from streamroute.core.routing.matching import ConfiguredQualities, MergedQualities, QualityEstimates, Wanted
 from streamroute.core.routing.options import RoutingOptions
 from streamroute.core.routing.route import Catalog
@@ -78,14 +79,31 @@ class Needs:
     options: RoutingOptions = field(default_factory=RoutingOptions)
     required: Mapping[str, Requirements] = field(default_factory=dict)
     """Of routes, for requests that say nothing else."""
-    classifier: DomainClassifier = TERMS
+    learnable: frozenset[str] = frozenset()
+    """Domains of which examples are learned."""
     learned: Learning | None = None
     """None: nothing is learned."""
 
-    def apply(self, options: RoutingOptions, required: Mapping[str, Requirements]) -> None:
-        """Go by another configuration; what was learned stays."""
+    def apply(
+        self, options: RoutingOptions, required: Mapping[str, Requirements], upstreams: Iterable[Upstream]
+    ) -> None:
+        """Go by a configuration; what was learned stays."""
+        self.learnable = spoken_of(upstreams, options.rules)
         self.options = options
         self.required = required
+
+    @property
+    def classifier(self) -> DomainClassifier:
+        """What says what a question is about where nobody has."""
+        return TERMS if self.learned is None else self.learned.domains
+
+    def heed(self, settled: "Settled", at: float) -> None:
+        """Learn from a request whose domain was said, as an example of that domain."""
+        wanted = settled.wanted
+        if self.learned is None or wanted is None or wanted.analysis.domain_source != "stated":
+            return
+        if wanted.analysis.domain in self.learnable:
+            self.learned.example(wanted.analysis.question.text, wanted.analysis.domain, at)
 
     @property
     def qualities(self) -> QualityEstimates:
@@ -111,6 +129,8 @@ class Needs:
         if said.route is not None and said.route in catalog.routes and said.route != choice.route.name:
             choice = choose(said.route, replace(call.caller, routes=None))
             stated = call.requirements.over(self.required.get(said.route))
+            if stated.domain is not None:
+                reading = _Reading(call.chat, stated.domain, self.classifier)
         if said.tier is not None and choice.route.tiers:
             choice = _from_tier(choice, said.tier)
         needs = tightened(stated, said) if rules else stated
