@@ -13,7 +13,7 @@ import typer
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
 COMMANDS = (
-    "", "demo", "serve", "check", "simulate", "usage", "reconcile",
+    "", "demo", "serve", "check", "simulate", "usage", "reconcile", "replay",
     "keys", "keys create", "keys list", "keys rotate", "keys revoke", "routing", "routing show", "routing reset",
     "routing report",
 )  # fmt: skip
@@ -26,7 +26,7 @@ Data goes to standard output, talk to standard error. `python -m streamroute` is
 | exit code | meaning |
 |---|---|
 | 0 | well; `serve`: stopped after draining |
-| 1 | ran, but what it watches failed (`demo`: an invariant broke; `reconcile`: invoice and ledger differ) |
+| 1 | ran, but what it watches failed (`demo`: an invariant broke; `reconcile`: invoice and ledger differ; `replay`: no request to go by) |
 | 2 | wrong usage |
 | 69 | unavailable: the address to listen on, or the ledger, is not to be had |
 | 78 | the configuration is wrong; every problem is listed with file and line |

@@ -14,6 +14,7 @@ import pytest
 from streamroute.app import App
 from streamroute.config.load import load_config
 from streamroute.core.money import money
+from streamroute.core.routing.explain_match import explain_requirements
 from streamroute.core.routing.recorded import RecordedDecision, RecordedOutcome
 from streamroute.errors import ConfigError
 from streamroute.simulation.profile import Profile
@@ -66,8 +67,9 @@ async def test_a_workload_is_written_and_read_back(tmp_path: Path) -> None:
     assert (one.propensity, one.answered_by, one.chosen) == (0.5, one.chosen, one.candidates[0].upstream)
     assert (one.output_tokens, one.cost) == (4, money(one_cost(one)))
     assert (two.request.stream, two.request.max_output_tokens, two.ttft_s is not None) == (True, 4, True)
-    assert three.requirements == {"min_quality": 0.5, "domain": "law", "max_cost_usd": "0.5"}
-    assert (three.domain, three.candidates[0].predicted, three.features["domain"]) == ("law", 0.8, "law")
+    assert explain_requirements(three.requirements) == needs
+    assert (one.features, three.features is not None and three.features.domain) == (None, "law")
+    assert (three.domain, three.candidates[0].predicted) == ("law", 0.8)
     [said] = [each for each in read if isinstance(each, RecordedOutcome)]
     assert (said.id, said.upstream, said.source, said.score, said.weight) == (ids[2], "a", "feedback", 0.5, 1.0)
 

@@ -13,6 +13,7 @@ from streamroute.cli.check import check
 from streamroute.cli.demo import demo
 from streamroute.cli.keys import app as keys
 from streamroute.cli.reconcile import reconcile
+from streamroute.cli.replay import replay
 from streamroute.cli.routing import app as routing
 from streamroute.cli.serve import serve
 from streamroute.cli.simulate import simulate
@@ -25,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,  # locals can hold keys
 )
-for command in (demo, serve, check, simulate, usage, reconcile):
+for command in (demo, serve, check, simulate, usage, reconcile, replay):
     app.command()(command)
 app.add_typer(keys)
 app.add_typer(routing)

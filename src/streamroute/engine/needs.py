@@ -35,6 +35,11 @@ def cap_of(decision: Decision, bill: Bill) -> Cap | None:
     return None if limit is None else Cap(limit, bill)
 
 
+def analysed(chat: ChatRequest, domain: str | None, classifier: DomainClassifier) -> Analysis:
+    """Read what a request asks; `domain` is what was said of it."""
+    return analyse(read_question(chat.payload), domain=domain, classifier=classifier)
+
+
 class DecideTier(Protocol):
     """`core.routing.steering.decide` with all but these."""
 
@@ -83,6 +88,8 @@ class Needs:
     """Domains of which examples are learned."""
     learned: Learning | None = None
     """None: nothing is learned."""
+    read: Callable[[ChatRequest, str | None, DomainClassifier], Analysis] = analysed
+    """What is known of a request, given the domain that was said; replays read it from their record."""
 
     def apply(
         self, options: RoutingOptions, required: Mapping[str, Requirements], upstreams: Iterable[Upstream]
@@ -124,7 +131,7 @@ class Needs:
         `most` is what one call may cost at most."""
         choice = choose(call.chat.model, call.caller)
         stated = call.requirements.over(self.required.get(choice.route.name))
-        reading = _Reading(call.chat, stated.domain, self.classifier)
+        reading = _Reading(partial(self.read, call.chat, stated.domain, self.classifier))
         said, rules = self._said(call, choice.route, reading)
         if said.route is not None and said.route in catalog.routes and said.route != choice.route.name:
             choice = choose(said.route, replace(call.caller, routes=None))
@@ -175,14 +182,12 @@ class Needs:
 class _Reading:
     """The analysis of one call: made when it is first asked for."""
 
-    def __init__(self, chat: ChatRequest, domain: str | None, classifier: DomainClassifier) -> None:
-        self._chat = chat
-        self._domain = domain
-        self._classifier = classifier
+    def __init__(self, read: Callable[[], Analysis]) -> None:
+        self._read = read
 
     @cached_property
     def analysis(self) -> Analysis:
-        return analyse(read_question(self._chat.payload), domain=self._domain, classifier=self._classifier)
+        return self._read()
 
     @cached_property
     def features(self) -> Features:

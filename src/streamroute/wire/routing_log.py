@@ -19,12 +19,18 @@ from streamroute.core.money import Money, money, usd_text
 from streamroute.core.observation import QualityObservation, RequestObservation
 from streamroute.core.quality.quality_outcome import QualitySource
 from streamroute.core.request import ChatRequest
+from streamroute.core.requirements import Requirements
+from streamroute.core.routing.analysis import DomainSource, Features, Modality
 from streamroute.core.routing.decision import Candidate, Decision
 from streamroute.core.routing.decision_log import DecisionRecord, Made, bid_of, traits
 from streamroute.core.routing.explain_match import explain_features, explain_requirements
+from streamroute.core.routing.question import OutputFormat
 from streamroute.core.routing.recorded import RecordedCandidate, RecordedDecision, RecordedOutcome
+from streamroute.core.routing.rules import COUNTS, SHARES
 from streamroute.core.routing.weight import LONG_ANSWER_TOKENS
 from streamroute.core.upstream import LatencyClass, UpstreamId
+from streamroute.errors import RequestError
+from streamroute.wire.requirements import FIELD, take_requirements
 
 VERSION = 1
 _REQUEST = (
@@ -52,11 +58,12 @@ def decision_line(record: DecisionRecord, observation: RequestObservation, at: s
         "id": record.id,
         "at": at,
         "route": decision.route.name,
+        "model": decision.route.name if request is None else request.model,
         "steering": decision.route.steering,
         "latency_class": decision.latency_class,
         "task": record.attribution.task,
         "domain": record.traits(None).domain,
-        "requirements": explain_requirements(record.requirements if matched is None else matched.requirements),
+        "requirements": explain_requirements(record.requirements),
         "policy": None if matched is None else matched.policy,
         "features": {} if matched is None else explain_features(matched.features),
         "request": {} if request is None else {name: getattr(request, name) for name in _REQUEST},
@@ -160,7 +167,7 @@ def _read_decision(fields: "_Fields") -> RecordedDecision:
         request=ChatRequest(
             wire_format="openai_chat",
             payload={},
-            model=fields.text("route"),
+            model=fields.text("model"),
             prompt_bytes=request.count("prompt_bytes"),
             max_output_tokens=request.optional_count("max_output_tokens"),
             choices=max(1, request.count("choices")),
@@ -173,8 +180,8 @@ def _read_decision(fields: "_Fields") -> RecordedDecision:
         latency_class=fields.choice("latency_class", get_args(LatencyClass)),
         task=fields.optional_text("task"),
         domain=fields.optional_text("domain"),
-        requirements=fields.table("requirements").values,
-        features=fields.table("features").values,
+        requirements=_read_requirements(fields),
+        features=_read_features(fields.table("features")),
         candidates=candidates,
         is_panic=fields.flag("is_panic"),
         propensity=fields.number("propensity", 1e-12, 1.0),
@@ -186,6 +193,32 @@ def _read_decision(fields: "_Fields") -> RecordedDecision:
         cost=fields.optional_money("cost_usd"),
         ttft_s=fields.optional_number("ttft_s"),
         duration_s=fields.number("duration_s"),
+    )
+
+
+def _read_requirements(fields: "_Fields") -> Requirements:
+    try:
+        return take_requirements({FIELD: dict(fields.table("requirements").values)})
+    except RequestError as error:
+        raise LineError(f"`requirements`: {error.message}") from None
+
+
+def _read_features(fields: "_Fields") -> Features | None:
+    if not fields.values:
+        return None
+    numbers: dict[str, Any] = {name: fields.count(name) for name in COUNTS}
+    numbers |= {name: fields.number(name) for name in SHARES}
+    modalities = fields.values.get("modalities")
+    known = get_args(Modality)
+    if not isinstance(modalities, list) or not all(each in known for each in modalities):
+        raise LineError(f"`features.modalities` must be a list of {', '.join(known)}")
+    return Features(
+        **numbers,
+        format=fields.choice("format", get_args(OutputFormat)),
+        language=fields.text("language"),
+        modalities=tuple(modalities),
+        domain=fields.optional_text("domain"),
+        domain_source=fields.choice("domain_source", get_args(DomainSource)),
     )
 
 

@@ -3,13 +3,15 @@
 What is here is what `core.routing.steering.decide` needs to decide anew; `wire.routing_log` writes and reads it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from streamroute.core.health.standing import Estimate, Standing
 from streamroute.core.money import Money
 from streamroute.core.quality.quality_outcome import QualitySource
 from streamroute.core.request import ChatRequest
+from streamroute.core.requirements import Requirements
+from streamroute.core.routing.analysis import Features
 from streamroute.core.upstream import LatencyClass, UpstreamId
 
 
@@ -55,9 +57,10 @@ class RecordedDecision:
     latency_class: LatencyClass
     task: str | None
     domain: str | None
-    requirements: Mapping[str, object]
-    """As clients name them; what was said."""
-    features: Mapping[str, object]
+    requirements: Requirements
+    """As the client said them."""
+    features: Features | None
+    """None: nobody had analysed it."""
     candidates: Sequence[RecordedCandidate]
     """In the order in which they were to be asked, tier by tier."""
     is_panic: bool
