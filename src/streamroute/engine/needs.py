@@ -137,7 +137,7 @@ class Needs:
             choice = choose(said.route, replace(call.caller, routes=None))
             stated = call.requirements.over(self.required.get(said.route))
             if stated.domain is not None:
-                reading = _Reading(call.chat, stated.domain, self.classifier)
+                reading = _Reading(partial(self.read, call.chat, stated.domain, self.classifier))
         if said.tier is not None and choice.route.tiers:
             choice = _from_tier(choice, said.tier)
         needs = tightened(stated, said) if rules else stated
