@@ -18,8 +18,9 @@ from streamroute.simulation.profile import Profile
 class Format(Protocol):
     """One wire format, as its provider writes it."""
 
-    def read(self, data: bytes) -> ChatBody:
-        """Decode and validate a request; raises `RequestError` with what the provider would answer."""
+    def read(self, data: bytes, path: Mapping[str, str]) -> ChatBody:
+        """Decode and validate a request; raises `RequestError` with what the provider would answer. `path`: what the
+        names in its path stand for."""
 
     def answer(
         self, body: ChatBody, choices: Sequence[Choice], profile: Profile, *, token: str, created: int

@@ -21,7 +21,7 @@ from streamroute.simulation.continuing import check_prefill
 from streamroute.simulation.exchange import Exchange
 from streamroute.simulation.fault import Fault
 from streamroute.simulation.format import Format
-from streamroute.simulation.formats import FORMATS
+from streamroute.simulation.formats import FORMATS, format_of
 from streamroute.simulation.limit_headers import plausible_report
 from streamroute.simulation.meter import Meter
 from streamroute.simulation.moment import Moment
@@ -85,8 +85,8 @@ class Provider:
             self._tell()
 
     async def models(self, request: web.Request) -> web.StreamResponse:
-        """Serve `GET /v1/models`; faults do not touch it. Anthropic's clients are known by their header."""
-        format_ = FORMATS["anthropic_messages" if "anthropic-version" in request.headers else "openai_chat"]
+        """Serve `GET /v1/models`; faults do not touch it."""
+        format_ = format_of(request.headers)
         try:
             _authorize(request, self.script.profile, format_)
         except RequestError as error:
@@ -100,7 +100,7 @@ class Provider:
         headers = {"x-request-id": f"req_{token_hex(self.script.seed, 'request', record.ordinal)}"}
         try:
             _authorize(request, self.script.profile, format_)
-            body = format_.read(data)
+            body = format_.read(data, request.match_info)
             _check_model(body.model, self.script.profile)
             check_prefill(body, self.script.profile)
         except RequestError as error:

@@ -39,7 +39,7 @@ _BY_STATUS = {
 class AnthropicMessages:
     """A `Format`."""
 
-    def read(self, data: bytes) -> ChatBody:
+    def read(self, data: bytes, path: Mapping[str, str]) -> ChatBody:
         """See `Format`."""
         return read_messages_body(data)
 

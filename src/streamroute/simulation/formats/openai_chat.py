@@ -16,7 +16,7 @@ from streamroute.simulation.profile import Profile
 class OpenAIChat:
     """A `Format`."""
 
-    def read(self, data: bytes) -> ChatBody:
+    def read(self, data: bytes, path: Mapping[str, str]) -> ChatBody:
         """See `Format`."""
         return read_chat_body(data)
 
