@@ -39,7 +39,7 @@ def simulate(
     provider: Annotated[str, typer.Option("--provider", help="Whose part in the scenario: a, b or c.")] = "a",
     seed: Annotated[int | None, typer.Option("--seed", help="Of chance; by default the script's own, else 0.")] = None,
 ) -> None:
-    """Run a simulated provider, in OpenAI's and Anthropic's wire formats, until it is stopped."""
+    """Run a simulated provider, in the wire formats of OpenAI, Anthropic and Gemini, until it is stopped."""
     try:
         chosen = _choose(script, scenario, provider, seed)
     except ConfigError as error:

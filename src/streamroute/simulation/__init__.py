@@ -1,5 +1,5 @@
-"""Providers that misbehave on purpose: scripted, seeded, behind real sockets, in OpenAI's wire format and
-Anthropic's.
+"""Providers that misbehave on purpose: scripted, seeded, behind real sockets, in the wire formats of OpenAI,
+Anthropic and Gemini.
 
     Script ──▶ SimulationServer ──▶ Provider ──▶ Fault.play(Exchange) ──▶ bytes, resets, silence
                                                      ▲

@@ -37,8 +37,7 @@ _VIRTUAL_PORTS = itertools.count(20_000)
 
 
 class SimulationServer:
-    """Serves `POST /v1/chat/completions`, `POST /v1/messages` and `GET /v1/models`, also without `/v1`, until it is
-    closed."""
+    """Serves the paths of `simulation.formats` and `GET /v1/models`, all also without `/v1`, until it is closed."""
 
     def __init__(
         self,
