@@ -5,6 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streamroute.core.health.standing import Estimate
 from streamroute.core.money import Money
@@ -248,3 +250,44 @@ def test_a_preferred_route_keeps_its_order() -> None:
     found = decided(wanted(Requirements(min_quality=0.85)), upstreams=(DEAR, CHEAP, FAIR), steering="preferred")
     assert [each.upstream.id for each in found.candidates] == ["dear", "fair"]
     assert utilities(found) == {"dear": None, "cheap": None, "fair": None}
+
+
+def test_a_preference_fades_as_more_is_learned() -> None:
+    """It is worth 0.05 until something was learned, and half of that at half of the uncertainty."""
+
+    class Learned:
+        def __init__(self, sd: float) -> None:
+            self.sd = sd
+
+        def of(self, analysis: object, upstreams: object) -> list[QualityEstimate | None]:
+            return [QualityEstimate(0.8, self.sd, "learned")] * 3
+
+    def gain(sd: float) -> float:
+        what = wanted(policy="economy", qualities=Learned(sd))
+        plain = utilities(decided(what))["fair"] or 0.0
+        return round((utilities(decided(replace(what, preferred=frozenset({FAIR.id}))))["fair"] or 0.0) - plain, 6)
+
+    assert [gain(sd) for sd in (0.0, TABLE_SD, TABLE_SD / 2, 10.0)] == [0.05, 0.05, 0.025, 0.05]
+
+
+@given(
+    offers=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 50)), min_size=1, max_size=6),
+    floor=st.floats(0, 1),
+    turn=st.randoms(use_true_random=False),
+    policy=st.sampled_from(sorted(ANSWER_VALUE_USD)),
+)
+def test_whatever_is_offered(offers: list[tuple[float, int]], floor: float, turn: Any, policy: str) -> None:
+    """The order does not depend on that of the configuration; nobody who falls short is a candidate, nobody is lost."""
+    upstreams = [priced(f"u{i}", str(price), quality) for i, (quality, price) in enumerate(offers)]
+    shuffled = list(upstreams)
+    turn.shuffle(shuffled)
+    what = wanted(Requirements(min_quality=floor), policy=policy)
+    one, two = decided(what, upstreams=tuple(upstreams)), decided(what, upstreams=tuple(shuffled))
+    names = [each.upstream.id for each in one.candidates]
+    assert names == [each.upstream.id for each in two.candidates]
+    assert set(names) == {each.id for each in upstreams if each.quality is not None and each.quality.of(None) >= floor}
+    assert {each.upstream for each in one.rejected} == {each.id for each in upstreams} - set(names)
+    if names:
+        assert one.matched is not None
+        worth = {each.upstream.id: each.utility or 0.0 for each in one.matched.bids if not each.shortfalls}
+        assert worth[names[0]] == max(worth.values())

@@ -1,11 +1,30 @@
 """What calls are decided by, in a running sidecar: examples of domains, modes of routing."""
 
+from dataclasses import replace
+from functools import partial
 from math import inf
 from typing import Any
 
 import orjson
+import pytest
 
+from streamroute.core.requirements import Requirements
+from streamroute.core.routing.analysis import analyse
+from streamroute.core.routing.decision import Decision
+from streamroute.core.routing.matching import ConfiguredQualities, MergedQualities, Wanted
+from streamroute.core.routing.options import RoutingMode, RoutingOptions
+from streamroute.core.routing.question import Question
+from streamroute.core.routing.refusal import refusal
+from streamroute.core.routing.rules import Rule, Then
+from streamroute.core.routing.steering import decide
+from streamroute.core.upstream import QualityTable, Route
+from streamroute.engine.choice import Choice
+from streamroute.engine.learning import Learning
+from streamroute.engine.needs import Needs, matched_tiers
+from tests.support.observations import upstream
 from tests.support.rig import PROMPT, Rig
+from tests.support.steering import board, draws
+from tests.support.steering import request as chat_request
 
 
 async def features(rig: Rig, prompt: str, **headers: str) -> dict[str, Any]:
@@ -47,3 +66,57 @@ async def test_a_plain_request_is_not_read() -> None:
         url = f"{rig.app.url}/v1/chat/completions"
         async with rig.session.post(url, json=body, headers={"x-streamroute-explain": "1"}) as response:
             assert orjson.loads(await response.read())["matched"] is None
+
+
+SMALL, LARGE = (upstream(name, provider=name, quality=QualityTable(default=q)) for name, q in (("s", 0.6), ("l", 0.9)))
+TIERS = Route(name="chat", upstreams=(SMALL.id, LARGE.id), tiers=((SMALL.id,), (LARGE.id,)))
+
+
+def tiers(floor: float, *, choices: int = 1, has_large: bool = True) -> Decision:
+    wanted = Wanted(
+        requirements=Requirements(min_quality=floor),
+        analysis=analyse(Question(text=PROMPT)),
+        qualities=ConfiguredQualities(),
+        most=lambda upstream: None,
+    )
+    chat = chat_request(choices=choices)
+    choice = Choice(TIERS, [SMALL, LARGE] if has_large else [SMALL])
+    return matched_tiers(chat, choice, wanted, partial(decide, chat, board=board(), now=0.0, uniform=draws()))
+
+
+def test_a_floor_holds_for_the_last_tier() -> None:
+    """Answers of those before it are judged; where they are not, the floor holds for them too."""
+    found = tiers(0.8)
+    assert [[each.upstream.id for each in tier.candidates] for tier in found.tiers] == [["s"], ["l"]]
+    assert [each.upstream.id for each in tiers(0.8, choices=2).candidates] == ["l"]
+    alone = tiers(0.8, has_large=False)
+    assert (alone.candidates, [each.upstream for each in alone.rejected]) == ((), ["s"])
+
+
+def test_the_nearest_offer_of_all_tiers() -> None:
+    """Whoever is best of them."""
+    found = tiers(0.95)
+    assert not found.candidates
+    assert found.matched is not None
+    assert refusal(found.matched) == "Nobody offers quality 0.95 for general: the best is l with 0.9."
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("rules", ConfiguredQualities), ("hybrid", MergedQualities)])
+def test_where_estimates_come_from(mode: RoutingMode, kind: type) -> None:
+    """From the configuration, from what was learned, or from both."""
+    learning = Learning()
+    needs = Needs(options=RoutingOptions(mode=mode), learned=learning)
+    assert isinstance(needs.qualities, kind)
+    assert Needs(options=RoutingOptions(mode="learned"), learned=learning).qualities is learning
+
+
+async def test_a_reload_changes_the_rules() -> None:
+    """New requests go by them; in mode `learned` no rule is applied."""
+    async with Rig.of(None, None) as rig:
+        rule = Rule(name="r", then=Then(prefer=frozenset({list(rig.app.config.upstreams)[1]})))
+        await rig.app.reload(replace(rig.app.config, routing=RoutingOptions(mode="learned", rules=(rule,))))
+        await rig.ask(stream=False)
+        assert rig.requests == [1, 0]
+        await rig.app.reload(replace(rig.app.config, routing=RoutingOptions(rules=(rule,))))
+        await rig.ask(stream=False)
+        assert rig.requests == [1, 1]

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from streamroute.core.health.standing import Estimate
 from streamroute.core.request import ChatRequest
 from streamroute.core.routing.affinity import rendezvous
-from streamroute.core.routing.matching import Bid, Wanted
+from streamroute.core.routing.matching import TABLE_SD, Bid, Wanted
 from streamroute.core.routing.options import DOUBTS, SECOND_COSTS
 from streamroute.core.routing.weight import long_answer_tokens
 from streamroute.core.upstream import LatencyClass
@@ -60,7 +60,7 @@ def value_bids(
         if floor is not None and quality > floor:
             quality = floor
         if bid.upstream.id in wanted.preferred:
-            quality += PREFERENCE
+            quality += PREFERENCE * _unlearned(bid)
         first_s = estimate.ttft_s if bid.ttft_s is None else bid.ttft_s
         waiting_s = first_s + tokens * (usual_s if estimate.tpot_s is None else estimate.tpot_s)
         cost_usd = dearest if bid.cost_usd is None else bid.cost_usd
@@ -80,6 +80,13 @@ def winners_first(bids: Sequence[Bid], affinity_key: str | None) -> list[int]:
     if own is None or near[own] == order[0]:
         return order
     return [near[own], *[i for i in order if i != near[own]]]
+
+
+def _unlearned(bid: Bid) -> float:
+    """Return 1 where nothing was learned of its quality, less and less as the estimate grows sure: what an operator
+    prefers is what is believed at first."""
+    sd = 0.0 if bid.quality is None else bid.quality.sd
+    return min(1.0, sd / TABLE_SD) if sd > 0.0 else 1.0
 
 
 def _utility(bid: Bid) -> float:

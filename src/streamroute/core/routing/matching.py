@@ -9,7 +9,7 @@ all others, for they may be the last resort.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 from streamroute.core.health.standing import Estimate
@@ -167,6 +167,11 @@ class Matched:
     rules: tuple[str, ...]
     bids: tuple[Bid, ...]
     """Of all that can serve it, those that meet the requirements and those that do not."""
+
+
+def with_bids(one: Matched | None, two: Matched | None) -> Matched | None:
+    """Return `one` with the bids of both, for tiers that are decided as one."""
+    return one if one is None or two is None else replace(one, bids=(*one.bids, *two.bids))
 
 
 def bids_of(wanted: Wanted, request: ChatRequest, upstreams: Sequence[Upstream]) -> list[Bid]:

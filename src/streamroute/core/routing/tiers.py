@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from streamroute.core.request import ChatRequest
 from streamroute.core.routing.decision import Decision
+from streamroute.core.routing.matching import with_bids
 from streamroute.core.upstream import Route, Upstream
 
 
@@ -30,7 +31,8 @@ def decide_tiers(
         if decided is None:
             decided = decision
         elif not decided.candidates:
-            decided = replace(decision, rejected=(*decision.rejected, *decided.rejected))
+            matched = with_bids(decision.matched, decided.matched)
+            decided = replace(decision, rejected=(*decision.rejected, *decided.rejected), matched=matched)
         elif _can_begin(decision):
             decided = replace(decision, next_tier=decided)
         else:
