@@ -7,6 +7,7 @@ from typing import Any
 from routing_lab.call_share import call_share_study
 from routing_lab.data import Source
 from routing_lab.domains import measure as measure_domains
+from routing_lab.online import measure as measure_online
 from routing_lab.pool_study import pool_study
 from routing_lab.tickets import ticket_study
 from routing_lab.unseen import unseen_study
@@ -42,6 +43,10 @@ def _domains(asked: Asked) -> list[dict[str, Any]]:
     return measure_domains(asked.source, asked.split, is_fast=asked.is_fast)
 
 
+def _online(asked: Asked) -> list[dict[str, Any]]:
+    return measure_online(asked.source, asked.split, is_fast=asked.is_fast)
+
+
 POOLS: dict[str, Callable[[Asked], list[dict[str, Any]]]] = {
     **dict.fromkeys(("A2", "A", "A3", "O", "O1", "B"), _pool),
     "tickets": _tickets,
@@ -50,6 +55,7 @@ STUDIES: dict[str, Callable[[Asked], list[dict[str, Any]]]] = {
     "unseen": _unseen,
     "routellm": _call_share,
     "domains": _domains,
+    "online": _online,
 }
 
 

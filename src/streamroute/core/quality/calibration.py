@@ -1,8 +1,11 @@
 """Probabilities that mean what they say: of answers given .8, eight in ten are right.
 
-Isotonic regression by pooling adjacent violators (Ayer et al., 1955), over bins of equal size so that its steps are not
-single lucky examples; between steps it is interpolated.
+`Calibration` is fitted once: isotonic regression by pooling adjacent violators (Ayer et al., 1955), over bins of equal
+size so that its steps are not single lucky examples; between steps it is interpolated. `OnlineCalibration` learns from
+one example at a time: a line over log-odds (Platt, 1999), held near the one that changes nothing.
 """
+
+from math import exp, log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +14,13 @@ Floats = NDArray[np.float64]
 
 _BIN = 50
 """Examples at least in a step: the standard error of its mean is then at most .07."""
+_OFFSET_VARIANCE, _SLOPE_VARIANCE = 0.1, 0.1
+"""Of the line before anything is learned: a hundred examples move it by as much as it may be wrong."""
+_DRIFT = 1e-5
+"""Of that, added with every example: what is older than some thousands is forgotten."""
+_LEAST_CURVATURE = 0.02
+_NEAREST = 1e-4
+"""Probabilities are held this far from 0 and 1."""
 
 
 class Calibration:
@@ -37,6 +47,52 @@ class Calibration:
     def probability(self, scores: Floats) -> Floats:
         """Return the probabilities of scores."""
         return np.interp(scores, self._scores, self._probabilities)
+
+
+class OnlineCalibration:
+    """A rising map from probabilities to better ones; before it has learned anything the identity."""
+
+    def __init__(self) -> None:
+        self._line: Floats = np.array([0.0, 1.0])
+        self._covariance: Floats = np.diag([_OFFSET_VARIANCE, _SLOPE_VARIANCE])
+
+    def probability(self, said: float) -> float:
+        """Return what a probability (0..1) that was said is worth."""
+        return self._of(_log_odds(said))
+
+    def learn(self, said: float, outcome: float) -> None:
+        """Take one step for what came (0..1) after a probability was said: recursive least squares on the curvature of
+        the logistic loss, which forgets slowly."""
+        log_odds = _log_odds(said)
+        row = np.array([1.0, log_odds])
+        expected = self._of(log_odds)
+        curvature = max(_LEAST_CURVATURE, expected * (1.0 - expected))
+        reach = self._covariance @ row
+        gain = reach / (1.0 / curvature + float(row @ reach))
+        self._line = self._line + gain * (outcome - expected) / curvature
+        self._line[1] = max(0.0, float(self._line[1]))
+        self._covariance = self._covariance - np.outer(gain, reach)
+        self._covariance += np.diag([_OFFSET_VARIANCE, _SLOPE_VARIANCE]) * _DRIFT
+
+    def state(self) -> Floats:
+        """Return what `restore` takes: six numbers."""
+        return np.concatenate([self._line, self._covariance.ravel()])
+
+    def restore(self, state: Floats) -> None:
+        """Take a saved state over. ValueError: it is not six numbers."""
+        if state.shape != (6,):
+            msg = f"a saved calibration is six numbers, not {state.shape}"
+            raise ValueError(msg)
+        self._line, self._covariance = np.array(state[:2]), np.array(state[2:]).reshape(2, 2)
+
+    def _of(self, log_odds: float) -> float:
+        at = float(self._line[0] + self._line[1] * log_odds)
+        return 1.0 / (1.0 + exp(-max(-30.0, min(30.0, at))))
+
+
+def _log_odds(probability: float) -> float:
+    held = min(1.0 - _NEAREST, max(_NEAREST, probability))
+    return log(held / (1.0 - held))
 
 
 def _pooled(one: tuple[float, float, int], two: tuple[float, float, int]) -> tuple[float, float, int]:

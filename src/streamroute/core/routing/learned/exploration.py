@@ -1,0 +1,73 @@
+"""Whom to ask while qualities are still being learned, and which answers to audit.
+
+Who is asked is who would be worth most if its quality were somewhat better than believed, by `OPTIMISM` standard
+deviations (upper confidence bounds: Auer, Cesa-Bianchi and Fischer, 2002): what is not known well is tried while it
+might be best, and no coin is tossed over a client's answer.
+
+An audit asks the other upstreams too. Its value is the expected gain of another upstream over the chosen one (the
+knowledge gradient of Frazier, Powell and Dayanik, 2008, in its simplest form). Chances follow its square root, so that
+sure choices are looked at now and then. They are returned, to be logged and to weigh by; drawing is the caller's.
+"""
+
+from collections.abc import Sequence
+from math import erf, exp, pi, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamroute.core.routing.learned.online_quality import QualityEstimates
+
+OPTIMISM = 0.7
+"""Of 0, .5, .7 and 1 standard deviations the best with audits of 3 % (bench/routing_lab/online.py)."""
+_FIRST_VALUE = 0.2
+"""Of the square root of a look's value, before anything is seen: two upstreams that differ by .05 or so."""
+_KEEP = 0.99
+_AHEAD = 20.0
+"""Requests whose audits may be spent before they came."""
+_LEAST = 0.1
+"""Of the wanted share, for every request: weights of one over its chance stay bounded."""
+
+
+def optimistic(estimates: QualityEstimates, prices: Sequence[float], optimism: float = OPTIMISM) -> NDArray[np.float64]:
+    """Return what each upstream would be worth at best: quality, doubt, less price (in points of quality, 0..1)."""
+    sds = np.sqrt(np.diag(estimates.covariance))
+    return np.asarray(estimates.means + optimism * sds - np.asarray(prices))
+
+
+class AuditBudget:
+    """Chances of audits over a stream of requests; their sum is never above the share of those that came, and 20."""
+
+    def __init__(self, share: float = 0.03) -> None:
+        if not 0.0 <= share <= 1.0:
+            msg = f"the share of audits is 0..1, not {share}"
+            raise ValueError(msg)
+        self.share = share
+        self._usual = _FIRST_VALUE
+        self._left = share * _AHEAD
+
+    def chance(self, estimates: QualityEstimates, prices: Sequence[float], chosen: int) -> float:
+        """Return with what chance (0..1) to audit a request; to be called once a request.
+
+        `prices` as for `optimistic`; `chosen` is the place of who is asked.
+        """
+        worth = estimates.means - np.asarray(prices)
+        value = sum(
+            expected_lead(float(worth[other] - worth[chosen]), estimates.lead_sd(other, chosen))
+            for other in range(len(worth))
+            if other != chosen
+        )
+        root = sqrt(value)
+        self._usual = _KEEP * self._usual + (1.0 - _KEEP) * root
+        self._left += self.share
+        wanted = max(self.share * _LEAST, self.share * root / max(self._usual, 1e-9))
+        chance = min(1.0, wanted, self._left)
+        self._left -= chance
+        return chance
+
+
+def expected_lead(lead: float, sd: float) -> float:
+    """Return the mean of what is above 0 of a normal variable with this mean and standard deviation."""
+    if sd <= 0.0:
+        return max(0.0, lead)
+    z = lead / sd
+    return max(0.0, sd * exp(-z * z / 2.0) / sqrt(2.0 * pi) + lead * 0.5 * (1.0 + erf(z / sqrt(2.0))))

@@ -1,0 +1,63 @@
+"""Whom to ask while learning, and what to audit."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streamroute.core.routing.learned.exploration import AuditBudget, expected_lead, optimistic
+from streamroute.core.routing.learned.online_quality import QualityEstimates
+
+
+def estimates(means: list[float], sds: list[float]) -> QualityEstimates:
+    return QualityEstimates(
+        upstreams=[f"u{at}" for at in range(len(means))],
+        means=np.array(means),
+        sds=np.array(sds),
+        covariance=np.diag(np.array(sds) ** 2),
+        looks=np.zeros(len(means)),
+    )
+
+
+def test_doubt_counts_for_an_upstream_and_price_against_it() -> None:
+    """Quality .6 with .1 of doubt, at a price of .05."""
+    found = optimistic(estimates([0.6, 0.62], [0.1, 0.0]), [0.05, 0.0], optimism=0.5)
+    assert found.tolist() == pytest.approx([0.6, 0.62])
+
+
+@pytest.mark.parametrize(
+    ("lead", "sd", "expected"),
+    [(0.0, 1.0, 0.39894), (1.0, 0.0, 1.0), (-1.0, 0.0, 0.0), (-3.0, 1.0, 0.00038), (5.0, 1.0, 5.0)],
+)
+def test_the_mean_of_what_is_above_nought(lead: float, sd: float, expected: float) -> None:
+    """Of a normal distribution."""
+    assert expected_lead(lead, sd) == pytest.approx(expected, abs=1e-4)
+
+
+def test_audits_go_where_another_might_be_better() -> None:
+    """Of two kinds of requests the doubtful one is audited far more often, and the share is kept over both."""
+    budget = AuditBudget(0.05)
+    doubtful, sure = estimates([0.6, 0.6], [0.1, 0.1]), estimates([0.9, 0.2], [0.05, 0.05])
+    chances = [budget.chance(each, [0.0, 0.0], 0) for _ in range(2_000) for each in (doubtful, sure)]
+    assert chances[-2] > 10 * chances[-1]
+    assert chances[-1] == pytest.approx(0.005)
+    assert sum(chances) / len(chances) == pytest.approx(0.05, rel=0.2)
+
+
+def test_no_share_is_no_audit() -> None:
+    """And a share is one."""
+    assert AuditBudget(0.0).chance(estimates([0.6, 0.6], [0.1, 0.1]), [0.0, 0.0], 0) == 0.0
+    with pytest.raises(ValueError, match=r"0\.\.1"):
+        AuditBudget(1.5)
+
+
+@settings(max_examples=50)
+@given(st.floats(0.01, 1.0), st.lists(st.tuples(st.floats(0, 1), st.floats(0, 0.5)), min_size=1, max_size=200))
+def test_audits_never_exceed_their_budget(share: float, requests: list[tuple[float, float]]) -> None:
+    """Over any requests: the share of them, and of twenty more."""
+    budget, spent = AuditBudget(share), 0.0
+    for other, sd in requests:
+        chance = budget.chance(estimates([0.5, other], [sd, sd]), [0.0, 0.0], 0)
+        assert 0.0 < chance <= 1.0
+        spent += chance
+    assert spent <= share * (len(requests) + 20) + 1e-9
