@@ -20,13 +20,18 @@ SRC = Path(streamroute.__file__).parent
 WALL_CLOCK_READERS = {
     "cli/check.py",  # keys end at a date
     "cli/keys.py",
-    "cli/usage.py",  # `--since 24h`
+    "cli/replay.py",  # prices have dates
+    "cli/routing.py",  # `--since 24h`
+    "cli/usage.py",
     "engine/accounting.py",  # entries of the ledger have a date, and prices too
     "engine/attempt.py",  # Retry-After and x-ratelimit-reset may be HTTP dates
     "engine/prober.py",  # the same
     "engine/spending.py",  # windows of budgets, and prices, have dates
     "feeds/price_feed.py",  # prices of a feed have a date
     "price_watch.py",  # those of lists, too
+    "providers/anthropic_messages.py",  # `created` of an answer
+    "providers/gemini.py",
+    "routing_memory.py",  # when it was saved, for people
     "server/auth.py",  # keys end at a date
     "server/decisions.py",  # shown to people
     "server/key_status.py",
