@@ -14,7 +14,7 @@ from streamroute.core.cost.cap import Cap
 from streamroute.core.money import Money
 from streamroute.core.request import ChatRequest
 from streamroute.core.requirements import Requirements
-from streamroute.core.routing.analysis import TERMS, Analysis, DomainClassifier, Features, analyse
+from streamroute.core.routing.analysis import TERMS, Analysis, DomainClassifier, analyse
 from streamroute.core.routing.decision import Decision
 from streamroute.core.routing.domains import spoken_of
 from streamroute.core.routing.matching import ConfiguredQualities, MergedQualities, QualityEstimates, Wanted
@@ -102,7 +102,7 @@ class Needs:
     @property
     def classifier(self) -> DomainClassifier:
         """What says what a question is about where nobody has."""
-        return TERMS if self.learned is None else self.learned.domains
+        return TERMS if self.learned is None or self.options.mode == "rules" else self.learned.domains
 
     def heed(self, settled: "Settled", at: float) -> None:
         """Learn from a request whose domain was said, as an example of that domain."""
@@ -174,7 +174,7 @@ class Needs:
             "class": call.latency_class or route.latency_class,
             "route": call.chat.model,
         }
-        facts = Facts(names, lambda: reading.features)
+        facts = Facts(names, lambda: reading.analysis.features)
         found = [rule for rule in self.options.rules if matches(rule, facts)]
         return together([rule.then for rule in found]), tuple([rule.name for rule in found])
 
@@ -188,10 +188,6 @@ class _Reading:
     @cached_property
     def analysis(self) -> Analysis:
         return self._read()
-
-    @cached_property
-    def features(self) -> Features:
-        return self.analysis.features
 
 
 def _from_tier(choice: Choice, tier: int) -> Choice:

@@ -5,6 +5,7 @@ patterns over the text. What it is about is what the client said, else what a cl
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, Protocol
 
 from streamroute.core.quality.hashed_text import shortened
@@ -35,7 +36,7 @@ class DomainClassifier(Protocol):
         """Return a domain and how sure it is of it, 0..1; `GENERAL` where it is none of its own."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Analysis:
     """What is known of one request before anybody is asked."""
 
@@ -53,7 +54,7 @@ class Analysis:
     domain_source: DomainSource
     domain_confidence: float
 
-    @property
+    @cached_property
     def features(self) -> "Features":
         """What may be kept and shown: everything but the text."""
         question, found = self.question, self.structure
