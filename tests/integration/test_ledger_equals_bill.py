@@ -1,11 +1,15 @@
-"""The ledger against providers that keep their own bill: every call is on both, once, and the amounts are the same."""
+"""The ledger against providers that keep their own bill: every call is on both, once, and the amounts are the same.
+
+Every wire format that is simulated is asked, alone and beside the others: a new one is a row of `SPOKEN`.
+"""
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +22,14 @@ from streamroute.app import App
 from streamroute.config.load import load_config
 from streamroute.core.cost.price import Price
 from streamroute.core.cost.report import GROUPINGS, Grouping
+from streamroute.core.request import WireFormatName
 from streamroute.core.upstream import TokenPrice
 from streamroute.core.usage import Usage
-from streamroute.simulation.chat_body import read_chat_body
 from streamroute.simulation.fault import Fault
 from streamroute.simulation.faults.cut import Cut
 from streamroute.simulation.faults.error_status import ErrorStatus
 from streamroute.simulation.faults.stall import Stall
+from streamroute.simulation.formats import FORMATS
 from streamroute.simulation.profile import Profile
 from streamroute.simulation.record import RequestRecord
 from streamroute.simulation.script import Script
@@ -35,47 +40,83 @@ from streamroute.stores.usage import read_usage
 from tests.support.serve_process import provider_table
 
 Key = tuple[object, str]
-KINDS = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens")
+KINDS = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens")
 TOKENS = 12
 REASONING = 7
 PRICE = TokenPrice(
     input_per_mtok=Decimal("0.75"),
     output_per_mtok=Decimal("4.5"),
     cached_input_per_mtok=Decimal("0.075"),
+    cache_write_per_mtok=Decimal("0.9375"),
+    cache_write_1h_per_mtok=Decimal("1.5"),
     reasoning_per_mtok=Decimal("5.25"),
     per_request=Decimal("0.0001"),
 )
 PRICE_TOML = (
     "price = { input_per_mtok = 0.75, output_per_mtok = 4.50, cached_input_per_mtok = 0.075, "
+    "cache_write_per_mtok = 0.9375, cache_write_1h_per_mtok = 1.5, "
     "reasoning_per_mtok = 5.25, per_request = 0.0001 }"
 )
+COUNTING = Profile(tpot_s=0.001, tokens=TOKENS, cached_share=0.5, cache_write_share=0.2, reasoning_tokens=REASONING)
+"""Of those that answer and of those that do not: who is told the count of the prompt at the beginning pays by it."""
 SCRIPTS: dict[str, tuple[Fault | None, Profile]] = {
-    "well": (None, Profile(tpot_s=0.001, tokens=TOKENS, cached_share=0.5, reasoning_tokens=REASONING)),
-    "late": (None, Profile(ttft_s=20.0, tokens=TOKENS)),
-    "later": (None, Profile(ttft_s=20.0, tokens=TOKENS)),
-    "broken": (ErrorStatus(status=500), Profile(tokens=TOKENS)),
-    "cut": (Cut(at_token=5, how="close"), Profile(tpot_s=0.004, tokens=TOKENS)),
-    "silent": (Stall(at_token=4), Profile(tpot_s=0.004, tokens=TOKENS)),
+    "well": (None, COUNTING),
+    "late": (None, replace(COUNTING, ttft_s=20.0)),
+    "later": (None, replace(COUNTING, ttft_s=20.0)),
+    "broken": (ErrorStatus(status=500), COUNTING),
+    "cut": (Cut(at_token=5, how="close"), replace(COUNTING, tpot_s=0.004)),
+    "silent": (Stall(at_token=4), replace(COUNTING, tpot_s=0.004)),
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spoken:
+    """What a bill in a wire format is read by."""
+
+    user: Callable[[Any], object]
+    """Finds whom a request was for in its body."""
+    counts_prompt_first: bool = False
+    """The prompt is counted at the beginning of a stream."""
+    kept_share: Fraction = Fraction(0)
+    """Of the tokens that are written to the cache, those that stay for an hour."""
+
+
+SPOKEN: dict[WireFormatName, Spoken] = {
+    "openai_chat": Spoken(user=lambda body: body.get("user")),
+    "anthropic_messages": Spoken(
+        user=lambda body: body.get("metadata", {}).get("user_id"), counts_prompt_first=True, kept_share=Fraction(1, 2)
+    ),
+}
+NAMES = list(SPOKEN)
 ROUTES = {
-    "plain": ("failover", ["well"]),
-    "failover": ("failover", ["broken", "well"]),
-    "hedge": ("hedge", ["late", "well"]),
-    "race": ("race", ["later", "well"]),
-    "rescue": ("failover", ["cut", "well"]),
-    "leave": ("failover", ["silent"]),
+    f"{name}-{one}": (plan, [f"{part}-{one}" for part in parts[:-1]] + [f"{parts[-1]}-{last}"])
+    for one, other in zip(NAMES, [*NAMES[1:], NAMES[0]], strict=True)
+    for name, plan, parts, last in (
+        ("plain", "failover", ["well"], one),
+        ("failover", "failover", ["broken", "well"], other),
+        ("hedge", "hedge", ["late", "well"], one),
+        ("race", "race", ["later", "well"], other),
+        ("rescue", "failover", ["cut", "well"], other),
+        ("leave", "failover", ["silent"], one),
+    )
 }
+"""By name and the format of the first upstream; where another helps out, it may speak another one."""
+MANY = -(-125 // len(SPOKEN))
+"""Rounds with twenty at once that make twenty thousand requests."""
 
 
 def config_text(providers: dict[str, SimulationServer]) -> str:
     text = 'version = 1\n[ledger]\nurl = "sqlite:///ledger.db"\n'
+    text += "[health]\nhedge_spend = { latency_critical = 1.0 }\n"  # else one format's hedge forbids the next one's
     for name, provider in providers.items():
-        text += provider_table(name, provider.base_url) + PRICE_TOML + "\n"
+        spoken = f'wire_format = "{name.partition("-")[2]}"'
+        text += provider_table(name, provider.base_url, more=spoken) + PRICE_TOML + "\n"
     for name, (plan, upstreams) in ROUTES.items():
         text += f'[routes.{name}]\nplan = "{plan}"\nupstreams = {orjson.dumps(upstreams).decode()}\n'
-        spend = "latency_critical" if name == "hedge" else "interactive"  # a budget of its own
+        is_hedge = name.startswith("hedge")
+        spend = "latency_critical" if is_hedge else "interactive"  # a budget of its own
         text += f'latency_class = "{spend}"\nsteering = "preferred"\n'
-        text += f"deadlines = {{ first_token_s = {3 if name == 'hedge' else 5}, stall_s = 5 }}\n"
+        text += f"deadlines = {{ first_token_s = {3 if is_hedge else 5}, stall_s = 5 }}\n"
     return text
 
 
@@ -101,7 +142,7 @@ class Market:
             tokens = 0
             async for line in response.content:
                 tokens += line.startswith(b"data: {") and bool(content_of(line))
-                if route == "leave" and tokens == 4:
+                if route.startswith("leave") and tokens == 4:
                     return
 
 
@@ -115,10 +156,11 @@ async def market(tmp_path: Path) -> AsyncIterator[Market]:
     """Open it; the ledger is in `tmp_path`."""
     async with AsyncExitStack() as stack:
         providers = {
-            name: await stack.enter_async_context(
+            f"{name}-{wire_format}": await stack.enter_async_context(
                 SimulationServer(Script(profile=profile) if fault is None else fault, profile=profile)
             )
             for name, (fault, profile) in SCRIPTS.items()
+            for wire_format in SPOKEN
         }
         for provider in providers.values():
             provider._provider.log = deque()  # a bill has no end, unlike the log
@@ -133,23 +175,26 @@ async def market(tmp_path: Path) -> AsyncIterator[Market]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("rounds", "at_once"), [(3, 10), pytest.param(125, 20, id="twenty-thousand")])
+@pytest.mark.parametrize(("rounds", "at_once"), [(3, 10), pytest.param(MANY, 20, id="twenty-thousand")])
 async def test_the_ledger_is_the_sum_of_the_bills(market: Market, tmp_path: Path, rounds: int, at_once: int) -> None:
     """Failures, hedges, races, continuations and clients that leave: what a provider has counted is charged to the
     last picodollar, what it has not by what it has sent, and the sums are the same by every grouping."""
-    if rounds > 3:  # a probe under way at the end would be on the bill and not yet in the ledger
-        market.app.prober.policy.options = replace(market.app.config.health, is_probing=False)
+    quiet = replace(market.app.config.health, is_probing=False)
+    if rounds > 3:
+        market.app.prober.policy.options = quiet
     asked = 0
-    for route in ("hedge", "race"):  # alone: nothing is spent or known yet that would forbid the other call
+    for route in filter(lambda name: name.startswith(("hedge", "race")), ROUTES):
+        # Alone: nothing is spent or known yet that would forbid the other call.
         asked += 1
         await market.ask(f"u{asked}", route=route, stream=True)
     for _ in range(rounds):
         async with asyncio.TaskGroup() as tasks:
             for route in ROUTES:
-                for stream in (True, False) if route in {"plain", "failover"} else (True,):
+                for stream in (True, False) if route.startswith(("plain", "failover")) else (True,):
                     for _ in range(at_once):
                         asked += 1
                         tasks.create_task(market.ask(f"u{asked}", route=route, stream=stream))
+    market.app.prober.policy.options = quiet  # a probe under way would be on the bill and not yet in the ledger
     for provider in market.providers.values():
         await provider.wait_until(lambda provider=provider: provider.in_flight == 0, 60)
     await market.app.dispatcher.idle()
@@ -163,25 +208,30 @@ async def test_the_ledger_is_the_sum_of_the_bills(market: Market, tmp_path: Path
     causes, kinds = set(), set()
     for key, found in rows.items():
         for row, record in zip(found, bills[key], strict=True):
-            causes.add((row.cause, row.outcome, row.is_counted))
+            causes.add((record.wire_format, row.cause, row.outcome, row.is_counted))
             usage = billed(record, row)
-            charged = Usage(**{name: getattr(row, name) for name in KINDS})
-            assert charged == (usage or Usage()), (row, record)
+            charged = {name: getattr(row, name) for name in KINDS}
+            assert charged == {name: getattr(usage or Usage(), name) for name in KINDS}, (row, record)
             kinds.update(name for name in KINDS if getattr(row, name))
             cost = 0 if usage is None else price.cost(usage)
             assert row.cost == cost, row
             total += cost
     assert causes >= {
-        ("first", "succeeded", True),
-        ("first", "failed", False),
-        ("first", "cancelled", False),
-        ("failover", "succeeded", True),
-        ("race", "succeeded", True),
-        ("hedge", "succeeded", True),
-        ("continuation", "succeeded", True),
+        (wire_format, *each)
+        for wire_format, spoken in SPOKEN.items()
+        for each in (
+            ("first", "succeeded", True),
+            ("first", "failed", False),
+            ("first", "cancelled", False),
+            ("failover", "succeeded", True),
+            ("race", "succeeded", True),
+            ("hedge", "succeeded", True),
+            ("continuation", "succeeded", True),
+            *([("first", "cancelled", True)] if spoken.counts_prompt_first else []),
+        )
     }
     assert kinds == set(KINDS)
-    assert asked >= rounds * at_once * 8
+    assert asked >= rounds * at_once * 8 * len(SPOKEN)
     one_by_one: list[list[Grouping]] = [[each] for each in GROUPINGS]
     for by in ([], *one_by_one, list(GROUPINGS)):
         sums = read_usage(url, by)
@@ -208,27 +258,33 @@ def records(market: Market) -> dict[Key, list[RequestRecord]]:
     for name, provider in market.providers.items():
         for record in provider.log:
             assert record.body is not None
-            found[record.body.get("user"), name].append(record)
+            found[SPOKEN[record.wire_format].user(record.body), name].append(record)
     return found
 
 
 def billed(record: RequestRecord, row: Row[Any]) -> Usage | None:
     """Return what a provider bills: what it counted; of streams that ended early what it sent.
 
-    Two things only the sidecar can say of those: the prompt, for nobody told it the count, and how much of what was
+    Two things only the sidecar can say of those: the prompt, where nobody told it the count, and how much of what was
     sent had come when it cancelled: all of it, where the stream had fallen silent before.
     """
     if record.status != 200 and record.ending != "client_closed":
         return None
+    spoken, profile = SPOKEN[record.wire_format], SCRIPTS[row.upstream.partition("-")[0]][1]
+    prompt = FORMATS[record.wire_format].read(orjson.dumps(record.body)).prompt_tokens
+    written = int(prompt * profile.cache_write_share)
+    counted = Usage(
+        input_tokens=prompt,
+        cached_input_tokens=int(prompt * profile.cached_share),
+        cache_write_tokens=written,
+        cache_write_1h_tokens=int(written * spoken.kept_share),
+    )
     if record.ending == "answered":
-        prompt = read_chat_body(orjson.dumps(record.body)).prompt_tokens
-        if row.upstream != "well":
-            return Usage(input_tokens=prompt, output_tokens=record.tokens_sent)
-        said = record.tokens_sent + (REASONING if record.stream else 0)  # a whole answer's count has it already
-        return Usage(
-            input_tokens=prompt, output_tokens=said, cached_input_tokens=prompt // 2, reasoning_tokens=REASONING
-        )
+        reasoning = profile.reasoning_tokens
+        said = record.tokens_sent + (reasoning if record.stream else 0)  # a whole answer's count has it already
+        return replace(counted, output_tokens=said, reasoning_tokens=reasoning)
     assert row.input_tokens > 0
+    was_told = spoken.counts_prompt_first and (row.is_counted or row.output_tokens > 0)
     was_speaking = row.outcome == "cancelled" and record.fault == "cut"
     output_tokens = min(row.output_tokens, record.tokens_sent) if was_speaking else record.tokens_sent
-    return Usage(input_tokens=row.input_tokens, output_tokens=output_tokens)
+    return replace(counted if was_told else Usage(input_tokens=row.input_tokens), output_tokens=output_tokens)

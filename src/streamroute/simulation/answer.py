@@ -12,6 +12,7 @@ import orjson
 
 from streamroute.simulation.chat_body import ChatBody
 from streamroute.simulation.content import Choice
+from streamroute.simulation.profile import Profile
 
 DONE = b"data: [DONE]\n\n"
 
@@ -41,12 +42,12 @@ class Answer:
         *,
         answer_id: str,
         created: int,
-        cached_share: float = 0.0,
-        reasoning_tokens: int = 0,
+        profile: Profile,
     ) -> None:
-        """`cached_share` and `reasoning_tokens`: see `Profile`."""
-        self.cached_tokens = int(body.prompt_tokens * cached_share)
-        self.reasoning_tokens = reasoning_tokens
+        """`profile` says what is counted beside the words."""
+        self.cached_tokens = int(body.prompt_tokens * profile.cached_share)
+        self.written_tokens = int(body.prompt_tokens * profile.cache_write_share)
+        self.reasoning_tokens = profile.reasoning_tokens
         self.body = body
         self.choices = tuple(choices)
         self.answer_id = answer_id
@@ -84,7 +85,11 @@ class Answer:
             "prompt_tokens": self.body.prompt_tokens,
             "completion_tokens": said,
             "total_tokens": self.body.prompt_tokens + said,
-            "prompt_tokens_details": {"cached_tokens": self.cached_tokens, "audio_tokens": 0},
+            "prompt_tokens_details": {
+                "cached_tokens": self.cached_tokens,
+                "audio_tokens": 0,
+                **({"cache_write_tokens": self.written_tokens} if self.written_tokens else {}),
+            },
             "completion_tokens_details": {
                 "reasoning_tokens": self.reasoning_tokens,
                 "audio_tokens": 0,
@@ -130,7 +135,13 @@ class Answer:
 
     def emptied(self) -> Self:
         """Return an answer to the same request that says nothing."""
-        return type(self)(self.body, [Choice() for _ in self.choices], answer_id=self.answer_id, created=self.created)
+        return type(self)(
+            self.body,
+            [Choice() for _ in self.choices],
+            answer_id=self.answer_id,
+            created=self.created,
+            profile=Profile(),
+        )
 
     def without_choices(self) -> bytes:
         """Return a body in which there is no answer at all."""

@@ -100,12 +100,13 @@ class MessagesAnswer(Answer):
         return _STOP_REASONS.get(self._choice.finish_reason, self._choice.finish_reason)
 
     def _prompt_usage(self) -> dict[str, object]:
-        cached = self.cached_tokens
+        cached, written = self.cached_tokens, self.written_tokens
+        kept = written // 2
         return {
-            "input_tokens": self.body.prompt_tokens - cached,
-            "cache_creation_input_tokens": 0,
+            "input_tokens": self.body.prompt_tokens - cached - written,
+            "cache_creation_input_tokens": written,
             "cache_read_input_tokens": cached,
-            "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+            "cache_creation": {"ephemeral_5m_input_tokens": written - kept, "ephemeral_1h_input_tokens": kept},
             "service_tier": "standard",
         }
 

@@ -39,6 +39,9 @@ class Profile:
     """Tokens of an answer to a request without `max_tokens` and `max_completion_tokens`; 0 to 9999."""
     cached_share: float = 0.0
     """Share of the prompt's tokens that it says it had cached, 0 to 1."""
+    cache_write_share: float = 0.0
+    """Share of the prompt's tokens that it says it has cached for later, 0 to 1 less `cached_share`; in Anthropic's
+    format half of them for an hour."""
     reasoning_tokens: int = 0
     """Tokens of reasoning that it bills beside those of the answer, at least 0; nobody sees them."""
     models: tuple[str, ...] = ()
@@ -75,6 +78,8 @@ class Profile:
             ("ttft_tail_share", self.ttft_tail_share),
             ("error_share", self.error_share),
             ("cached_share", self.cached_share),
+            ("cache_write_share", self.cache_write_share),
+            ("cached_share + cache_write_share", self.cached_share + self.cache_write_share),
             ("doubt_share", self.doubt_share),
         ):
             if not 0 <= share <= 1:

@@ -52,8 +52,7 @@ class AnthropicMessages:
             choices,
             answer_id=f"msg_{token}",
             created=created,
-            cached_share=profile.cached_share,
-            reasoning_tokens=profile.reasoning_tokens,
+            profile=profile,
         )
 
     def error(self, error: RequestError) -> bytes:

@@ -29,8 +29,7 @@ class OpenAIChat:
             choices,
             answer_id=f"chatcmpl-{token}",
             created=created,
-            cached_share=profile.cached_share,
-            reasoning_tokens=profile.reasoning_tokens,
+            profile=profile,
         )
 
     def error(self, error: RequestError) -> bytes:
