@@ -4,8 +4,9 @@ Every wire format that is simulated is asked, alone and beside the others: a new
 """
 
 import asyncio
+import re
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -29,7 +30,6 @@ from streamroute.simulation.fault import Fault
 from streamroute.simulation.faults.cut import Cut
 from streamroute.simulation.faults.error_status import ErrorStatus
 from streamroute.simulation.faults.stall import Stall
-from streamroute.simulation.formats import FORMATS
 from streamroute.simulation.profile import Profile
 from streamroute.simulation.record import RequestRecord
 from streamroute.simulation.script import Script
@@ -40,6 +40,7 @@ from streamroute.stores.usage import read_usage
 from tests.support.serve_process import provider_table
 
 Key = tuple[object, str]
+WHOSE = re.compile(rb"river (u\d+)\.")
 KINDS = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens")
 TOKENS = 12
 REASONING = 7
@@ -73,19 +74,20 @@ SCRIPTS: dict[str, tuple[Fault | None, Profile]] = {
 class Spoken:
     """What a bill in a wire format is read by."""
 
-    user: Callable[[Any], object]
-    """Finds whom a request was for in its body."""
     counts_prompt_first: bool = False
     """The prompt is counted at the beginning of a stream."""
+    counts_thoughts_first: bool = False
+    """And so is the reasoning."""
+    tells_writes: bool = True
+    """What is written to the cache is counted by itself."""
     kept_share: Fraction = Fraction(0)
-    """Of the tokens that are written to the cache, those that stay for an hour."""
+    """Of that, what stays for an hour."""
 
 
 SPOKEN: dict[WireFormatName, Spoken] = {
-    "openai_chat": Spoken(user=lambda body: body.get("user")),
-    "anthropic_messages": Spoken(
-        user=lambda body: body.get("metadata", {}).get("user_id"), counts_prompt_first=True, kept_share=Fraction(1, 2)
-    ),
+    "openai_chat": Spoken(),
+    "anthropic_messages": Spoken(counts_prompt_first=True, kept_share=Fraction(1, 2)),
+    "gemini": Spoken(counts_prompt_first=True, counts_thoughts_first=True, tells_writes=False),
 }
 NAMES = list(SPOKEN)
 ROUTES = {
@@ -258,7 +260,8 @@ def records(market: Market) -> dict[Key, list[RequestRecord]]:
     for name, provider in market.providers.items():
         for record in provider.log:
             assert record.body is not None
-            found[SPOKEN[record.wire_format].user(record.body), name].append(record)
+            asked_for = WHOSE.search(orjson.dumps(record.body))  # not every format has a place for users
+            found[asked_for and asked_for[1].decode(), name].append(record)
     return found
 
 
@@ -271,8 +274,8 @@ def billed(record: RequestRecord, row: Row[Any]) -> Usage | None:
     if record.status != 200 and record.ending != "client_closed":
         return None
     spoken, profile = SPOKEN[record.wire_format], SCRIPTS[row.upstream.partition("-")[0]][1]
-    prompt = FORMATS[record.wire_format].read(orjson.dumps(record.body)).prompt_tokens
-    written = int(prompt * profile.cache_write_share)
+    prompt = record.prompt_tokens
+    written = int(prompt * profile.cache_write_share) if spoken.tells_writes else 0
     counted = Usage(
         input_tokens=prompt,
         cached_input_tokens=int(prompt * profile.cached_share),
@@ -285,6 +288,11 @@ def billed(record: RequestRecord, row: Row[Any]) -> Usage | None:
         return replace(counted, output_tokens=said, reasoning_tokens=reasoning)
     assert row.input_tokens > 0
     was_told = spoken.counts_prompt_first and (row.is_counted or row.output_tokens > 0)
+    thoughts = profile.reasoning_tokens if was_told and spoken.counts_thoughts_first else 0
     was_speaking = row.outcome == "cancelled" and record.fault == "cut"
-    output_tokens = min(row.output_tokens, record.tokens_sent) if was_speaking else record.tokens_sent
-    return replace(counted if was_told else Usage(input_tokens=row.input_tokens), output_tokens=output_tokens)
+    said = record.tokens_sent + thoughts
+    return replace(
+        counted if was_told else Usage(input_tokens=row.input_tokens),
+        output_tokens=min(row.output_tokens, said) if was_speaking else said,
+        reasoning_tokens=thoughts,
+    )

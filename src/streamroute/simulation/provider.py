@@ -106,7 +106,7 @@ class Provider:
         except RequestError as error:
             record.status, record.ending = error.status, "answered"
             return _refusal(error, format_, headers)
-        record.model, record.stream = body.model, body.stream
+        record.model, record.stream, record.prompt_tokens = body.model, body.stream, body.prompt_tokens
         record.body = body.raw if self._keeps_bodies else None
         meter = self._meter
         fault, exchange = self._prepare(request, record, body, format_, headers)

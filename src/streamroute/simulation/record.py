@@ -25,6 +25,8 @@ class RequestRecord:
     model: str | None = None
     stream: bool = False
     body_bytes: int = 0
+    prompt_tokens: int = 0
+    """As it counts them, what it had cached included."""
     phase: int | None = None
     """Index of the phase that matched; None: none did."""
     fault: str | None = None

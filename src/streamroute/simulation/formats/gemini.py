@@ -40,8 +40,7 @@ class Gemini:
             choices,
             answer_id=token,
             created=created,
-            cached_share=profile.cached_share,
-            reasoning_tokens=profile.reasoning_tokens,
+            profile=profile,
         )
 
     def error(self, error: RequestError) -> bytes:
