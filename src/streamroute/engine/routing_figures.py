@@ -8,7 +8,7 @@ from streamroute.core.observation import AttemptObservation, Observation, Qualit
 from streamroute.core.quality.reliability import Reliability
 from streamroute.core.routing.decision_log import DecisionLog, DecisionRecord, Made
 from streamroute.core.routing.figures import Group, GroupFigures, RoutingFigures, large_model
-from streamroute.core.upstream import Upstream, UpstreamId
+from streamroute.core.upstream import TokenPrice, Upstream, UpstreamId
 
 MAX_GROUPS = 500
 """Clients make names of tasks and domains up; requests of further groups are counted without them."""
@@ -21,6 +21,8 @@ class RoutingCounter:
         """`upstreams` are those of now, with the prices of now."""
         self._decisions = decisions
         self._upstreams = upstreams
+        self._prices: dict[UpstreamId, tuple[TokenPrice, Price]] = {}
+        """Compiled: to do that for each request takes as long as all the rest here."""
         self.figures = RoutingFigures()
 
     def __call__(self, observation: Observation) -> None:
@@ -69,7 +71,12 @@ class RoutingCounter:
     def _large_price(self, record: DecisionRecord) -> Price | None:
         name = large_model(record.decision.route, self._upstreams())
         upstream = None if name is None else self._upstreams().get(name)
-        return None if upstream is None or upstream.price is None else Price.of(upstream.price)
+        if upstream is None or upstream.price is None:
+            return None
+        known = self._prices.get(upstream.id)
+        if known is None or known[0] is not upstream.price:
+            known = self._prices[upstream.id] = (upstream.price, Price.of(upstream.price))
+        return known[1]
 
 
 def _answer(made: list[AttemptObservation], upstream: UpstreamId | None) -> AttemptObservation | None:
