@@ -38,7 +38,7 @@ def show(
 ) -> None:
     """Show what was learned of each upstream in each domain, as it was saved last."""
     _, learning = _saved(config_or_exit(config))
-    rows = learned_status(learning.table)
+    rows = learned_status(learning)
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
@@ -63,6 +63,8 @@ def reset(
     config: ConfigFile = None,
 ) -> None:
     """Forget what was learned. A key for the running sidecar is read from STREAMROUTE_KEY."""
+    if upstream is not None and domain is not None:
+        raise typer.BadParameter("choose one of --upstream and --domain")
     loaded = config_or_exit(config)
     at = url or _address(loaded)
     try:

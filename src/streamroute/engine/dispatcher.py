@@ -176,6 +176,7 @@ class Dispatcher:
                 call.decision_id, decision, call.arrived_at, plan.hedge_after_s, call.attribution, call.chat
             )
             record.requirements = call.requirements
+            self.needs.remember(call.decision_id, settled)
         bill, requirements = Bill(), NO_REQUIREMENTS if decision.matched is None else decision.matched.requirements
         course: Course = Course(
             decision=decision,

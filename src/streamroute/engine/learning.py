@@ -3,18 +3,25 @@
 Whoever finds out about an answer publishes it on the bus; a person's word and an audit are learned from. What held
 answers show by themselves (`assessor`) is not: such checks see form, so they call most answers good whether they are
 right or not, and there is one for every request, which would drown all others.
+
+What a question's words were is kept for the latest requests, as hashes, so that an outcome that comes later is learned
+with them; of older ones, and of requests that were not matched, only the domain is.
 """
 
 from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any
 
+import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from streamroute.core.observation import Observation, QualityObservation
 from streamroute.core.quality.quality_outcome import QualitySource
+from streamroute.core.quality.subject_text import SubjectText, read_subject
 from streamroute.core.routing.analysis import Analysis
 from streamroute.core.routing.domains import LearnedDomains
+from streamroute.core.routing.learned.online_quality import OnlineQuality
 from streamroute.core.routing.learned.outcome_table import OutcomeTable
 from streamroute.core.routing.matching import QualityEstimate
 from streamroute.core.upstream import Upstream, UpstreamId
@@ -22,39 +29,63 @@ from streamroute.core.upstream import Upstream, UpstreamId
 LEARNED_FROM: frozenset[QualitySource] = frozenset({"feedback", "audit"})
 EXAMPLE_EVERY_S = 0.05
 """Between two examples of what questions are about: learning one takes about 0.2 ms, so 0.4 % of the time at most."""
-MAX_WEIGHT = 50.0
-"""Of one outcome: an audit of one answer in fifty. More would let single answers decide."""
+MAX_QUESTIONS = 1000
+"""As many as decisions are kept: 3 kB each at most, 4 bytes a bucket."""
+
+_NO_WORDS = SubjectText(np.empty(0, np.intp), np.empty(0, np.intp))
+_log = structlog.get_logger(__name__)
 
 
 class Learning:
     """A listener for the bus, and a source of estimates (`core.routing.matching.QualityEstimates`)."""
 
     def __init__(self) -> None:
+        self.quality = OnlineQuality()
         self.table = OutcomeTable()
         self.domains = LearnedDomains()
+        self._questions: dict[str, NDArray[np.uint32]] = {}
+        """By decision, the buckets of its words."""
+        self._last: tuple[Analysis, SubjectText] | None = None
         self._learned_at = -inf
+        self._is_full = False
         self.version = 0
         """Grows with whatever is learned or forgotten."""
 
     def of(self, analysis: Analysis, upstreams: Sequence[Upstream]) -> Sequence[QualityEstimate | None]:
         """Return an estimate for each upstream that has outcomes, None for the others."""
-        names = [each.id for each in upstreams]
-        counts = [self.table.count(name) for name in names]
-        if not any(counts):
-            return [None] * len(names)
-        means, sds = self.table.estimate(analysis.domain, names)
-        return [
-            QualityEstimate(float(mean), float(sd), f"learned ({count} outcomes)") if count else None
-            for mean, sd, count in zip(means, sds, counts, strict=True)
-        ]
+        known = [each.id for each in upstreams if self.table.count(each.id)]
+        if not known:
+            return [None] * len(upstreams)
+        found = self.quality.estimates(self._read(analysis), analysis.domain or "", known)
+        by_name = {
+            name: QualityEstimate(float(mean), float(sd), f"learned ({self.table.count(name)} outcomes)")
+            for name, mean, sd in zip(known, found.means, found.sds, strict=True)
+        }
+        return [by_name.get(each.id) for each in upstreams]
+
+    def remember(self, decision_id: str, analysis: Analysis) -> None:
+        """Keep the words of a question, for outcomes that come later."""
+        self._questions[decision_id] = self._read(analysis).words.astype(np.uint32)
+        self._last = None  # the text goes with its decision
+        if len(self._questions) > MAX_QUESTIONS:
+            del self._questions[next(iter(self._questions))]
 
     def __call__(self, observation: Observation) -> None:
         """Hear an observation."""
         if not isinstance(observation, QualityObservation) or observation.outcome.source not in LEARNED_FROM:
             return
-        outcome = observation.outcome
-        weight = min(MAX_WEIGHT, 1.0 / outcome.propensity)
-        self.table.learn(outcome.upstream, observation.traits.domain, outcome.score, weight)
+        outcome, domain = observation.outcome, observation.traits.domain
+        words = self._questions.get(outcome.decision_id)
+        question = _NO_WORDS if words is None else SubjectText(words.astype(np.intp), _NO_WORDS.stretches)
+        weight = 1.0 / outcome.propensity
+        try:
+            self.quality.learn(question, domain or "", {outcome.upstream: outcome.score}, weight)
+        except ValueError as error:  # clients name models freely: there are too many
+            if not self._is_full:
+                _log.warning("routing.learning_is_full", upstream=outcome.upstream, reason=str(error))
+            self._is_full = True
+            return
+        self.table.learn(outcome.upstream, domain, outcome.score, weight)
         self.version += 1
 
     def example(self, text: str, domain: str, at: float) -> None:
@@ -65,24 +96,31 @@ class Learning:
             self.version += 1
 
     def forget(self, upstream: UpstreamId | None, domain: str | None) -> int:
-        """Forget what was learned, of an upstream and in a domain where they are given; return how many outcomes."""
+        """Forget what was learned, of an upstream or in a domain where they are given; return how many outcomes."""
         count = self.table.forget(upstream, domain)
+        self.quality.reset(upstream=upstream, domain=domain)
+        self._is_full = False
         self.version += 1
         return count
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return what was learned, as arrays."""
-        parts = {"table": self.table.state(), "domains": self.domains.state()}
+        parts = {"table": self.table.state(), "domains": self.domains.state(), "quality": self.quality.state()}
         return {f"{part}_{name}": array for part, state in parts.items() for name, array in state.items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take over what was learned before; raises ValueError or KeyError, and then it is as new."""
-        table, domains = OutcomeTable(), LearnedDomains()
+        table, domains, quality = OutcomeTable(), LearnedDomains(), OnlineQuality()
         table.restore(_part("table_", state))
-        subjects = _part("domains_", state)
-        if subjects:  # an older file has none
-            domains.restore(subjects)
-        self.table, self.domains = table, domains
+        domains.restore(_part("domains_", state))
+        quality.restore(_part("quality_", state))
+        self.table, self.domains, self.quality = table, domains, quality
+
+    def _read(self, analysis: Analysis) -> SubjectText:
+        """Read the question, once for its estimates and for what is kept of it."""
+        if self._last is None or self._last[0] is not analysis:
+            self._last = (analysis, read_subject(analysis.question.text))
+        return self._last[1]
 
 
 def _part(prefix: str, state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

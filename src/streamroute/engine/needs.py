@@ -104,6 +104,11 @@ class Needs:
         """What says what a question is about where nobody has."""
         return TERMS if self.learned is None or self.options.mode == "rules" else self.learned.domains
 
+    def remember(self, decision_id: str, settled: "Settled") -> None:
+        """Keep what outcomes of a decision will be learned with."""
+        if self.learned is not None and settled.wanted is not None:
+            self.learned.remember(decision_id, settled.wanted.analysis)
+
     def heed(self, settled: "Settled", at: float) -> None:
         """Learn from a request whose domain was said, as an example of that domain."""
         wanted = settled.wanted

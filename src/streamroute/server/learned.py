@@ -8,7 +8,6 @@ from collections.abc import Mapping
 import structlog
 from aiohttp import web
 
-from streamroute.core.routing.learned.outcome_table import OutcomeTable
 from streamroute.core.upstream import UpstreamId
 from streamroute.engine.learning import Learning
 from streamroute.errors import RequestError
@@ -22,19 +21,21 @@ _FIELDS = ("upstream", "domain")
 _log = structlog.get_logger(__name__)
 
 
-def learned_status(table: OutcomeTable) -> list[Mapping[str, object]]:
+def learned_status(learning: Learning) -> list[Mapping[str, object]]:
     """Return what was learned of each upstream in each domain, as plain values."""
+    believed = {report.domain: report for report in learning.quality.explain()}
     rows: list[Mapping[str, object]] = []
-    for upstream, domain, cell in table.cells():
-        means, sds = table.estimate(domain, [upstream])
+    for upstream, domain, cell in learning.table.cells():
+        report = believed.get(domain or "")
+        mean, sd = (None, None) if report is None else (report.means.get(upstream), report.sds.get(upstream))
         rows.append(
             {
                 "upstream": upstream,
                 "domain": domain,
                 "outcomes": cell.count,
                 "observed": round(cell.mean, 4),
-                "estimate": round(float(means[0]), 4),
-                "sd": round(float(sds[0]), 4),
+                "estimate": None if mean is None else round(mean, 4),
+                "sd": None if sd is None else round(sd, 4),
             }
         )
     return rows
@@ -59,6 +60,8 @@ async def reset(request: web.BaseRequest, options: ServerOptions, learning: Lear
         if value is not None and not isinstance(value, str):
             raise RequestError(f"`{name}` must be text.", param=name, code="invalid_value")
     upstream, domain = payload.get("upstream"), payload.get("domain")
+    if upstream is not None and domain is not None:
+        raise RequestError("Give `upstream` or `domain`, or neither for everything.", code="invalid_value")
     known = {name for name, _, _ in learning.table.cells()}
     if upstream is not None and upstream not in known:
         shown = ", ".join(sorted(known)) or "no upstream"

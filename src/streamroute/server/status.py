@@ -163,7 +163,7 @@ def _routing(site: "Site") -> Mapping[str, object]:
     return {
         **figures_document(figures),
         "mode": site.dispatcher.needs.options.mode,
-        "learned": [] if learned is None else learned_status(learned.table),
+        "learned": [] if learned is None else learned_status(learned),
         "files": site.routing_files(),
     }
 
