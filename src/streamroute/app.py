@@ -152,7 +152,13 @@ class App:
             stack.callback(probing.cancel)
             watching = tasks.create_task(self.keys.run())
             stack.callback(watching.cancel)
-            for job in (self.prices.run(), self.prices.feeds.run(), self.bidding.run(), self.memory.run()):
+            for job in (
+                self.prices.run(),
+                self.prices.feeds.run(),
+                self.bidding.run(),
+                self.memory.run(),
+                self.dispatcher.auditor.run(),
+            ):
                 stack.callback(tasks.create_task(job).cancel)
             if self.bookkeeping is not None:
                 recalling = tasks.create_task(self.bookkeeping.follow(self.dispatcher.spending))
@@ -218,7 +224,7 @@ class App:
         _log.info("drain.started", in_flight=self.dispatcher.in_flight, timeout_s=options.drain_timeout_s)
         with anyio.move_on_after(options.drain_delay_s):
             await anyio.sleep_forever()
-        self.dispatcher.is_closed = True
+        self.dispatcher.is_closed = self.dispatcher.auditor.is_closed = True
         deadline = now() + options.drain_timeout_s
         with anyio.move_on_at(deadline):
             await self.dispatcher.idle()
@@ -232,7 +238,7 @@ class App:
 
     def stop_requests(self) -> None:
         """End every live request now, with an error event that says why."""
-        self.site.is_draining = self.dispatcher.is_closed = True
+        self.site.is_draining = self.dispatcher.is_closed = self.dispatcher.auditor.is_closed = True
         self.dispatcher.shut_down()
 
     def _apply_budgets(self) -> None:
@@ -276,6 +282,7 @@ class App:
             keys=self.keys.figures(),
             price_feeds=self.prices.figures(),
             rate_limited=self.site.limits.refused,
+            gates=self.dispatcher.gates.figures(),
         )
 
     def _require_keys(self, config: Config) -> None:

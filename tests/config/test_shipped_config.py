@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from streamroute.config.fields import Table
+from streamroute.config.gate import AuditTable
 from streamroute.config.load import load_config
 from streamroute.config.model import LogOptions
 from streamroute.config.routing_schema import (
@@ -36,6 +37,7 @@ from streamroute.config.schema import (
     SimulationTable,
     UpstreamTable,
 )
+from streamroute.core.gate import AuditOptions
 from streamroute.core.health.options import HEDGE_SPEND, HealthOptions
 from streamroute.core.routing.options import ANSWER_VALUE_USD, RoutingOptions
 from streamroute.core.upstream import Capabilities, Deadlines, RetryOptions, Route, TokenPrice, UpstreamId
@@ -92,6 +94,7 @@ TABLES: dict[type[Table], tuple[type, set[str], set[str]]] = {
     LedgerTable: (LedgerOptions, set(), set()),
     FeedTable: (FeedOptions, set(), set()),
     CapabilitiesTable: (Capabilities, set(), set()),
+    AuditTable: (AuditOptions, set(), set()),
     RetryTable: (RetryOptions, set(), set()),
     DeadlinesTable: (Deadlines, set(), set()),
 }
@@ -123,6 +126,7 @@ def test_the_reference_names_every_setting_and_default() -> None:
         route,
         Deadlines(),
         RetryOptions(),
+        AuditOptions(),
         SimulationOptions(),
     ):
         for field in dataclasses.fields(options):

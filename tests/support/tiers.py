@@ -5,8 +5,9 @@ async with Tiers.of(tmp_path, {"small": SMALL, "large": None}, ROUTE) as tiers:
 """
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -76,7 +77,7 @@ class Tiers:
                 )
             file = folder / "tiers.toml"
             file.write_text(text + route)
-            app = await stack.enter_async_context(App(load_config(file, environ={})))
+            app = await stack.enter_async_context(App(load_config(file, environ={}), rng=random.Random(7)))
             session = await stack.enter_async_context(aiohttp.ClientSession())
             yield cls(app, servers, session, url)
 
@@ -120,11 +121,14 @@ class Tiers:
         return [(each["upstream"], each["cause"], each["outcome"]) for each in document["attempts"]]
 
     async def until(self, is_so: Callable[[], bool]) -> None:
-        """Wait until something holds, looking whenever something is observed; fails after five seconds."""
+        """Wait until something holds, looking whenever something is observed, and now and then; fails after five
+        seconds."""
         async with asyncio.timeout(5):
             while not is_so():
                 self._heard.clear()
-                await self._heard.wait()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(0.02):
+                        await self._heard.wait()
 
     @property
     def requests(self) -> dict[str, int]:

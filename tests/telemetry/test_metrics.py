@@ -31,6 +31,9 @@ from streamroute.core.observation import (
 )
 from streamroute.core.outcome import Failure
 from streamroute.core.quality.quality_outcome import QualityOutcome
+from streamroute.core.routing.learned.domain_guard import Trust
+from streamroute.core.routing.learned.gate_figures import GateFigures
+from streamroute.core.routing.learned.gatekeeper import DomainFigures
 from streamroute.core.upstream import Capabilities, TokenPrice, UpstreamId
 from streamroute.core.usage import Usage
 from streamroute.telemetry.metrics import attempts as attempts_module
@@ -127,6 +130,18 @@ EVERYTHING: list[Observation] = [
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
+GATE = GateFigures(
+    route="chat",
+    domains=[
+        DomainFigures(domain="law", trust=Trust.WITHDRAWN, looks=90, look_share=0.2, caution=0.1, loss=0.04),
+        DomainFigures(domain="", trust=Trust.TRUSTED, looks=200, look_share=0.05, caution=0.0, loss=-0.01),
+    ],
+    looks={0: 250.0},
+    audits={"agrees": 9, "differs": 3},
+    spent=Money(25 * 10**9),
+)
+
+
 def fed(*observations: Observation) -> Metrics:
     standing = Standing(kind="slow", breaker="half_open", risk=0.25)
     metrics = Metrics(
@@ -140,6 +155,7 @@ def fed(*observations: Observation) -> Metrics:
             keys=KeyFigures(live=3, expired=2, revoked=1, trouble="locked"),
             rate_limited={("app", "requests"): 4, ("app", "tokens"): 5, **{(f"k{i}", "tokens"): 1 for i in range(300)}},
             price_feeds=[FEED],
+            gates=[GATE],
             ledger=LedgerFigures(waiting=1, spooled=2, written=3, refused=4, dropped=5, unpriced=6, trouble="locked"),
         ),
     )
@@ -354,3 +370,13 @@ async def test_domains_that_clients_make_up_share_a_label() -> None:
     assert len({dict(labels)["upstream"] for labels in counts}) == MAX_UPSTREAM_LABELS + 2
     assert sum(counts.values()) == 301
     assert values[f"{name}_sum", frozenset({("upstream", "a"), ("domain", ""), ("source", "feedback")})] == 1.0
+
+
+async def test_gates() -> None:
+    """Whom they trust with what, and what audits came to and cost."""
+    _, values = await exposed(fed())
+    for domain, is_trusted, loss in (("law", 0, 0.04), ("", 1, -0.01)):
+        assert values[of("streamroute_gate_trusted", route="chat", domain=domain)] == is_trusted
+        assert values[of("streamroute_gate_loss", route="chat", domain=domain)] == loss
+    assert values[of("streamroute_audits_total", route="chat", result="differs")] == 3
+    assert values[of("streamroute_audit_spend_usd_total", route="chat")] == 0.025

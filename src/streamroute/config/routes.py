@@ -13,7 +13,7 @@ from streamroute.config.model import Disabled, Source
 from streamroute.config.prices import build_price
 from streamroute.config.routing_schema import RequirementsTable
 from streamroute.config.schema import DeadlinesTable, RouteTable, UpstreamTable
-from streamroute.core.gate import CallingAssessor
+from streamroute.core.gate import AuditOptions, CallingAssessor
 from streamroute.core.money import money
 from streamroute.core.requirements import Requirements
 from streamroute.core.routing.route import AUTO
@@ -118,6 +118,7 @@ def build_route(draft: Draft, name: str, table: RouteTable) -> Route:
         assess=_assess(draft, name, table),
         agree_with=None if table.agree_with is None else UpstreamId(table.agree_with),
         judge=None if table.judge is None else UpstreamId(table.judge),
+        audit=None if table.audit is None else AuditOptions(**table.audit.model_dump()),
         speculate_after_s=table.speculate_after_s,
         plan=table.plan,
         steering="auction" if name == AUTO and "steering" not in table.model_fields_set else table.steering,
@@ -166,6 +167,8 @@ def _assess(draft: Draft, name: str, table: RouteTable) -> tuple[tuple[CallingAs
     path = ("routes", name, "assess")
     if table.assess and not table.tiers:
         draft.report(path, "there is nothing to assess without `tiers`")
+    if table.audit is not None and not table.tiers:
+        draft.report(("routes", name, "audit"), "there is nothing to look into without `tiers`")
     for assessor, key, whom in (("agreement", "agree_with", table.agree_with), ("judge", "judge", table.judge)):
         if whom is None and any(assessor in each for each in table.assess):
             draft.report(path, f'"{assessor}" needs somebody to ask; add {key} = "UPSTREAM"')

@@ -24,7 +24,7 @@ from streamroute.config.fields import (
     Text,
     TokenDollars,
 )
-from streamroute.config.gate import Assess
+from streamroute.config.gate import Assess, AuditTable
 from streamroute.config.locate import Path
 from streamroute.config.model import LogFormat, LogLevel, LogOptions
 from streamroute.config.routing_schema import RequirementsTable, RoutingTable
@@ -269,6 +269,7 @@ class RouteTable(Table):
     assess: Assess = Field(default_factory=list)
     agree_with: Text | None = None
     judge: Text | None = None
+    audit: AuditTable | None = None
     speculate_after_s: Number | None = Field(default=_ROUTE.speculate_after_s, gt=0, le=600)
     plan: PlanName = _ROUTE.plan
     steering: Steering = _ROUTE.steering

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, NewType
 
-from streamroute.core.gate import CallingAssessor, Thresholds
+from streamroute.core.gate import AuditOptions, CallingAssessor, Thresholds
 
 UpstreamId = NewType("UpstreamId", str)
 CredentialId = NewType("CredentialId", str)
@@ -198,6 +198,8 @@ class Route:
     """Who is asked the same for `agreement`: a second cheap model, or the same one for a second sample."""
     judge: UpstreamId | None = None
     """Who is asked for `judge`."""
+    audit: AuditOptions | None = None
+    """None: no audits, so nothing is learned of domains and nobody is guarded against."""
     speculate_after_s: float | None = None
     """Seconds after which the next tier is started beside the one that is at work; None: not before it is over."""
     race_width: int = 2

@@ -38,6 +38,11 @@ class Continuations:
         self.transcript = Transcript()
         self._was_asked_anew = False
 
+    @property
+    def text(self) -> str | None:
+        """What the client has of the answer; None where that is not kept."""
+        return self.transcript.read().text if self.transcript.is_kept else None
+
     def call(
         self, start: Start, provider: Provider, cost_of: Callable[[Usage], str | None] | None = None
     ) -> ContinuationCall | Failure:

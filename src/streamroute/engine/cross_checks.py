@@ -9,14 +9,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from streamroute.core.cost.bill import Bill
 from streamroute.core.execution.commands import Start
 from streamroute.core.execution.events import AttemptEvent, AttemptId, Failed, Succeeded
+from streamroute.core.money import NOTHING, Money
 from streamroute.core.outcome import AttemptCause, Failure
 from streamroute.core.quality.comparison import agrees, is_comparable
 from streamroute.core.quality.judge import read_judgement
 from streamroute.core.quality.verdict import NOTHING_AGAINST, Draft, Finding, Wanted
 from streamroute.core.request import ChatRequest
-from streamroute.core.requirements import NO_REQUIREMENTS, Requirements
+from streamroute.core.requirements import Requirements
 from streamroute.core.routing.eligibility import why_not
 from streamroute.core.routing.scope import may_serve
 from streamroute.core.upstream import ProviderName, Upstream, UpstreamId
@@ -61,19 +63,24 @@ class CrossChecks:
         *,
         upstreams: Mapping[UpstreamId, Upstream],
         providers: Mapping[ProviderName, Provider],
-        requirements: Requirements = NO_REQUIREMENTS,
-        affords: Callable[[ChatRequest, Upstream], bool] = lambda chat, upstream: True,
-        first: int = FIRST_NUMBER,
+        requirements: Requirements,
+        bill: Bill,
+        most: Callable[[ChatRequest, Upstream], Money | None],
     ) -> None:
-        """`call`: of the client; `affords` says whether one more call is within what the request may cost; `first` is
-        the number of the first attempt."""
+        """`call`: of the client; `bill`: of all its calls, these included; `most` is what one call may cost."""
         self._call = call
         self._open = open_attempt
-        self._upstreams = upstreams
+        self.upstreams = upstreams
         self._providers = providers
         self._requirements = requirements
-        self._affords = affords
-        self._next = first
+        self._bill = bill
+        self.most = most
+        self._next = FIRST_NUMBER
+
+    @property
+    def spent(self) -> Money:
+        """What all calls of the request have cost so far, as far as that is known."""
+        return self._bill.total or NOTHING
 
     async def agreement(self, checked: Checked, with_: UpstreamId, left_s: float) -> Finding | Failure | None:
         """Ask another model the same; None where the two could not be compared anyway."""
@@ -88,16 +95,6 @@ class CrossChecks:
             return None
         return NOTHING_AGAINST if found else Finding(0.0, f"{with_} comes to another answer")
 
-    async def judgement(
-        self, checked: Checked, judge: UpstreamId, calibrated: Callable[[float], float], left_s: float
-    ) -> Finding | Failure | None:
-        """Ask a judge; None where it cannot be put in words what to judge."""
-        raw = await self.score(checked.chat, checked.draft, judge, "judge", left_s)
-        if raw is None or isinstance(raw, Failure):
-            return raw
-        score = calibrated(raw)
-        return Finding(score, f"{judge} gives it {raw:.1f}, which is worth {score:.2f}")
-
     async def score(
         self, chat: ChatRequest, draft: Draft, judge: UpstreamId, cause: AttemptCause, left_s: float
     ) -> float | Failure | None:
@@ -111,9 +108,11 @@ class CrossChecks:
         score = read_judgement(said.text)
         return Failure(kind="malformed", message="the judge did not answer as it was told") if score is None else score
 
-    async def ask(self, chat: ChatRequest, upstream: UpstreamId, cause: AttemptCause, left_s: float) -> Draft | Failure:
+    async def ask(
+        self, chat: ChatRequest, upstream: UpstreamId, cause: AttemptCause, left_s: float, *, most_s: float = MOST_S
+    ) -> Draft | Failure:
         """Make one call, and return its answer or why there is none."""
-        known = self._upstreams.get(upstream)
+        known = self.upstreams.get(upstream)
         reason = "it is disabled" if known is None else self._why_not(chat, known)
         if known is None or reason is not None:
             return Failure(kind="blocked", message=f"{upstream}: {reason}")
@@ -130,7 +129,7 @@ class CrossChecks:
         if isinstance(attempt, Failure):
             return attempt
         too_late = asyncio.get_running_loop().call_later(
-            max(0.0, min(left_s, MOST_S)), attempt.cancel, "lost", _TOO_LATE
+            max(0.0, min(left_s, most_s)), attempt.cancel, "lost", _TOO_LATE
         )
         try:
             await attempt.run()
@@ -146,6 +145,7 @@ class CrossChecks:
         region = self._requirements.residency
         if region is not None and upstream.residency != region:
             return f"it is not known to keep data in {region}"
-        if not self._affords(chat, upstream):
+        limit, most = self._requirements.max_cost, self._bill.plus(self.most(chat, upstream))
+        if limit is not None and (most is None or most > limit):
             return "the request may not cost that much"
         return why_not(chat, upstream) or self._providers[upstream.provider].why_not(chat, upstream)

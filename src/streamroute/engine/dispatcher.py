@@ -32,6 +32,7 @@ from streamroute.core.routing.steering import decide
 from streamroute.core.upstream import Deadlines, ProviderName, Upstream, UpstreamId
 from streamroute.engine.attempt import Attempt
 from streamroute.engine.attempt_options import AttemptOptions
+from streamroute.engine.auditor import Auditor
 from streamroute.engine.bidding import Bidding
 from streamroute.engine.call import Call
 from streamroute.engine.choice import choose, nobody, translatable
@@ -39,7 +40,8 @@ from streamroute.engine.continuations import NOT_CONTINUABLE, Continuations, is_
 from streamroute.engine.course import Course
 from streamroute.engine.cross_checks import CrossChecks
 from streamroute.engine.decoding import StreamDecoder
-from streamroute.engine.holding import Holding
+from streamroute.engine.gates import Gates
+from streamroute.engine.holding import Holding, Oversight
 from streamroute.engine.judging import Judging
 from streamroute.engine.needs import Needs, Settled, cap_of, matched_tiers
 from streamroute.engine.request_end import request_ended
@@ -105,6 +107,9 @@ class Dispatcher:
         bus.subscribe(Judging(self.decisions, bus.publish))
         self.routing = RoutingCounter(self.decisions, lambda: self.directory.catalog.upstreams)
         bus.subscribe(self.routing)
+        self.gates = Gates()
+        bus.subscribe(self.gates)
+        self.auditor = Auditor(board, bus.publish)
         self._running: set[Runner] = set()
         board.on_doubt = self._on_doubt
         self._idle = anyio.Event()
@@ -194,8 +199,10 @@ class Dispatcher:
                     upstreams=directory.catalog.upstreams,
                     providers=directory.providers,
                     requirements=requirements,
-                    affords=partial(self.spending.affords, requirements.max_cost, bill),
+                    bill=bill,
+                    most=self.spending.most,
                 ),
+                oversight=Oversight(self.gates, self.auditor, self._rng.random),
             ),
             bill=bill,
             cap=cap_of(decision, bill),
@@ -222,6 +229,7 @@ class Dispatcher:
             if not self._running:
                 self._idle.set()
             course.holding.decided(None)
+            course.holding.ended(continuations, is_finished=runner.summary.is_finished)
             self._publish(call, decision, runner, course.failures)
         self.needs.heed(settled, now())
         return course.bill
@@ -260,6 +268,7 @@ class Dispatcher:
             explorer=explorer,
         )
         decision = matched_tiers(chat, choice, settled.wanted, decide_one)
+        decision = self.gates.begun(decision, call, self._rng.random)
         if choice.rejected:
             decision = replace(decision, rejected=(*choice.rejected, *decision.rejected))
         if not decision.candidates:

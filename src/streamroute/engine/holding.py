@@ -7,7 +7,7 @@ published before the client gets anything.
 """
 
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
 from typing import Any
@@ -16,22 +16,54 @@ import structlog
 
 from streamroute.clock import now
 from streamroute.core.cost.bill import Bill
+from streamroute.core.execution.events import AttemptId
 from streamroute.core.gate import CallingAssessor
 from streamroute.core.money import usd_text
 from streamroute.core.observation import AttemptObservation
 from streamroute.core.outcome import CROSS_CHECKS, AttemptCause, Failure
 from streamroute.core.quality.checks import assess
-from streamroute.core.quality.verdict import Finding, Verdict, verdict_of
+from streamroute.core.quality.comparison import GAIN, agrees, is_comparable
+from streamroute.core.quality.verdict import Draft, Finding, Ruling, Verdict, Wanted, verdict_of
 from streamroute.core.request import ChatRequest
 from streamroute.core.routing.decision import Decision
 from streamroute.core.routing.decision_log import Judged
+from streamroute.core.routing.learned.domain_guard import Trust
+from streamroute.core.routing.learned.gate_features import gate_features
+from streamroute.core.routing.learned.gatekeeper import Look
 from streamroute.core.upstream import Upstream, UpstreamId
 from streamroute.engine.attempt import Attempt
+from streamroute.engine.auditor import Audit, Auditor
 from streamroute.engine.call import Call
+from streamroute.engine.continuations import Continuations
 from streamroute.engine.cross_checks import Checked, CrossChecks
+from streamroute.engine.gates import Gates, RouteGate, domain_of
 from streamroute.wire.openai_chat.draft import read_draft, wanted_of, with_cost_told, with_logprobs, without_logprobs
 
 _log = structlog.get_logger(__name__)
+
+
+LEAST_SHARE = 1e-6
+"""A share of 0 is none that anything could be weighed by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Oversight:
+    """What outlives requests: what was learned, and who looks into answers afterwards."""
+
+    gates: Gates
+    auditor: Auditor
+    uniform: Callable[[], float]
+    """Draws from [0, 1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An answer that was judged."""
+
+    number: AttemptId
+    checked: Checked
+    look: Look
+    is_accepted: bool
 
 
 class Holding:
@@ -46,6 +78,7 @@ class Holding:
         note: Callable[[Judged], None],
         publish: Callable[[AttemptObservation], None],
         checks: CrossChecks,
+        oversight: Oversight,
     ) -> None:
         """`note` is told of every verdict, `publish` of every attempt that has ended; `checks` asks other models."""
         self._call = call
@@ -55,6 +88,14 @@ class Holding:
         self._note = note
         self._publish = publish
         self._checks = checks
+        self._oversight = oversight
+        self._domain = domain_of(decision, call)
+        self._gate = oversight.gates.of(decision.route) if decision.next_tier is not None else None
+        self._answering: AttemptId | None = None
+        self._answered_by: UpstreamId | None = None
+        self._whole: bytes | None = None
+        """The answer that was delivered, where it does not stream."""
+        self._judged: list[Held] = []
         self._kept: list[AttemptObservation] = []
 
     def holds(self, upstream: Upstream, cause: AttemptCause) -> bool:
@@ -90,6 +131,9 @@ class Holding:
         for each in kept:
             is_delivered = answering is not None and each.attempt == answering.number
             self._publish(replace(each, is_committed=is_delivered, is_rejected=not is_delivered))
+        if answering is not None:
+            self._answering, self._answered_by = answering.number, answering.upstream.id
+            self._whole = None if self._chat.stream else answering.held
 
     def judge(self, attempt: Attempt) -> Verdict | Callable[[], Coroutine[Any, Any, Verdict]]:
         """Return what a held answer is worth, or how to find out: others are asked only where the answer itself leaves
@@ -100,13 +144,16 @@ class Holding:
             verdict = assess(draft, wanted)
         except Exception:  # noqa: BLE001 - what nobody can read is no good, and there are larger models
             _log.exception("draft.broke", upstream=upstream)
-            return self._ruled(upstream, Verdict(score=0.0, findings={"form": Finding(0.0, "it cannot be read")}))
-        asked = self._decision.route.assessors(upstream)
+            verdict = Verdict(score=0.0, findings={"form": Finding(0.0, "it cannot be read")})
+            return self._ruled(attempt, Checked(chat, Draft(), Wanted(), upstream), verdict)
+        checked, asked = Checked(chat, draft, wanted, upstream), self._decision.route.assessors(upstream)
         if not asked or verdict.score < self._accept_at(upstream):
-            return self._ruled(upstream, verdict)
-        return partial(self._looked_into, Checked(chat, draft, wanted, upstream), verdict, asked)
+            return self._ruled(attempt, checked, verdict)
+        return partial(self._looked_into, attempt, checked, verdict, asked)
 
-    async def _looked_into(self, checked: Checked, verdict: Verdict, asked: Sequence[CallingAssessor]) -> Verdict:
+    async def _looked_into(
+        self, attempt: Attempt, checked: Checked, verdict: Verdict, asked: Sequence[CallingAssessor]
+    ) -> Verdict:
         """Ask others, until one of them has said something. A doubt that nobody could resolve stays one: the next tier
         is asked, or this answer delivered for want of a better one."""
         findings = dict(verdict.findings)
@@ -122,24 +169,107 @@ class Holding:
             if found is not None:
                 findings = {other: each for other, each in findings.items() if other not in asked} | {name: found}
                 break
-        return self._ruled(checked.upstream, verdict_of(findings))
+        return self._ruled(attempt, checked, verdict_of(findings))
 
     async def _asked(self, name: CallingAssessor, checked: Checked) -> Finding | Failure | None:
         route, call = self._decision.route, self._call
         left_s = call.arrived_at + min(route.deadlines.total_s, call.timeout_s or inf) - now()
         if name == "agreement":
             return None if route.agree_with is None else await self._checks.agreement(checked, route.agree_with, left_s)
-        return None if route.judge is None else await self._checks.judgement(checked, route.judge, _as_it_is, left_s)
+        if route.judge is None or self._gate is None:
+            return None
+        raw = await self._checks.score(checked.chat, checked.draft, route.judge, "judge", left_s)
+        if raw is None or isinstance(raw, Failure):
+            return raw
+        self._oversight.gates.judged_by_model(call, route, checked.upstream, raw)
+        score = self._gate.keeper.calibrated(raw)
+        return Finding(score, f"{route.judge} gives it {raw:.1f}, which is worth {score:.2f}")
 
     def _accept_at(self, upstream: UpstreamId) -> float:
         route = self._decision.route
-        return route.accept_at.of(route.tier_of(upstream), self._call.attribution.task)
+        return route.accept_at.of(route.tier_of(upstream), self._call.attribution.task, self._domain)
 
-    def _ruled(self, upstream: UpstreamId, verdict: Verdict) -> Verdict:
-        accept_at = self._accept_at(upstream)
-        self._note(Judged(upstream, verdict, accept_at, verdict.score >= accept_at))
+    def _ruled(self, attempt: Attempt, checked: Checked, verdict: Verdict) -> Verdict:
+        """Say what is done about an answer: by its findings, and by what was learned where answers are audited."""
+        upstream, accept_at = checked.upstream, self._accept_at(checked.upstream)
+        gate, route = self._gate, self._decision.route
+        if gate is None:
+            return verdict
+        place = route.tier_of(upstream)
+        if route.audit is not None and (is_comparable(checked.draft, checked.wanted) or route.judge is not None):
+            features = gate_features(checked.draft, verdict)
+            expected = gate.keeper.expected_gain(place, verdict, features)
+            ruling = gate.keeper.rule(self._domain, verdict, expected, accept_at)
+            look = Look(
+                tier=place,
+                domain=self._domain,
+                features=features,
+                margin=1.0 - expected - accept_at,
+                share=1.0,
+                gain=None,
+            )
+            self._judged.append(Held(attempt.number, checked, look, is_accepted=ruling.is_accepted))
+        else:
+            ruling = Ruling(score=verdict.score, is_accepted=verdict.score >= accept_at)
+        if route.audit is None or gate.keeper.guard(self._domain).trust is Trust.TRUSTED:
+            gate.ascent(self._domain).was_judged(place, is_accepted=ruling.is_accepted)
+        if not ruling.is_accepted:
+            ruling = self._going_up(gate, upstream, ruling)
+        verdict = replace(verdict, ruling=ruling)
+        self._note(Judged(upstream, verdict, accept_at, ruling.is_accepted))
         return verdict
 
+    def _going_up(self, gate: RouteGate, upstream: UpstreamId, ruling: Ruling) -> Ruling:
+        """Say which tier is asked next: the best of those that are left."""
+        tiers = self._decision.tiers
+        here = next(i for i, tier in enumerate(tiers) if any(each.upstream.id == upstream for each in tier.candidates))
+        following = self._oversight.gates.next_tier(gate, self._decision, self._domain, self._chat, here + 1)
+        skipped = [each.upstream.id for tier in tiers[here + 1 : following] for each in tier.candidates]
+        why = [f"skips {', '.join(skipped)}: too few of their answers are accepted"] if skipped else []
+        return replace(ruling, next_tier=following, reason="; ".join(filter(None, [ruling.reason, *why])))
 
-def _as_it_is(score: float) -> float:
-    return score
+    def ended(self, continuations: Continuations | None, *, is_finished: bool) -> None:
+        """Learn from the request, now that the client has its answer: pairs of answers that are there for nothing, and
+        audits that are drawn. `continuations` has the text of a stream."""
+        gate, judged = self._gate, self._judged
+        if gate is None or not judged or not is_finished:
+            return
+        own = next((each for each in judged if each.number == self._answering), None)
+        if own is not None:
+            if own.is_accepted:
+                self._drawn(gate, own)
+            return  # a draft that was delivered for want of a better one tells nothing
+        text = None if continuations is None else continuations.text
+        other = Draft(text=text, finish_reason="stop") if text else None
+        if self._whole is not None:
+            other = read_draft(self._whole, stream=False)
+        if other is None:
+            return
+        for each in judged:
+            found = agrees(each.checked.draft, other, each.checked.wanted)
+            if found is not None:
+                gate.keeper.learn(replace(each.look, gain=GAIN[found]))
+            elif each.look.margin >= 0.0 and self._decision.route.judge is not None:
+                self._offer(gate, each, each.look, other)
+
+    def _drawn(self, gate: RouteGate, held: Held) -> None:
+        share = gate.keeper.guard(self._domain).look_share
+        look = replace(held.look, share=max(share, LEAST_SHARE))
+        if self._oversight.uniform() < share:
+            self._offer(gate, held, look, None)
+        else:
+            gate.keeper.learn(look)
+
+    def _offer(self, gate: RouteGate, held: Held, look: Look, other: Draft | None) -> None:
+        self._oversight.auditor.offer(
+            Audit(
+                route=self._decision.route,
+                gate=gate,
+                checked=held.checked,
+                checks=self._checks,
+                look=look,
+                decision_id=self._call.decision_id,
+                other=other,
+                other_upstream=None if other is None else self._answered_by,
+            )
+        )

@@ -121,13 +121,6 @@ class Spending:
         total = bill.plus(self.pricing.cost(upstream, chat, usage, now_ms()))
         return None if total is None else usd_text(total)
 
-    def affords(self, limit: Money | None, bill: Bill, chat: ChatRequest, upstream: Upstream) -> bool:
-        """Return whether one more call is within what a request may cost; None: it may cost anything."""
-        if limit is None:
-            return True
-        total = bill.plus(self.most(chat, upstream))
-        return total is not None and total <= limit
-
     def give_back(self, reservation: Reservation) -> None:
         """Take back a reservation for a call that was never made."""
         _uncap(reservation)

@@ -88,10 +88,11 @@ def _end(record: DecisionRecord) -> dict[str, object]:
 
 
 def _cost(record: DecisionRecord) -> str | None:
-    """Return what the calls of a request have cost that have ended; None where a price is not known."""
+    """Return what the calls of a request have cost that have ended, but for audits, which are made afterwards and not
+    for it; None where a price is not known."""
     bill = Bill()
     for each in record.calls:
-        if isinstance(each, Made) and each.observation.charged is not None:
+        if isinstance(each, Made) and each.observation.charged is not None and each.observation.cause != "audit":
             bill.add(each.observation.charged)
     return None if bill.total is None else usd_text(bill.total)
 

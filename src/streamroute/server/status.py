@@ -16,6 +16,7 @@ from streamroute.core.routing.figures import figures_document
 from streamroute.core.routing.route import Catalog, find_upstream
 from streamroute.core.upstream import Route, Upstream, UpstreamId
 from streamroute.server.budget_status import budget_status
+from streamroute.server.gate_status import gate_status
 from streamroute.server.key_status import key_status
 from streamroute.server.learned import learned_status
 from streamroute.server.shown import moment, shown, shown_fields
@@ -155,6 +156,7 @@ def _route(site: "Site", route: Route, catalog: Catalog, at: float) -> dict[str,
         "is_panic": site.dispatcher.board.outlook(upstreams, at, prompt_tokens=0).is_panic,
         "retry": asdict(route.retry),
         "deadlines": asdict(route.deadlines),
+        "gate": gate_status(site.dispatcher.gates.of(route), route) if route.tiers else None,
     }
 
 

@@ -13,7 +13,8 @@ Within a tier everything is as without tiers: its own `Failover`, with hedges, p
 2. An answer that is held and breaks off is not carried on: nobody has any of it, so the next tier is asked.
 3. A tier that takes long is not waited for in vain: after `speculate_after_s` the next one is started beside it, and
    the first that is good enough is delivered. It is a call beside another one, and asks the budget of these.
-4. A rejected answer beats none: where all larger models fail, or none may be asked any more, the best of what is there
+4. Which tier follows is decided anew after each answer (`Ruling.next_tier`).
+5. A rejected answer beats none: where all larger models fail, or none may be asked any more, the best of what is there
    is delivered.
 """
 
@@ -36,6 +37,7 @@ from streamroute.core.execution.events import (
 from streamroute.core.execution.failover import HEDGE_RETRIES, HEDGE_RETRY_S, Failover, FailoverOptions
 from streamroute.core.health.classify import disposition
 from streamroute.core.outcome import NOT_ASKED, AttemptCause, Failure
+from streamroute.core.quality.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +89,7 @@ class Cascade:
             case ClientGone() | ShutDown():
                 return self._stop(event, now)
             case Assessed(attempt=attempt, verdict=verdict):
-                return self._judged(attempt, verdict.score, now)
+                return self._judged(attempt, verdict, now)
             case Failed(attempt=attempt, failure=failure) if (
                 attempt in self._speculations and failure.kind in NOT_ASKED
             ):
@@ -193,14 +195,16 @@ class Cascade:
             self._speculate_at = None
         return self._escalated(now)
 
-    def _judged(self, attempt: AttemptId, score: float, now: float) -> Sequence[Command]:
+    def _judged(self, attempt: AttemptId, verdict: Verdict, now: float) -> Sequence[Command]:
         if attempt not in self._judging:
             return ()
         self._judging.discard(attempt)
-        tier = self._tier_of[attempt]
-        if score >= self._tiers[tier].accept_at:
+        tier, ruling = self._tier_of[attempt], verdict.ruling
+        if verdict.score >= self._tiers[tier].accept_at if ruling is None else ruling.is_accepted:
             return self._deliver(attempt, now)
-        self._drafts.append((score, attempt))
+        if ruling is not None:
+            self._begun = max(self._begun, min(ruling.next_tier, self._last))
+        self._drafts.append((verdict.score, attempt))
         return self._escalated(now)
 
     def _escalated(self, now: float) -> Sequence[Command]:

@@ -4,6 +4,8 @@ Weighted by inverse propensities the sums speak of all requests, not only of tho
 brought to one scale before the penalty, from the same sums, so that a flag and a log-odds shrink alike.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,6 +49,18 @@ class Ridge:
         """Return the outputs for one row of features or for many; zeros before the first example."""
         weights = self._solved()
         return np.asarray(features @ weights[:-1] + weights[-1])
+
+    def state(self) -> Mapping[str, Floats]:
+        """Return what `restore` takes, as arrays that can be saved."""
+        return {"gram": self._gram, "moments": self._moments}
+
+    def restore(self, state: Mapping[str, Floats]) -> None:
+        """Take a saved state over. ValueError: it has another number of features or outputs."""
+        gram, moments = np.array(state["gram"], np.float64), np.array(state["moments"], np.float64)
+        if gram.shape != self._gram.shape or moments.shape != self._moments.shape:
+            msg = f"saved sums have the shapes {gram.shape} and {moments.shape}, not {self._gram.shape}"
+            raise ValueError(msg)
+        self._gram, self._moments, self._weights = gram, moments, None
 
     def _solved(self) -> Floats:
         if self._weights is not None:

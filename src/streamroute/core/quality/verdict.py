@@ -49,6 +49,19 @@ NOTHING_AGAINST = Finding(1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """What is done about an answer that was judged."""
+
+    score: float
+    """0..1: as it counts, with all that was learned."""
+    is_accepted: bool
+    next_tier: int = 0
+    """Of the tiers that were decided on, the least that is to be asked next, where it is not accepted."""
+    reason: str = ""
+    """Why it is another one than the findings alone would give; empty where it is not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What all assessors say together."""
 
@@ -56,6 +69,8 @@ class Verdict:
     """The lowest of them: each speaks of another way to be wrong."""
     findings: Mapping[str, Finding]
     """By assessor; only of those that had something to judge."""
+    ruling: Ruling | None = None
+    """None: the score alone decides."""
 
     @property
     def reason(self) -> str:

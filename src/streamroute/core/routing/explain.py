@@ -67,6 +67,8 @@ def explain_call(call: Made | NotMade | Judged) -> dict[str, object]:
             "outcome": "accepted" if call.is_accepted else "rejected",
             "score": round(call.verdict.score, 4),
             "accept_at": call.accept_at,
+            "ruled": None if (ruling := call.verdict.ruling) is None else round(ruling.score, 4),
+            "reason": None if ruling is None else ruling.reason or None,
             "findings": {
                 name: {"score": round(each.score, 4), "reason": each.reason}
                 for name, each in call.verdict.findings.items()

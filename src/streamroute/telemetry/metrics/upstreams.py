@@ -18,8 +18,10 @@ from streamroute.core.cost.ledger_figures import LedgerFigures
 from streamroute.core.health.attempt_budget import BudgetFigures
 from streamroute.core.health.scorecard import Score
 from streamroute.core.health.standing import BreakerState, Standing, StandingKind
+from streamroute.core.routing.learned.gate_figures import GateFigures
 from streamroute.core.upstream import Upstream
 from streamroute.telemetry.metrics.budgets import budget_families
+from streamroute.telemetry.metrics.gates import gate_families
 from streamroute.telemetry.metrics.keys import key_families
 from streamroute.telemetry.metrics.ledger import ledger_families
 from streamroute.telemetry.metrics.price_feeds import feed_families
@@ -47,6 +49,8 @@ class Snapshot:
     """Of budgets: how often one was reached."""
     rate_limited: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """Requests, by key and limit."""
+    gates: Sequence[GateFigures] = ()
+    """Of routes with tiers that were asked."""
 
 
 class UpstreamGauges(Collector):
@@ -116,6 +120,7 @@ class UpstreamGauges(Collector):
             yield from key_families(self._snapshot.keys, self._snapshot.rate_limited)
         yield from budget_families(self._snapshot.spend, self._snapshot.over_budget, self._snapshot.soft_limits)
         yield from feed_families(self._snapshot.price_feeds)
+        yield from gate_families(self._snapshot.gates)
         yield GaugeMetricFamily(
             "streamroute_event_loop_lag_seconds",
             "How late this process's event loop was at the last look.",

@@ -15,6 +15,7 @@ A domain is *new* until enough was seen of it: meanwhile the large model answers
 It is *withdrawn* where no margin is safe; a few looks go on, so it may return.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from math import inf
@@ -130,6 +131,20 @@ class DomainGuard:
     def passed(self) -> None:
         """A request that was not looked at."""
         self._forget()
+
+    def state(self) -> list[float]:
+        """Return what `restore` takes."""
+        return [float(self.looks), self._requests, *self._losses.tolist(), *self._squares.tolist()]
+
+    def restore(self, state: Sequence[float]) -> None:
+        """Take a saved state over. ValueError: it has another number of margins."""
+        if len(state) != 2 + 2 * len(MARGINS):
+            msg = f"a saved domain has {len(state)} numbers; {2 + 2 * len(MARGINS)} are wanted"
+            raise ValueError(msg)
+        looks, self._requests, *sums = state
+        self.looks = int(looks)
+        self._losses, self._squares = np.array(sums[: len(MARGINS)]), np.array(sums[len(MARGINS) :])
+        self._settle()
 
     def _forget(self) -> None:
         keep = self.options.keep

@@ -1,0 +1,167 @@
+"""What every route with tiers has learned of its small models, while the process lives; a listener for the bus.
+
+A judge's word is held against what people and audits say of the same answer later, so that it comes to mean something.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from numpy.typing import NDArray
+
+from streamroute.core.cost.charge import EXPECTED_OUTPUT_TOKENS
+from streamroute.core.gate import AuditOptions
+from streamroute.core.health.attempt_budget import attempt_cost_usd
+from streamroute.core.money import NOTHING, Money
+from streamroute.core.observation import Observation
+from streamroute.core.quality.quality_outcome import QualityOutcome
+from streamroute.core.request import ChatRequest
+from streamroute.core.routing.decision import Decision
+from streamroute.core.routing.decision_log import traits
+from streamroute.core.routing.learned.ascent import EXPLORE_SHARE, Ascent
+from streamroute.core.routing.learned.domain_guard import Trust
+from streamroute.core.routing.learned.gate_figures import GateFigures
+from streamroute.core.routing.learned.gatekeeper import MAX_DOMAINS, OTHERS, Gatekeeper
+from streamroute.core.upstream import Route, Upstream, UpstreamId
+from streamroute.engine.call import Call
+
+JUDGED = "judged"
+"""What audits say of answers that only the judge could compare."""
+MAX_JUDGEMENTS = 1_000
+"""Words of judges that are remembered until somebody says what they were worth."""
+
+
+@dataclass(slots=True)
+class RouteGate:
+    """What is known of one route."""
+
+    keeper: Gatekeeper
+    ascents: dict[str, Ascent] = field(default_factory=dict)
+    audits: Counter[str] = field(default_factory=Counter)
+    """By what they came to: `agrees`, `differs`, `judged`, `unclear`, `failed`, `no_money`, `dropped`."""
+    day: int = 0
+    """Days since the Unix epoch, of `spent_today`."""
+    spent_today: Money = NOTHING
+    spent: Money = NOTHING
+    """Since the process began."""
+
+    def ascent(self, domain: str) -> Ascent:
+        """Return what is accepted in a domain."""
+        known = domain if domain in self.ascents or len(self.ascents) < MAX_DOMAINS else OTHERS
+        return self.ascents.setdefault(known, Ascent())
+
+
+class Gates:
+    """Those of all routes."""
+
+    def __init__(self) -> None:
+        self._routes: dict[str, RouteGate] = {}
+        self._judgements: dict[tuple[str, UpstreamId], tuple[str, float]] = {}
+
+    def of(self, route: Route) -> RouteGate:
+        """Return what is known of a route."""
+        options = route.audit or AuditOptions()
+        gate = self._routes.setdefault(route.name, RouteGate(Gatekeeper(options)))
+        gate.keeper.apply(options)
+        return gate
+
+    def begun(self, decision: Decision, call: Call, uniform: Callable[[], float]) -> Decision:
+        """Return the decision without small tiers that are not worth asking, or must not be trusted now."""
+        tiers, route = decision.tiers, decision.route
+        if len(tiers) < 2:
+            return decision
+        gate, domain = self.of(route), domain_of(decision, call)
+        guard = None if route.audit is None else gate.keeper.guard(domain)
+        if guard is not None and guard.trust is Trust.WITHDRAWN:
+            if uniform() < guard.look_share:
+                return decision
+            why = f"answers to {domain or 'requests'} have lost quality to them"
+            return _skipping(decision, len(tiers) - 1, why)
+        position = self.next_tier(gate, decision, domain, call.chat, 0)
+        if not position or uniform() < EXPLORE_SHARE:
+            return decision
+        return _skipping(decision, position, f"too few of their answers to {domain or 'requests'} are accepted")
+
+    def next_tier(self, gate: RouteGate, decision: Decision, domain: str, chat: ChatRequest, first: int) -> int:
+        """Return which of the decision's tiers, from `first` on, is best asked next."""
+        route, rest = decision.route, decision.tiers[first:]
+        if len(rest) < 2:
+            return first
+        leads = [tier.candidates[0].upstream for tier in rest]
+        costs = [_expected_usd(each, chat) for each in leads]
+        places = [route.tier_of(each.id) for each in leads]
+        return first + gate.ascent(domain).best(places, costs)
+
+    def judged_by_model(self, call: Call, route: Route, upstream: UpstreamId, raw: float) -> None:
+        """Remember a judge's word on an answer of `upstream`."""
+        if call.decision_id is None:
+            return
+        self._judgements[call.decision_id, upstream] = (route.name, raw)
+        if len(self._judgements) > MAX_JUDGEMENTS:
+            del self._judgements[next(iter(self._judgements))]
+
+    def __call__(self, observation: Observation) -> None:
+        """Hear an observation."""
+        if not isinstance(observation, QualityOutcome) or observation.source == "assessor":
+            return
+        if observation.label == JUDGED:  # by the judge itself
+            return
+        word = self._judgements.pop((observation.decision_id, observation.upstream), None)
+        if word is not None and word[0] in self._routes:
+            self._routes[word[0]].keeper.judged(word[1], observation.score)
+
+    def figures(self) -> list[GateFigures]:
+        """Return how they stand."""
+        return [
+            GateFigures(
+                route=name,
+                domains=gate.keeper.figures(),
+                looks=gate.keeper.looks,
+                audits=dict(gate.audits),
+                spent=gate.spent,
+            )
+            for name, gate in self._routes.items()
+        ]
+
+    def state(self) -> Mapping[str, NDArray[Any]]:
+        """Return what `restore` takes, as arrays that can be saved."""
+        return {
+            f"{route}/{name}": array
+            for route, gate in self._routes.items()
+            for name, array in gate.keeper.state().items()
+        }
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take a saved state over; of the routes in it what was learned since is lost. ValueError, KeyError or
+        IndexError: it is of another shape, and then all is as it was."""
+        found: dict[str, Gatekeeper] = {}
+        for route in {name.rpartition("/")[0] for name in state}:
+            found[route] = Gatekeeper(AuditOptions())
+            found[route].restore(
+                {name.rpartition("/")[2]: each for name, each in state.items() if name.rpartition("/")[0] == route}
+            )
+        for route, keeper in found.items():
+            self._routes[route] = RouteGate(keeper)
+
+
+def domain_of(decision: Decision, call: Call) -> str:
+    """Return what a request is about, as the gate tells requests apart: its domain, else its task; "" for neither."""
+    domain = traits(decision, None, call.requirements.domain).domain
+    return domain or call.attribution.task or ""
+
+
+def _expected_usd(upstream: Upstream, chat: ChatRequest) -> float:
+    output = chat.longest_output_tokens or EXPECTED_OUTPUT_TOKENS
+    return attempt_cost_usd(upstream, chat.prompt_tokens, min(output, EXPECTED_OUTPUT_TOKENS))
+
+
+def _skipping(decision: Decision, position: int, why: str) -> Decision:
+    tiers = decision.tiers
+    names = ", ".join(each.upstream.id for tier in tiers[:position] for each in tier.candidates)
+    kept = tiers[position]
+    return replace(
+        kept,
+        rejected=(*decision.rejected, *kept.rejected) if kept is not decision else kept.rejected,
+        reasons=(*kept.reasons, f"skips smaller tiers ({names}): {why}"),
+    )

@@ -1,0 +1,39 @@
+"""How the gate of a route with tiers stands, for `/status`."""
+
+from math import isfinite
+
+from streamroute.core.money import usd_text
+from streamroute.core.upstream import Route
+from streamroute.engine.gates import RouteGate
+
+
+def gate_status(gate: RouteGate, route: Route) -> dict[str, object]:
+    """Return what is trusted, what was learned, and what audits came to."""
+    accepted = {
+        domain: {
+            str(tier): round(share, 3) for tier in sorted(ascent.judged) if (share := ascent.share(tier)) is not None
+        }
+        for domain, ascent in gate.ascents.items()
+    }
+    return {
+        "accept_at": str(route.accept_at),
+        "accepted_share": accepted,
+        "audits": None
+        if route.audit is None
+        else {
+            "made": dict(gate.audits),
+            "spent_today_usd": usd_text(gate.spent_today),
+            "max_usd_per_day": str(route.audit.max_usd_per_day),
+            "looks": {str(tier): looks for tier, looks in gate.keeper.looks.items()},
+            "domains": {
+                each.domain: {
+                    "trust": each.trust.value,
+                    "looks": each.looks,
+                    "look_share": round(each.look_share, 4),
+                    "caution": round(each.caution, 4) if isfinite(each.caution) else None,
+                    "loss": round(each.loss, 4),
+                }
+                for each in gate.keeper.figures()
+            },
+        },
+    }

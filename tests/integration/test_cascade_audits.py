@@ -1,0 +1,196 @@
+"""Audits: answers that clients have are looked into afterwards, domains earn and lose trust, within their money."""
+
+from pathlib import Path
+
+import numpy as np
+
+from streamroute.core.routing.learned.domain_guard import Trust
+from streamroute.core.routing.learned.gate_features import GATE_FEATURES
+from streamroute.core.routing.learned.gatekeeper import Gatekeeper, Look
+from streamroute.simulation.faults import NoResponse
+from streamroute.simulation.profile import Profile
+from streamroute.simulation.script import Script
+from tests.support.tiers import Tiers, Told
+
+
+def says(text: str) -> Script:
+    return Script(name="says", profile=Profile(tpot_s=0.001, says=text))
+
+
+SMALL, SAME, OTHER = says("So the answer is 42."), says("6 * 7 = 42. Answer: 42"), says("The answer is 41.")
+LETTER = says("Dear customer, we thank you for your letter and will look into the matter within a week. Yours.")
+REPLY = says("Dear Sir or Madam, this is to let you know that your request is with the right department by now. Bye.")
+ROUTE = '[routes.chat]\ntiers = [["small"], ["large"]]\naudit = { share = 1, max_usd_per_day = 1 }\n'
+
+
+def keeper_of(tiers: Tiers) -> Gatekeeper:
+    return tiers.app.dispatcher.gates.of(tiers.app.config.routes["chat"]).keeper
+
+
+def trusted(tiers: Tiers, gain: float = 0.005) -> None:
+    """Let the small model have earned its trust, unless a larger one has more of a gain."""
+    for _ in range(120):
+        keeper_of(tiers).learn(
+            Look(tier=0, domain="", features=np.zeros(GATE_FEATURES), margin=0.5, share=1.0, gain=gain)
+        )
+
+
+async def gate(tiers: Tiers) -> dict[str, object]:
+    found: dict[str, object] = (await tiers.get("/status"))["routes"]["chat"]["gate"]
+    return found
+
+
+def made(tiers: Tiers) -> dict[str, int]:
+    [figures] = tiers.app.dispatcher.gates.figures()
+    return dict(figures.audits)
+
+
+async def outcomes(tiers: Tiers, told: Told) -> list[tuple[str, str, float]]:
+    document = await tiers.get(f"/status/decisions/{told.decision_id}")
+    return [(each["upstream"], each["source"], each["score"]) for each in document["quality"]]
+
+
+async def test_a_new_domain_is_the_large_model_s(tmp_path: Path) -> None:
+    """Both are asked, the large one's answer is delivered, and what the small one's was worth is learned by the way."""
+    async with Tiers.of(tmp_path, {"small": SMALL, "large": SAME}, ROUTE) as tiers:
+        told = await tiers.ask()
+        document = await tiers.get(f"/status/decisions/{told.decision_id}")
+        status = await gate(tiers)
+    assert told.text == "6 * 7 = 42. Answer: 42"
+    assert "it would do, but its domain (none) is new here" in str(document["attempts"])
+    assert status["audits"]["domains"][""] == {  # type: ignore[index]
+        "trust": "new", "looks": 1, "look_share": 1.0, "caution": None, "loss": 0.0002
+    }  # fmt: skip
+
+
+async def test_what_was_delivered_is_looked_into(tmp_path: Path) -> None:
+    """After the client has it: the audit is on the ledger as one, in no price that the client was told, and what it
+    found is told to all that learn."""
+    async with Tiers.of(tmp_path, {"small": SMALL, "large": SAME}, ROUTE) as tiers:
+        trusted(tiers)
+        told = await tiers.ask()
+        assert told.text == "So the answer is 42."
+        await tiers.until(lambda: made(tiers) == {"agrees": 1})
+        assert await tiers.calls(told) == [
+            ("small", "first", "succeeded"), ("small", "assessment", "accepted"), ("large", "audit", "succeeded")
+        ]  # fmt: skip
+        assert ("small", "audit", 0.91) in await outcomes(tiers, told)
+        document = await tiers.get(f"/status/decisions/{told.decision_id}")
+        assert str(document["cost_usd"]) == f"{told.cost_usd:f}"
+        metrics = await tiers.text("/metrics")
+    assert 'streamroute_gate_trusted{domain="",route="chat"} 1.0' in metrics
+    assert 'streamroute_audits_total{result="agrees",route="chat"} 1.0' in metrics
+    row = tiers.waste()
+    assert row.wasted["audit"] > 0
+    assert (row.requests, row.attempts) == (1, 2)
+
+
+async def test_a_domain_that_gets_worse_goes_back_to_the_large_model(tmp_path: Path) -> None:
+    """The audits notice that the two do not agree any more, and soon nothing of the small model is delivered."""
+    async with Tiers.of(tmp_path, {"small": SMALL, "large": OTHER}, ROUTE.replace("share = 1", "share = 0.2")) as tiers:
+        trusted(tiers)
+        texts = [(await tiers.ask()).text for _ in range(100)]
+    assert texts[0] == "So the answer is 42."
+    assert texts.count("So the answer is 42.") <= 40
+    assert set(texts[60:]) == {"The answer is 41."}
+
+
+async def test_a_withdrawn_domain_is_hardly_asked_about(tmp_path: Path) -> None:
+    """Requests go straight to the large model, but for some, so that it can come back; others are not concerned."""
+    async with Tiers.of(tmp_path, {"small": SMALL, "large": SAME}, ROUTE.replace("share = 1", "share = 0.05")) as tiers:
+        trusted(tiers, gain=0.35)
+        assert keeper_of(tiers).guard("").trust is Trust.WITHDRAWN
+        told = [await tiers.ask() for _ in range(30)]
+        straight = [each for each in told if (await tiers.calls(each)) == [("large", "first", "succeeded")]]
+        document = await tiers.get(f"/status/decisions/{straight[0].decision_id}")
+        assert keeper_of(tiers).guard("other").trust is Trust.NEW
+    assert {each.text for each in told} == {"6 * 7 = 42. Answer: 42"}
+    assert 15 <= len(straight) < 30
+    assert "skips smaller tiers (small): answers to requests have lost quality to them" in str(document["reasons"])
+
+
+async def test_audits_have_an_amount_a_day(tmp_path: Path) -> None:
+    """When it is spent nobody is asked."""
+    route = ROUTE.replace("max_usd_per_day = 1", "max_usd_per_day = 0.000001")
+    async with Tiers.of(tmp_path, {"small": SMALL, "large": SAME}, route) as tiers:
+        trusted(tiers)
+        await tiers.ask()
+        await tiers.until(lambda: made(tiers) == {"no_money": 1})
+        assert tiers.requests == {"small": 1, "large": 0}
+
+
+async def test_an_audit_ends_with_the_process(tmp_path: Path) -> None:
+    """It is given up, and what it has cost is on the ledger."""
+    async with Tiers.of(tmp_path, {"small": SMALL, "large": SAME}, ROUTE) as tiers:
+        trusted(tiers)
+        tiers.servers["large"].play(NoResponse(after="accept"))
+        await tiers.ask()
+        await tiers.servers["large"].wait_until(lambda: tiers.servers["large"].in_flight == 1)
+    row = tiers.waste()
+    assert row.attempts == 2
+    assert row.wasted["audit"] > 0
+
+
+async def test_letters_are_compared_by_the_judge(tmp_path: Path) -> None:
+    """Where two answers cannot be compared by themselves; without a judge such a domain is nobody's business."""
+    models = {"small": LETTER, "large": REPLY, "second": says('{"score": 8}')}
+    async with Tiers.of(tmp_path, models, f'{ROUTE}judge = "second"\n') as tiers:
+        told = await tiers.ask()
+        await tiers.until(lambda: made(tiers) == {"judged": 1})
+        calls = await tiers.calls(told)
+    assert told.text.startswith("Dear Sir or Madam")
+    assert calls[-2:] == [("second", "audit", "succeeded")] * 2
+    (tmp_path / "alone").mkdir()
+    async with Tiers.of(tmp_path / "alone", {"small": LETTER, "large": REPLY}, ROUTE) as tiers:
+        assert (await tiers.ask()).text.startswith("Dear customer")
+
+
+async def test_a_judge_is_calibrated_by_audits(tmp_path: Path) -> None:
+    """Its word is held against what the large model says of the same answer."""
+    route = f'{ROUTE}judge = "second"\nassess = ["judge"]\n'
+    async with Tiers.of(tmp_path, {"small": SMALL, "large": SAME, "second": says('{"score": 6}')}, route) as tiers:
+        trusted(tiers)
+        keeper = keeper_of(tiers)
+        for count in range(1, 26):
+            await tiers.ask()
+            await tiers.until(lambda count=count: made(tiers) == {"agrees": count})
+        assert round(keeper.calibrated(0.6), 2) == 0.91
+
+
+THREE = '[routes.chat]\ntiers = [["small"], ["middle"], ["large"]]\n'
+DOUBTFUL = says("I'm not sure.")
+
+
+def discourage(tiers: Tiers, tier: int) -> None:
+    """Let a tier have given a hundred poor answers."""
+    ascent = tiers.app.dispatcher.gates.of(tiers.app.config.routes["chat"]).ascent("")
+    for _ in range(100):
+        ascent.was_judged(tier, is_accepted=False)
+
+
+async def test_a_tier_that_is_never_good_enough_is_skipped(tmp_path: Path) -> None:
+    """Straight up costs less, and the decision says why; now and then it is tried even so."""
+    models = {"small": DOUBTFUL, "middle": SMALL, "large": OTHER}
+    async with Tiers.of(tmp_path, models, THREE) as tiers:
+        discourage(tiers, 0)
+        told = [await tiers.ask() for _ in range(60)]
+        assert {each.text for each in told} == {"So the answer is 42."}
+        assert 1 <= tiers.requests["small"] <= 15
+        document = await tiers.get(f"/status/decisions/{told[0].decision_id}")
+        status = await gate(tiers)
+    assert "skips smaller tiers (small): too few of their answers to requests are accepted" in str(document["reasons"])
+    assert status["accepted_share"][""]["0"] < 0.05  # type: ignore[index]
+    assert status["audits"] is None
+
+
+async def test_after_an_answer_the_next_tier_is_chosen_among_those_left(tmp_path: Path) -> None:
+    """The middle one is passed over where it has hardly ever helped."""
+    models = {"small": DOUBTFUL, "middle": SMALL, "large": OTHER}
+    async with Tiers.of(tmp_path, models, THREE) as tiers:
+        discourage(tiers, 1)
+        told = await tiers.ask()
+        document = await tiers.get(f"/status/decisions/{told.decision_id}")
+        assert await tiers.calls(told) == [
+            ("small", "first", "succeeded"), ("small", "assessment", "rejected"), ("large", "escalation", "succeeded")
+        ]  # fmt: skip
+    assert "skips middle: too few of their answers are accepted" in str(document["attempts"])
