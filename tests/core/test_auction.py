@@ -291,3 +291,16 @@ def test_whatever_is_offered(offers: list[tuple[float, int]], floor: float, turn
         assert one.matched is not None
         worth = {each.upstream.id: each.utility or 0.0 for each in one.matched.bids if not each.shortfalls}
         assert worth[names[0]] == max(worth.values())
+
+
+def test_of_very_many_the_best_are_kept() -> None:
+    """Fifty candidates and bids; where nobody meets what is required, all are looked at for the nearest."""
+    many = tuple(priced(f"u{i:03}", "1", i / 200) for i in range(200))
+    found = decided(wanted(Requirements(min_quality=0.1)), upstreams=many)
+    assert found.matched is not None
+    assert [len(found.candidates), len(found.matched.bids), found.matched.others] == [50, 50, 150]
+    assert first(found) == "u199"
+    assert min(each.quality.mean for each in found.matched.bids if each.quality is not None) == 0.75
+    none = decided(wanted(Requirements(min_quality=0.999)), upstreams=many)
+    assert none.matched is not None
+    assert refusal(none.matched) == "Nobody offers quality 0.999 for general: the best is u199 with 0.995."

@@ -151,3 +151,8 @@ async def test_promises_that_do_not_hold_lose_weight() -> None:
         assert winners[-1] == "own"
         bid = await it.bid_on(id_, "spot")
         assert bid["quality"]["mean"] < 0.85
+        status = await it.client.with_options(base_url=it.serve.url).get("/status", cast_to=object)
+        assert isinstance(status, dict)
+        (market,) = status["bidders"]
+        assert (market["name"], market["asked"], market["late"], market["trouble"]) == ("market", 60, 0, None)
+        assert market["weight"] < 1.0 <= market["outcomes"]

@@ -6,13 +6,13 @@ from dataclasses import fields
 from streamroute.core.money import usd_text
 from streamroute.core.requirements import Requirements
 from streamroute.core.routing.analysis import Features
-from streamroute.core.routing.matching import Bid, Matched
+from streamroute.core.routing.matching import Bid, Matched, best_first
 from streamroute.core.routing.options import DOUBTS, SECOND_COSTS
 
 
 def explain_match(matched: Matched) -> Mapping[str, object]:
     """Return what was required, what the question is like, what counted, and the table of bids, best first."""
-    bids = sorted(matched.bids, key=lambda bid: (bool(bid.shortfalls), bid.is_late, -(bid.utility or 0.0)))
+    bids = sorted(matched.bids, key=best_first)
     return {
         "requirements": explain_requirements(matched.requirements),
         "features": explain_features(matched.features),
@@ -24,6 +24,7 @@ def explain_match(matched: Matched) -> Mapping[str, object]:
             "doubts": DOUBTS[matched.policy],
         },
         "bids": [_bid(each) for each in bids],
+        "other_bids": matched.others,
     }
 
 

@@ -166,7 +166,14 @@ class Matched:
     answer_value_usd: float
     rules: tuple[str, ...]
     bids: tuple[Bid, ...]
-    """Of all that can serve it, those that meet the requirements and those that do not."""
+    """Of all that can serve it, those that meet the requirements and those that do not; of many the best."""
+    others: int = 0
+    """Further bids, that are not kept."""
+
+
+def best_first(bid: Bid) -> tuple[bool, bool, float]:
+    """Sort bids: those that fall short last, before them those that are late now, the others by their worth."""
+    return bool(bid.shortfalls), bid.is_late, -(bid.utility or 0.0)
 
 
 def with_bids(one: Matched | None, two: Matched | None) -> Matched | None:

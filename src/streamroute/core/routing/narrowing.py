@@ -6,8 +6,12 @@ from streamroute.core.health.standing import Outlook
 from streamroute.core.request import ChatRequest
 from streamroute.core.routing.auction import value_bids, winners_first
 from streamroute.core.routing.decision import Rejected
-from streamroute.core.routing.matching import Bid, Matched, Wanted, answer_tokens, bids_of, expect
+from streamroute.core.routing.matching import Bid, Matched, Wanted, answer_tokens, best_first, bids_of, expect
 from streamroute.core.upstream import LatencyClass, Upstream
+
+MOST_KEPT = 50
+"""Candidates of an auction, and bids that are kept with a decision: beyond these nobody is asked or looked at, and a
+thousand decisions about five hundred upstreams would take half a gigabyte."""
 
 
 class Narrowing:
@@ -19,6 +23,7 @@ class Narrowing:
         self._wanted = wanted
         self._class = latency_class
         self._bids: list[Bid] = []
+        self._has_candidates = False
 
     def narrowed(
         self, upstreams: list[Upstream], outlook_of: Callable[[list[Upstream]], Outlook], affinity_key: str | None
@@ -34,9 +39,10 @@ class Narrowing:
         if self._is_auction:
             value_bids(wanted, request, bids, outlook.estimates, self._class)
             kept = [bids[i] for i in order]
-            order = [order[i] for i in winners_first(kept, affinity_key)]
+            order = [order[i] for i in winners_first(kept, affinity_key)][:MOST_KEPT]
         else:
             order.sort(key=lambda i: (bids[i].is_late, bids[i].upstream.id not in wanted.preferred))
+        self._has_candidates = bool(order)
         if order == list(range(len(bids))):
             return fit, outlook
         fit = [bids[i].upstream for i in order]
@@ -52,7 +58,7 @@ class Narrowing:
         """Return who does not, and all that is in the way."""
         return [
             Rejected(upstream=each.upstream.id, reason="; ".join(shortfall.reason for shortfall in each.shortfalls))
-            for each in self._bids
+            for each in self._kept()
             if each.shortfalls
         ]
 
@@ -66,5 +72,12 @@ class Narrowing:
             latency_class=self._class,
             answer_value_usd=wanted.answer_value_usd,
             rules=wanted.rules,
-            bids=tuple(self._bids),
+            bids=tuple(self._kept()),
+            others=len(self._bids) - len(self._kept()),
         )
+
+    def _kept(self) -> list[Bid]:
+        """Return the bids that are kept with the decision: where somebody meets all, the best of many."""
+        if len(self._bids) <= MOST_KEPT or not self._has_candidates:
+            return self._bids
+        return sorted(self._bids, key=best_first)[:MOST_KEPT]

@@ -35,7 +35,7 @@ def _quality(needs: Requirements, bids: Sequence[Bid], domain: str | None) -> st
     known = [(bid.quality.mean, bid.upstream.id) for bid in bids if bid.quality is not None]
     wanted = f"Nobody offers quality {needs.min_quality:g}{about}"
     if not known:
-        return f"{wanted}: no upstream's quality is known; give them a `quality`."
+        return f"{wanted}: no upstream's quality is known, neither configured (`quality`) nor learned."
     quality, name = max(known, key=lambda each: each[0])
     return f"{wanted}: the best is {name} with {quality:.4g}."
 
