@@ -1,6 +1,6 @@
 """What routing has learned: shown in `/status`, forgotten on `POST /admin/routing/reset`.
 
-{"upstream": "small", "domain": "law"}      both may be left out: of any upstream, in any domain
+The body is `{"upstream": "small"}`, `{"domain": "law"}`, or empty for all of it.
 """
 
 from collections.abc import Mapping

@@ -26,9 +26,9 @@ class RoutingFiles:
 
     state: Path | None = None
     """What was learned; None: it is forgotten at the end of the process."""
-    save_interval_s: float = 10.0
+    save_interval_s: float = 30.0
     """How often what was learned since is saved; 0.1..3600. A kill loses so much: outcomes come by the minute, and
-    the ledger has every one of them."""
+    the ledger has every one of them. To gather ten megabytes holds the event loop up for some 14 ms."""
     log: Path | None = None
     """Every decision and what came of it, a line each; None: no such log."""
     log_max_mb: int = 64

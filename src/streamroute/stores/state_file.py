@@ -5,7 +5,8 @@ Rules of the file:
 1. Who reads sees a whole state, the old or the new one: it is written beside, flushed to the disk, and renamed.
 2. A file that cannot be read is put aside (`.broken`), with a line in the log that says so; the process begins anew.
    So is one of another version.
-3. Nothing in it is code: pickled objects are refused.
+3. It is not compressed: that would be most of a second of a core for ten megabytes, every time.
+4. Nothing in it is code: pickled objects are refused.
 """
 
 import contextlib
@@ -34,7 +35,7 @@ def save_state(path: Path, state: State) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with new.open("wb") as file:
-            np.savez_compressed(file, **{_VERSION: np.array(VERSION)}, **state)  # type: ignore[arg-type]  # names are ours
+            np.savez(file, **{_VERSION: np.array(VERSION)}, **state)  # type: ignore[arg-type]  # names are ours
             file.flush()
             os.fsync(file.fileno())
         new.replace(path)
