@@ -115,7 +115,7 @@ class App:
             self.dispatcher.bidding = self.bidding if config.bidders else None
             bus.subscribe(self.bidding)
             bus.subscribe(self.learning)
-            self.memory = RoutingMemory(config.routing_files, self.learning)
+            self.memory = RoutingMemory(config.routing_files, self.learning, self.dispatcher.gates)
             stack.push_async_callback(self.memory.aclose)
             await self.memory.open(self.dispatcher.decisions, bus)
             await self.prices.open()

@@ -12,15 +12,18 @@ import structlog
 
 from streamroute.clock import wall, wall_iso
 from streamroute.core.routing.decision_log import DecisionLog
+from streamroute.engine.gates import Gates
 from streamroute.engine.learning import Learning
 from streamroute.engine.routing_log import RoutingLog
 from streamroute.errors import StoreError
 from streamroute.stores.line_log import LineLog
 from streamroute.stores.options import RoutingFiles
-from streamroute.stores.state_file import load_state, put_aside, save_state
+from streamroute.stores.state_file import State, load_state, put_aside, save_state
 from streamroute.telemetry.bus import Bus
 
 CLOSE_TIMEOUT_S = 2.0
+_GATES = "gates/"
+"""How the names of what the gates of routes with tiers have learned begin."""
 
 _log = structlog.get_logger(__name__)
 
@@ -28,13 +31,21 @@ _log = structlog.get_logger(__name__)
 class RoutingMemory:
     """Remembers across restarts. `open` it, then let `run` run in a task of its owner."""
 
-    def __init__(self, options: RoutingFiles, learning: Learning) -> None:
+    def __init__(self, options: RoutingFiles, learning: Learning, gates: Gates) -> None:
         self._options = options
         self._learning = learning
-        self._saved = learning.version
+        self._gates = gates
+        self._saved = self._version
         self._saved_at: float | None = None
         self._trouble: str | None = None
         self._lines: LineLog | None = None
+
+    @property
+    def _version(self) -> int:
+        return self._learning.version + self._gates.version
+
+    def _state(self) -> State:
+        return {**self._learning.state(), **{f"{_GATES}{name}": each for name, each in self._gates.state().items()}}
 
     async def open(self, decisions: DecisionLog, bus: Bus) -> None:
         """Take over what was learned before, and begin the log."""
@@ -44,9 +55,12 @@ class RoutingMemory:
             if state is not None:
                 try:
                     self._learning.restore(state)
+                    gates = {name: each for name, each in state.items() if name.startswith(_GATES)}
+                    self._gates.restore({name.removeprefix(_GATES): each for name, each in gates.items()})
                 except (ValueError, KeyError, TypeError) as error:
                     await anyio.to_thread.run_sync(put_aside, options.state, f"{type(error).__name__}: {error}"[:200])
                 else:
+                    self._saved = self._version
                     _log.info("routing.remembered", file=str(options.state))
         if options.log is not None:
             self._lines = LineLog(options.log, max_bytes=options.log_max_mb << 20, keep=options.log_keep)
@@ -60,11 +74,11 @@ class RoutingMemory:
 
     async def save(self) -> None:
         """Save what was learned since the last time; trouble is kept for `figures`."""
-        path, version = self._options.state, self._learning.version
+        path, version = self._options.state, self._version
         if path is None or version == self._saved:
             return
         try:
-            await anyio.to_thread.run_sync(partial(save_state, path, self._learning.state()))
+            await anyio.to_thread.run_sync(partial(save_state, path, self._state()))
         except StoreError as error:
             if self._trouble is None:
                 _log.error("routing.state_not_saved", reason=str(error))
@@ -83,7 +97,7 @@ class RoutingMemory:
             else {
                 "file": str(state),
                 "saved_at": None if self._saved_at is None else wall_iso(self._saved_at),
-                "is_saved": self._saved == self._learning.version,
+                "is_saved": self._saved == self._version,
                 "trouble": self._trouble,
             },
             "log": None

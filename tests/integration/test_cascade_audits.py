@@ -194,3 +194,13 @@ async def test_after_an_answer_the_next_tier_is_chosen_among_those_left(tmp_path
             ("small", "first", "succeeded"), ("small", "assessment", "rejected"), ("large", "escalation", "succeeded")
         ]  # fmt: skip
     assert "skips middle: too few of their answers are accepted" in str(document["attempts"])
+
+
+async def test_trust_outlives_a_restart(tmp_path: Path) -> None:
+    """Where there is a state file; the domain need not be earned anew."""
+    more = f'[routing]\nstate = "{tmp_path}/learned.npz"\n'
+    async with Tiers.of(tmp_path, {"small": SMALL, "large": SAME}, ROUTE, more=more) as tiers:
+        trusted(tiers)
+    async with Tiers.of(tmp_path, {"small": SMALL, "large": SAME}, ROUTE, more=more) as tiers:
+        assert keeper_of(tiers).guard("").looks == 120
+        assert (await tiers.ask()).text == "So the answer is 42."

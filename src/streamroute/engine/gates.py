@@ -124,6 +124,11 @@ class Gates:
             for name, gate in self._routes.items()
         ]
 
+    @property
+    def version(self) -> int:
+        """Grows with whatever is learned."""
+        return sum(gate.keeper.version for gate in self._routes.values())
+
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return what `restore` takes, as arrays that can be saved."""
         return {

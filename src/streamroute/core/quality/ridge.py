@@ -52,7 +52,7 @@ class Ridge:
 
     def state(self) -> Mapping[str, Floats]:
         """Return what `restore` takes, as arrays that can be saved."""
-        return {"gram": self._gram, "moments": self._moments}
+        return {"gram": self._gram.copy(), "moments": self._moments.copy()}
 
     def restore(self, state: Mapping[str, Floats]) -> None:
         """Take a saved state over. ValueError: it has another number of features or outputs."""

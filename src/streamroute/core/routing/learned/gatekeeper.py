@@ -72,6 +72,8 @@ class Gatekeeper:
         self._gains: dict[int, Ridge] = {}
         self._judged: list[tuple[float, float]] = []
         self._calibration = Calibration()
+        self.version = 0
+        """Grows with whatever is learned."""
 
     def apply(self, options: AuditOptions) -> None:
         """Look into answers as it says from now on; what was learned stays."""
@@ -118,6 +120,7 @@ class Gatekeeper:
 
     def learn(self, look: Look) -> None:
         """Take a look into account."""
+        self.version += 1
         guard = self.guard(look.domain)
         if look.gain is None:
             guard.passed()
@@ -133,6 +136,7 @@ class Gatekeeper:
 
     def judged(self, raw: float, was_worth: float) -> None:
         """Learn what a judge's word was worth (0..1)."""
+        self.version += 1
         self._judged.append((raw, was_worth))
         del self._judged[:-MAX_JUDGED]
         if len(self._judged) % _CALIBRATE_EVERY == 0:
