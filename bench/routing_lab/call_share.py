@@ -1,5 +1,6 @@
 """The protocol of RouteLLM (arXiv 2406.18665): a weak and a strong model, and a score that ranks questions.
 
+The subject of a question is one more word of it, as everywhere here; `question_alone` is without.
 What counts is the share of calls that go to the strong model, not money: APGR, CPT(50 %), CPT(80 %).
 """
 
@@ -25,7 +26,12 @@ def call_share_study(source: Source, split: str, *, is_fast: bool = False) -> li
     fitted, other, is_same = split_rows(source, split, [DATASET])
     train = batches(fitted, tiers)[0]
     test = batches(other, tiers)[0]
-    scores = held_out_scores(train, tiers, effort) if is_same else scores_of(train, test, tiers, effort)
+    scores, alone = (
+        held_out_scores(train, tiers, effort, with_domain=with_domain)
+        if is_same
+        else scores_of(train, test, tiers, effort, with_domain=with_domain)
+        for with_domain in (True, False)
+    )
     weak, strong = next(outcome_arrays(test, tiers)).T
     return [
         {
@@ -35,6 +41,7 @@ def call_share_study(source: Source, split: str, *, is_fast: bool = False) -> li
             "n": len(test),
             "n_fitted": len(train),
             **call_share_metrics(scores, weak, strong),
+            "question_alone": call_share_metrics(alone, weak, strong),
             "best_published": PUBLISHED,
         }
     ]

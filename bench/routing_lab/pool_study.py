@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from routing_lab.data import DataMissingError, Row, Source, is_validation, rows
 from routing_lab.first_level import batches
-from routing_lab.metrics import Ideal, Served, always, ideal, mixed, report, saving_at, served_by
+from routing_lab.metrics import Ideal, Served, always, auroc, ideal, mixed, report, saving_at, served_by
 from routing_lab.stream import Fitted, stream
 from routing_lab.study import (
     Curve,
@@ -25,6 +25,7 @@ from routing_lab.study import (
     held_out_material,
     policy,
 )
+from streamroute.core.quality.calibration import Calibration, calibration_error
 from streamroute.core.routing.learned.domain_guard import GuardOptions
 from streamroute.core.routing.learned.tier_policy import Outcomes, PolicyKind, Replay, replay
 
@@ -131,7 +132,7 @@ def policy_lines(of: Halves, wanted: float, effort: Effort) -> list[dict[str, An
 
     chosen = of.chosen(wanted)
     lines = [
-        line("always_small", always(outcomes, 0)),
+        line("always_small", always(outcomes, 0), calibration=_calibration(of)),
         line("always_large", always(outcomes, last)),
         line("random_mix", mixed(outcomes, of.served(chosen, wanted).shares[last])),
         line("oracle", of.best.served, ideal_saving=round(of.best.saving, 4)),
@@ -202,3 +203,17 @@ def _point(served: Served, outcomes: Outcomes, weights: Floats) -> tuple[float, 
     large = always(outcomes, outcomes.tiers - 1)
     saving = 1.0 - float(weights @ served.cost_usd) / float(weights @ large.cost_usd)
     return saving, float(weights @ served.quality) / float(weights @ large.quality)
+
+
+def _calibration(of: Halves) -> dict[str, float]:
+    """Return how far probabilities that the small answer is right are from shares, as log-odds give them and calibrated
+    on the fitted rows, which their models had not seen either; and how well they tell right from wrong."""
+    own, other = (np.array([each.answers[0][0] for each in part.seen]) for part in (of.train, of.test))
+    right = of.test.outcomes.scores[:, 0]
+    calibration = Calibration()
+    calibration.fit(own, of.train.outcomes.scores[:, 0])
+    return {
+        "auroc": round(auroc(other, right), 4),
+        "error_of_log_odds": round(calibration_error(1.0 / (1.0 + np.exp(-other)), right), 4),
+        "error": round(calibration_error(calibration.probability(other), right), 4),
+    }

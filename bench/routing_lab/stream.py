@@ -66,11 +66,12 @@ def stream(
     """Serve all rows in random order: those of `domains`, which were fitted on, by `known`, others by `unknown`."""
     scores, costs = material.outcomes.scores, material.outcomes.costs_usd
     order = rng.permutation(len(scores))
+    attempt_cost = float(costs[:, 0].mean() / costs[:, -1].mean())
     guards: dict[str, DomainGuard] = {}
     quality, cost, tiers = np.zeros(len(order)), np.zeros(len(order)), np.zeros(len(order), np.intp)
     for place, at in enumerate(order.tolist()):
         domain = material.rows[at].kind
-        guard = guards.setdefault(domain, DomainGuard(options, domain in domains))
+        guard = guards.setdefault(domain, DomainGuard(options, domain in domains, attempt_cost))
         fitted = known if guard.is_known else unknown
         spent, tier = _serve(fitted, guard, at, scores[at], costs[at], rng)
         quality[place], cost[place], tiers[place] = scores[at, tier], spent, tier
@@ -112,10 +113,15 @@ def walk(fitted: Fitted, caution: float, at: int, costs: Floats) -> Walk:
         move = options[int(cautious.argmax())]
         if move.kind == "ask" and move.tier != last:
             spent += costs[fitted.tiers[move.tier]]
+            if policy.kind == "router":
+                margin = float(utilities[options.index(move)] - utilities[-1])
+                return Walk(fitted.tiers[move.tier], is_accepted=True, margin=margin, cost_usd=spent)
             stage = (*stage, move.tier)
             continue
         delivered = [(utilities[i], each.tier) for i, each in enumerate(options) if each.kind == "deliver"]
         if not delivered:
             return Walk(None, is_accepted=False, margin=0.0, cost_usd=spent)
         best, tier = max(delivered)
-        return Walk(fitted.tiers[tier], move.kind == "deliver", float(best - utilities[-1]), spent)
+        return Walk(
+            fitted.tiers[tier], is_accepted=move.kind == "deliver", margin=float(best - utilities[-1]), cost_usd=spent
+        )

@@ -1,9 +1,10 @@
 """Domains that nothing was fitted on: what a fixed threshold loses there, and what audits save.
 
 Whole domains are held out of everything; then their questions come in a stream. The first half is where a domain is
-got to know, so it is the second that is reported.
+got to know, so it is the second that is reported. `leave_one_out` lines are the same for each domain of `train` alone.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +38,9 @@ KIND: PolicyKind = "cascade"
 HELD_OUT = (("law", "philosophy"), ("physics", "health"), ("chemistry", "psychology"))
 """Domains that are held out together, where the split has none of its own: hard ones beside easy ones."""
 ANY = "mmlu_pro"
+OWN_SPLITS = ("train", "validation")
+_FEWEST = 200
+"""Questions of a domain that is left out: half of them are reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +55,15 @@ class Case:
 def unseen_study(source: Source, split: str, *, is_fast: bool = False) -> list[dict[str, Any]]:
     """Return two lines a case: a fixed threshold, and the guarded one."""
     effort = Effort.of(is_fast=is_fast)
-    return [line for case in cases(source, split) for line in _lines(source, case, split, effort)]
+    lines = [line for case in cases(source, split) for line in _lines(source, case, split, effort)]
+    return lines if split not in OWN_SPLITS else [*lines, *_leave_one_out(source, split, effort)]
 
 
 def cases(source: Source, split: str) -> list[Case]:
     """Return the domains of the split that `train` has not; where there are none, some of `train` in turn."""
     spec = source.pools[POOL]
     train = batches(rows(source.folder("train"), spec["datasets"]), spec["tiers"])[0]
-    if split not in {"train", "validation"}:
+    if split not in OWN_SPLITS:
         seen = {row.kind for row in train}
         other = batches(rows(source.folder(split), spec["datasets"]), spec["tiers"])[0]
         new = [row for row in other if row.kind not in seen]
@@ -99,6 +104,27 @@ def _lines(source: Source, case: Case, split: str, effort: Effort) -> list[dict[
         {**common, "policy": KIND, **report(served, test.outcomes, best, test.weights)},
         {**common, "policy": "adaptive", **guarded_figures(test, guarded, best, effort)},
     ]
+
+
+def _leave_one_out(source: Source, split: str, effort: Effort) -> list[dict[str, Any]]:
+    """Return a line for each domain, served by what the others teach; its models have not seen a fifth of the domains,
+    it among them."""
+    spec = source.pools[POOL]
+    tiers = spec["tiers"]
+    every = batches(rows(source.folder("train"), spec["datasets"]), tiers)[0]
+    material = held_out_material(every, [], tiers, effort, domain_folds(every))
+    counts = Counter(row.kind for row in every)
+    lines = []
+    for kind in sorted(name for name, many in counts.items() if many >= _FEWEST):
+        is_own = np.array([row.kind == kind for row in every])
+        if is_own.all():
+            continue
+        known, new = material.picked(~is_own), material.picked(is_own)
+        guarded = Fitted.of(cautious_policy(known, CAUTIOUS), answers_alone(new), (0, len(tiers) - 1))
+        figures = guarded_figures(new, guarded, ideal(new.outcomes, new.weights), effort)
+        about = {"pool": NAME, "split": split, "domains": kind, "policy": "adaptive", "leave_one_out": True}
+        lines.append({**about, **figures})
+    return lines
 
 
 def guarded_figures(test: Material, guarded: Fitted, best: Ideal, effort: Effort) -> dict[str, Any]:

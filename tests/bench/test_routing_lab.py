@@ -70,7 +70,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     spec = {"tiers": TIERS, "datasets": ["mmlu_pro"]}
     pair = {"tiers": [TIERS[0], TIERS[2]], "datasets": ["routellm_mmlu"]}
     (root / "pools.json").write_text(json.dumps({"A2": spec, "O": spec, "R": pair}))
-    write(root / "train", "mmlu_pro", ["alpha", "beta", "law", "philosophy"], 480, seed=1)
+    write(root / "train", "mmlu_pro", ["alpha", "beta", "law", "philosophy"], 480, seed=1)  # 120 a domain
     write(root / "train", "routellm_mmlu", ["alpha"], 200, seed=2)
     write(root / "other", "mmlu_pro", ["alpha", "beta", "gamma"], 240, seed=3)
     write_tickets(root / "train")
@@ -137,10 +137,20 @@ def test_unseen_domains_are_held_out(
 ) -> None:
     """Those of the split that train has not, else some of train's own; a fixed threshold beside the guarded one."""
     lines = run(capsys, "--pool", "unseen", "--data", data, "--split", split)
-    assert [(line["domains"], line["policy"]) for line in lines] == [
+    assert [(line["domains"], line["policy"]) for line in lines if "leave_one_out" not in line] == [
         (name, policy) for name in names for policy in ("cascade", "adaptive")
     ]
     assert all(set(line) >= FIGURES for line in lines)
+
+
+def test_every_domain_is_left_out_once(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those with questions enough, each served by what the others teach."""
+    monkeypatch.setattr("routing_lab.unseen._FEWEST", 100)
+    lines = run(capsys, "--pool", "unseen", "--data", data)
+    names = [line["domains"] for line in lines if line.get("leave_one_out")]
+    assert names == ["mmlu_pro/alpha", "mmlu_pro/beta", "mmlu_pro/law", "mmlu_pro/philosophy"]
 
 
 def test_call_shares_are_by_rank(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -288,6 +298,16 @@ def test_a_walk_pays_for_every_attempt() -> None:
     assert (trusting.tier, trusting.is_accepted, trusting.cost_usd) == (1, True, 4.0)
     assert (careful.tier, careful.is_accepted, careful.cost_usd) == (1, False, 4.0)
     assert trusting.margin == careful.margin == pytest.approx(0.2)
+
+
+def test_a_router_delivers_whom_it_asks() -> None:
+    """There is no second look: the margin is that over asking the large model at once."""
+    fitted = Fitted(TierPolicy(3, "router"), {(): np.array([[0.1, 0.7, 0.5]])}, range(3))
+    costs = np.array([1.0, 3.0, 10.0])
+    trusting, careful = walk(fitted, 0.0, 0, costs), walk(fitted, 0.3, 0, costs)
+    assert (trusting.tier, trusting.is_accepted, trusting.cost_usd) == (1, True, 3.0)
+    assert trusting.margin == pytest.approx(0.2)
+    assert (careful.tier, careful.is_accepted, careful.cost_usd) == (None, False, 0.0)
 
 
 def test_no_curve_no_picture() -> None:

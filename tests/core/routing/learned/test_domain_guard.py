@@ -70,6 +70,30 @@ def test_a_new_domain_may_turn_out_better_than_anybody_could_know() -> None:
     assert (new.caution, known.caution) == (MARGINS[0], 0.0)
 
 
+def test_what_is_safe_must_be_worth_trying() -> None:
+    """One of ten answers of a new domain may be accepted: at a tenth of the large price trying saves nothing."""
+    for attempt_cost, trust in ((0.09, Trust.TRUSTED), (0.1, Trust.WITHDRAWN)):
+        guard = DomainGuard(OPTIONS, is_known=False, attempt_cost=attempt_cost)
+        for _ in range(10):
+            guard.looked(margin=0.35, gain=0.0)
+            for _ in range(9):
+                guard.looked(margin=0.0, gain=0.5)
+        assert guard.trust is trust
+
+
+def test_a_new_domain_begins_with_losses_that_were_not_its_own() -> None:
+    """Ten requests that lose .1 each are its past: it takes ninety good ones for a mean of .01."""
+    options = GuardOptions(burn_in=1, prior_requests=10.0, prior_loss=0.1, keep=1.0, new_doubt=0.0, most_loss=0.0101)
+    guard = DomainGuard(options, is_known=False)
+    for _ in range(88):
+        guard.looked(margin=0.9, gain=0.0)
+    assert guard.trust is Trust.WITHDRAWN
+    for _ in range(2):
+        guard.looked(margin=0.9, gain=0.0)
+    assert guard.trust is Trust.TRUSTED
+    assert DomainGuard(options, is_known=True).loss() == 0.0
+
+
 def test_an_audit_stands_for_those_that_were_not_audited() -> None:
     """One of four was looked at and lost .4: over all four that is .4 each."""
     guard = DomainGuard(OPTIONS, is_known=True)
@@ -103,7 +127,7 @@ def test_what_was_is_forgotten() -> None:
 
 def test_a_settled_domain_is_audited_less() -> None:
     """Doubt costs money; it ends after so many looks."""
-    guard = DomainGuard(GuardOptions(burn_in=5, settled=10), is_known=False)
+    guard = DomainGuard(GuardOptions(burn_in=5, settled=10, prior_loss=0.0), is_known=False)
     shares = []
     for _ in range(10):
         guard.looked(margin=0.9, gain=0.0)

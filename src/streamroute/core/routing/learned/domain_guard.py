@@ -12,7 +12,7 @@ one: fixed-sequence testing as in Learn then Test (Angelopoulos et al., 2021, ar
 further down counts for nothing, with standard errors in place of its guarantee.
 
 A domain is *new* until enough was seen of it: meanwhile the large model answers, and the small ones are only looked at.
-It is *withdrawn* where no margin is safe; a few looks go on, so it may return.
+It is *withdrawn* where no margin is safe, or what is safe is not worth trying; a few looks go on, so it may return.
 """
 
 from collections.abc import Sequence
@@ -59,8 +59,10 @@ class GuardOptions:
     settled: int = 150
     """Looks after which a domain that was new is looked at less."""
     prior_requests: float = 25.0
-    """Requests without loss that a domain's own are held against, so that one unlucky look decides nothing: 100 save
-    three points more of unseen domains and lose half a point more."""
+    """Requests that a domain's own are held against, so that one unlucky look decides nothing."""
+    prior_loss: float = 0.03
+    """What those lose, in a new domain: with nothing, law (where the answer shows nothing) loses a point more, with .1
+    physics saves nine points less (`bench/routing.py --pool unseen`)."""
     keep: float = 0.999
     """Of every earlier look, at each new request: half is forgotten after 700."""
     most_loss: float = 0.01
@@ -79,10 +81,14 @@ class DomainGuard:
     options: GuardOptions
     is_known: bool
     """The models were fitted on it."""
+    attempt_cost: float = 0.0
+    """Of asking the small model, as a share of what the large one costs: where no more than this share of a new domain
+    is accepted, trying saves nothing, and it is withdrawn."""
     looks: int = 0
     _requests: float = 0.0
     _losses: Floats = field(default_factory=lambda: np.zeros(len(MARGINS)))
     _squares: Floats = field(default_factory=lambda: np.zeros(len(MARGINS)))
+    _accepted: Floats = field(default_factory=lambda: np.zeros(len(MARGINS)))
     _caution: float = 0.0
 
     def __post_init__(self) -> None:
@@ -123,9 +129,10 @@ class DomainGuard:
         `share`: the chance with which it was looked at, 1 for an escalation."""
         self._forget()
         self.looks += 1
-        counts = (margin > _MARGINS) * (gain / share)
-        self._losses += counts
-        self._squares += counts * counts
+        accepted = (margin > _MARGINS) / share
+        self._accepted += accepted
+        self._losses += accepted * gain
+        self._squares += (accepted * gain) ** 2
         self._settle()
 
     def passed(self) -> None:
@@ -149,13 +156,18 @@ class DomainGuard:
     def _forget(self) -> None:
         keep = self.options.keep
         self._requests = self._requests * keep + 1.0
+        self._accepted *= keep
         self._losses *= keep
         self._squares *= keep
+
+    @property
+    def _prior(self) -> float:
+        return 0.0 if self.is_known else self.options.prior_requests * self.options.prior_loss
 
     def _estimates(self) -> tuple[Floats, Floats]:
         """Return the mean loss at each margin, and its standard error."""
         count = self._requests + self.options.prior_requests
-        mean = self._losses / count
+        mean = (self._losses + self._prior) / count
         return mean, np.sqrt(np.maximum(0.0, self._squares / count - mean * mean) / count)
 
     def _settle(self) -> None:
@@ -166,4 +178,9 @@ class DomainGuard:
         lowest = _PLAIN if self.is_known else 0
         unsafe = np.flatnonzero((mean + doubt * error > self.options.most_loss)[lowest:])
         first = lowest + (int(unsafe[-1]) + 1 if len(unsafe) else 0)
-        self._caution = MARGINS[first] if first < len(MARGINS) else inf
+        is_worth_it = first < len(MARGINS) and (self.is_known or self._accepts(first) > self.attempt_cost)
+        self._caution = MARGINS[first] if is_worth_it else inf
+
+    def _accepts(self, at: int) -> float:
+        """Return the share of requests that a margin accepts."""
+        return float(self._accepted[at] / max(1.0, self._requests))
