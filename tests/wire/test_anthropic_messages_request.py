@@ -284,6 +284,7 @@ def test_what_is_anthropics_own_passes() -> None:
         ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "ftp://x"}]}]}, "data:"),
         ({"thinking": {"type": "enabled", "clear_thinking": False}}, "another `thinking`"),
         ({"thinking": {"type": "enabled"}}, "another `thinking`"),
+        ({"messages": [USER, {"role": "assistant", "content": "So "}]}, "white space (the end of the last message)"),
         ({"messages": [{"role": "user", "content": [7]}]}, "parts that are objects"),
         ({"messages": [{"role": "user", "content": 7}]}, "messages[0].content"),
         ({"messages": [{"role": "user", "content": [{"type": "text", "text": 7}]}]}, "needs text"),

@@ -59,8 +59,12 @@ class Continuations:
             if not delivered.text or is_ambiguous:
                 self._was_asked_anew = True
                 rung = "anew"
+        chat = continuation_request(self._chat, delivered, rung)
+        reason = provider.why_not(chat, start.upstream)
+        if reason is not None:  # of what we have made of the request; the client's own was looked at before
+            return Failure(kind="client_error", message=reason)
         return ContinuationCall(
-            chat=continuation_request(self._chat, delivered, rung),
+            chat=chat,
             rung=rung,
             decoder=partial(provider.continuation_decoder, self._chat, delivered, rung, start.upstream, cost_of),
         )

@@ -5,6 +5,7 @@
 - Neighbours of one role become one turn; a tool's result is the user's turn.
 - `cache_control` on a part, or on a message, stays on its block. Blocks that are Anthropic's own (`image` and
   `document` with a `source`) pass as they are. Empty text, which Anthropic refuses, is left out.
+- A last turn of the assistant is a prefill, which Anthropic refuses where it ends in white space.
 - Names of participants and the wish for an image's detail have no place, and are left out.
 """
 
@@ -41,6 +42,10 @@ def conversation(messages: Sequence[Mapping[str, object]]) -> tuple[list[Block],
                 raise UntranslatableError(f"it does not take the role {role!r} ({where})")
     if not turns:
         raise UntranslatableError("it needs a message with content that is not the system's")
+    last = turns[-1]["content"]
+    said = last[-1].get("text") if turns[-1]["role"] == "assistant" and isinstance(last, list) else None
+    if isinstance(said, str) and said != said.rstrip():
+        raise UntranslatableError("it does not go on from white space (the end of the last message)")
     return system, turns
 
 
