@@ -135,6 +135,22 @@ def test_a_settled_domain_is_audited_less() -> None:
     assert shares == 4 * [1.0] + 5 * [0.2] + [0.08]
 
 
+def test_a_restored_domain_goes_on_as_it_was() -> None:
+    """Its trust outlives a restart, and so does what is worth trying; of fewer margins nothing is taken over."""
+    options = GuardOptions(burn_in=10)
+    guard, again = (DomainGuard(options, is_known=False, attempt_cost=0.1) for _ in range(2))
+    for _ in range(100):
+        guard.looked(margin=0.9, gain=0.0)
+        guard.looked(margin=-0.9, gain=0.5)
+    again.restore(guard.state())
+    assert (again.trust, again.caution, again.looks) == (Trust.TRUSTED, guard.caution, 200)
+    for each in (guard, again):
+        each.looked(margin=0.3, gain=1.0, share=0.08)
+    assert again.state() == guard.state()
+    with pytest.raises(ValueError, match="a saved domain has 2 numbers"):
+        again.restore([1.0, 2.0])
+
+
 @given(
     st.booleans(),
     st.lists(st.tuples(st.floats(-2, 2), st.floats(-1, 1), st.sampled_from([1.0, 0.2, 0.03])), max_size=60),

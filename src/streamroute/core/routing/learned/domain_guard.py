@@ -141,16 +141,18 @@ class DomainGuard:
 
     def state(self) -> list[float]:
         """Return what `restore` takes."""
-        return [float(self.looks), self._requests, *self._losses.tolist(), *self._squares.tolist()]
+        sums = np.concatenate([self._losses, self._squares, self._accepted])
+        return [float(self.looks), self._requests, *sums.tolist()]
 
     def restore(self, state: Sequence[float]) -> None:
         """Take a saved state over. ValueError: it has another number of margins."""
-        if len(state) != 2 + 2 * len(MARGINS):
-            msg = f"a saved domain has {len(state)} numbers; {2 + 2 * len(MARGINS)} are wanted"
+        wanted = 2 + 3 * len(MARGINS)
+        if len(state) != wanted:
+            msg = f"a saved domain has {len(state)} numbers; {wanted} are wanted"
             raise ValueError(msg)
         looks, self._requests, *sums = state
         self.looks = int(looks)
-        self._losses, self._squares = np.array(sums[: len(MARGINS)]), np.array(sums[len(MARGINS) :])
+        self._losses, self._squares, self._accepted = np.array(sums).reshape(3, len(MARGINS))
         self._settle()
 
     def _forget(self) -> None:
@@ -178,9 +180,10 @@ class DomainGuard:
         lowest = _PLAIN if self.is_known else 0
         unsafe = np.flatnonzero((mean + doubt * error > self.options.most_loss)[lowest:])
         first = lowest + (int(unsafe[-1]) + 1 if len(unsafe) else 0)
-        is_worth_it = first < len(MARGINS) and (self.is_known or self._accepts(first) > self.attempt_cost)
-        self._caution = MARGINS[first] if is_worth_it else inf
+        self._caution = MARGINS[first] if first < len(MARGINS) and self._is_worth_it(first) else inf
 
-    def _accepts(self, at: int) -> float:
-        """Return the share of requests that a margin accepts."""
-        return float(self._accepted[at] / max(1.0, self._requests))
+    def _is_worth_it(self, at: int) -> bool:
+        """Return whether what a margin accepts pays for the attempts."""
+        if self.is_known or not self.attempt_cost:
+            return True
+        return bool(self._accepted[at] > self.attempt_cost * self._requests)
