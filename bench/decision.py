@@ -36,6 +36,7 @@ from streamroute.core.health.board import HealthBoard
 from streamroute.core.money import Money
 from streamroute.core.observation import AttemptObservation
 from streamroute.core.outcome import Failure
+from streamroute.core.quality.subject_text import read_subject
 from streamroute.core.rate_limit import RateLimitReport
 from streamroute.core.request import ChatRequest
 from streamroute.core.requirements import Requirements
@@ -243,7 +244,7 @@ def _learned(upstreams: Iterable[UpstreamId]) -> Learning:
     """Return what is known after some hundred outcomes, and examples of ten domains."""
     learning, rng, words = Learning(), random.Random(7), QUESTION.split()
     for i in range(300):
-        learning.domains.learn(" ".join([f"subject{i % 10}", *rng.sample(words, 12)]), f"domain {i % 10}")
+        learning.domains.learn(read_subject(" ".join([f"subject{i % 10}", *rng.sample(words, 12)])), f"domain {i % 10}")
         for upstream in upstreams:
             learning.table.learn(upstream, f"domain {i % 10}", rng.random(), 1.0)
     return learning

@@ -2,6 +2,7 @@
 
 import pytest
 
+from streamroute.core.quality.subject_text import read_subject
 from streamroute.core.routing.analysis import Question, analyse
 from streamroute.core.routing.domains import LEAST_EXAMPLES, LearnedDomains, spoken_of
 from streamroute.core.routing.rules import OneOf, Rule, Then
@@ -19,8 +20,8 @@ def questions(words: tuple[str, ...]) -> list[str]:
 def learned() -> LearnedDomains:
     found = LearnedDomains()
     for tax, travel in zip(questions(TAX), questions(TRAVEL), strict=True):
-        found.learn(tax, "tax")
-        found.learn(travel, "travel")
+        found.learn(read_subject(tax), "tax")
+        found.learn(read_subject(travel), "travel")
     return found
 
 
@@ -34,12 +35,12 @@ def test_terms_decide_until_enough_was_learned() -> None:
     for tax, travel in zip(questions(TAX), questions(TRAVEL), strict=True):
         assert not some.is_ready
         assert domain_of("Which court heard the appeal?", some) == "law"
-        some.learn(tax, "tax")
-        some.learn(travel, "travel")
+        some.learn(read_subject(tax), "tax")
+        some.learn(read_subject(travel), "travel")
     assert some.is_ready
     one = LearnedDomains()
     for text in questions(TAX) * 2:
-        one.learn(text, "tax")
+        one.learn(read_subject(text), "tax")
     assert not one.is_ready
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from streamroute.core.quality.subject_text import read_subject
 from streamroute.core.requirements import Requirements
 from streamroute.core.routing.analysis import analyse
 from streamroute.core.routing.decision import Decision
@@ -53,8 +54,8 @@ async def test_what_was_learned_is_asked() -> None:
     """The classifier of a running sidecar is the learned one."""
     async with Rig.of(None, steering="auction") as rig:
         for i in range(25):
-            rig.app.learning.domains.learn(f"How does my refund work with a levy {i}?", "tax")
-            rig.app.learning.domains.learn(f"How does my flight work with a visa {i}?", "travel")
+            rig.app.learning.domains.learn(read_subject(f"How does my refund work with a levy {i}?"), "tax")
+            rig.app.learning.domains.learn(read_subject(f"How does my flight work with a visa {i}?"), "travel")
         found = await features(rig, "Does a levy change my refund?")
         assert (found["domain"], found["domain_source"]) == ("tax", "classified")
 

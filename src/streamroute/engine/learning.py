@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from streamroute.core.observation import Observation, QualityObservation
 from streamroute.core.quality.quality_outcome import QualitySource
-from streamroute.core.quality.subject_text import SubjectText, read_subject
+from streamroute.core.quality.subject_text import SubjectText
 from streamroute.core.routing.analysis import Analysis
 from streamroute.core.routing.domains import LearnedDomains
 from streamroute.core.routing.learned.online_quality import OnlineQuality
@@ -45,7 +45,6 @@ class Learning:
         self.domains = LearnedDomains()
         self._questions: dict[str, NDArray[np.uint32]] = {}
         """By decision, the buckets of its words."""
-        self._last: tuple[Analysis, SubjectText] | None = None
         self._learned_at = -inf
         self._is_full = False
         self.version = 0
@@ -56,7 +55,7 @@ class Learning:
         known = [each.id for each in upstreams if self.table.count(each.id)]
         if not known:
             return [None] * len(upstreams)
-        found = self.quality.estimates(self._read(analysis), analysis.domain or "", known)
+        found = self.quality.estimates(analysis.words.read(), analysis.domain or "", known)
         by_name = {
             name: QualityEstimate(float(mean), float(sd), f"learned ({self.table.count(name)} outcomes)")
             for name, mean, sd in zip(known, found.means, found.sds, strict=True)
@@ -65,8 +64,7 @@ class Learning:
 
     def remember(self, decision_id: str, analysis: Analysis) -> None:
         """Keep the words of a question, for outcomes that come later."""
-        self._questions[decision_id] = self._read(analysis).words.astype(np.uint32)
-        self._last = None  # the text goes with its decision
+        self._questions[decision_id] = analysis.words.read().words.astype(np.uint32)
         if len(self._questions) > MAX_QUESTIONS:
             del self._questions[next(iter(self._questions))]
 
@@ -88,11 +86,11 @@ class Learning:
         self.table.learn(outcome.upstream, domain, outcome.score, weight)
         self.version += 1
 
-    def example(self, text: str, domain: str, at: float) -> None:
+    def example(self, read: SubjectText, domain: str, at: float) -> None:
         """Learn that a question was of a domain; `at` is in monotonic seconds. Of many not all are learned."""
         if at - self._learned_at >= EXAMPLE_EVERY_S:
             self._learned_at = at
-            self.domains.learn(text, domain)
+            self.domains.learn(read, domain)
             self.version += 1
 
     def forget(self, upstream: UpstreamId | None, domain: str | None) -> int:
@@ -115,12 +113,6 @@ class Learning:
         domains.restore(_part("domains_", state))
         quality.restore(_part("quality_", state))
         self.table, self.domains, self.quality = table, domains, quality
-
-    def _read(self, analysis: Analysis) -> SubjectText:
-        """Read the question, once for its estimates and for what is kept of it."""
-        if self._last is None or self._last[0] is not analysis:
-            self._last = (analysis, read_subject(analysis.question.text))
-        return self._last[1]
 
 
 def _part(prefix: str, state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

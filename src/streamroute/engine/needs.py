@@ -115,7 +115,7 @@ class Needs:
         if self.learned is None or wanted is None or wanted.analysis.domain_source != "stated":
             return
         if wanted.analysis.domain in self.learnable:
-            self.learned.example(wanted.analysis.question.text, wanted.analysis.domain, at)
+            self.learned.example(wanted.analysis.words.read(), wanted.analysis.domain, at)
 
     @property
     def qualities(self) -> QualityEstimates:

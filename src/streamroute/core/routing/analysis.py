@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Literal, Protocol
 
 from streamroute.core.quality.hashed_text import shortened
+from streamroute.core.quality.subject_text import SubjectText, read_subject
 from streamroute.core.routing.learned.structure import Structure, structure
 from streamroute.core.routing.question import OutputFormat, Question
 
@@ -25,6 +26,22 @@ IMAGE_TOKENS = 800
 """Of an image: OpenAI's tiles come to 85 + 170 for each of four, Gemini's to 258, Anthropic's to at most 1,600."""
 
 
+class Words:
+    """The words of a question, read when somebody first asks for them: whoever learns goes by the same ones."""
+
+    __slots__ = ("_read", "_text")
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._read: SubjectText | None = None
+
+    def read(self) -> SubjectText:
+        """Return them."""
+        if self._read is None:
+            self._read = read_subject(self._text)
+        return self._read
+
+
 class DomainClassifier(Protocol):
     """Says what a question is about."""
 
@@ -32,7 +49,7 @@ class DomainClassifier(Protocol):
     def domains(self) -> tuple[str, ...]:
         """The names it can give, beside `GENERAL`."""
 
-    def classify(self, text: str, found: Structure) -> tuple[str, float]:
+    def classify(self, words: Words, found: Structure) -> tuple[str, float]:
         """Return a domain and how sure it is of it, 0..1; `GENERAL` where it is none of its own."""
 
 
@@ -41,6 +58,7 @@ class Analysis:
     """What is known of one request before anybody is asked."""
 
     question: Question
+    words: Words
     structure: Structure
     tokens: int
     """Of the prompt, an estimate; images are in it."""
@@ -131,7 +149,7 @@ class TermDomains:
 
     domains = ("code", "finance", "law", "math", "medicine", "science")
 
-    def classify(self, text: str, found: Structure) -> tuple[str, float]:
+    def classify(self, words: Words, found: Structure) -> tuple[str, float]:
         """Return the domain with most terms, where there are two or more, or a fence of code."""
         shares = (found.code, found.money, found.law, found.math, found.medicine, found.science)
         most = max(shares)
@@ -149,10 +167,11 @@ def analyse(question: Question, *, domain: str | None = None, classifier: Domain
     """Analyse a request; `domain` is what the client, its key or its route said."""
     text = shortened(question.text)
     found = structure(text, max(1, question.turns))
+    words = Words(text)
     source: DomainSource = "stated"
     confidence = 1.0
     if domain is None:
-        domain, confidence = classifier.classify(text, found)
+        domain, confidence = classifier.classify(words, found)
         source = "classified"
     modalities: list[Modality] = ["text"]
     if question.images:
@@ -163,6 +182,7 @@ def analyse(question: Question, *, domain: str | None = None, classifier: Domain
         modalities.append("file")
     return Analysis(
         question=question,
+        words=words,
         structure=found,
         tokens=token_estimate(question),
         tables=_tables(text),

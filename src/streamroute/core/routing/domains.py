@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamroute.core.quality.subject_text import read_subject
-from streamroute.core.routing.analysis import GENERAL, TERMS
+from streamroute.core.quality.subject_text import SubjectText
+from streamroute.core.routing.analysis import GENERAL, TERMS, Words
 from streamroute.core.routing.learned.domain_classifier import UNKNOWN, DomainClassifier
 from streamroute.core.routing.learned.structure import Structure
 from streamroute.core.routing.rules import OneOf, Rule
@@ -19,8 +19,6 @@ from streamroute.core.upstream import Upstream
 
 LEAST_EXAMPLES = 20
 """Of a domain, before it counts: on CLINC150's domains so many a domain give about nine right of ten."""
-EXCERPT_CHARS = 400
-"""Of a question that are looked at: reading them takes a tenth of a millisecond, three times as many twice that."""
 LEAST_DOMAINS = 2
 """That have so many: one alone would be found everywhere."""
 
@@ -42,19 +40,19 @@ class LearnedDomains:
         """Whether enough was learned to be asked."""
         return sum(count >= LEAST_EXAMPLES for count in self._examples.values()) >= LEAST_DOMAINS
 
-    def classify(self, text: str, found: Structure) -> tuple[str, float]:
+    def classify(self, words: Words, found: Structure) -> tuple[str, float]:
         """Return a domain and how often such a guess is right."""
         if self.is_ready:
-            guess = self._model.classify(read_subject(_excerpt(text)))
+            guess = self._model.classify(words.read())
             if guess.domain != UNKNOWN and self._examples.get(guess.domain, 0) >= LEAST_EXAMPLES:
                 return guess.domain, guess.confidence
-        return TERMS.classify(text, found)
+        return TERMS.classify(words, found)
 
-    def learn(self, text: str, domain: str) -> None:
+    def learn(self, read: SubjectText, domain: str) -> None:
         """Take in one example; one too many domains are left out."""
         room = len(self._model.domains) < self._model.options.most_domains
-        if domain and text and (room or domain in self._examples):
-            self._model.learn(read_subject(_excerpt(text)), domain)
+        if domain and len(read.words) and (room or domain in self._examples):
+            self._model.learn(read, domain)
             self._examples[domain] = self._examples.get(domain, 0) + 1
 
     def state(self) -> Mapping[str, NDArray[Any]]:
@@ -69,11 +67,6 @@ class LearnedDomains:
         counts = [int(each) for each in state["counts"]]
         examples = dict(zip(model.domains, counts, strict=True))
         self._model, self._examples = model, examples
-
-
-def _excerpt(text: str) -> str:
-    """Return both ends of a question, which say what it is about."""
-    return text if len(text) <= EXCERPT_CHARS else f"{text[: EXCERPT_CHARS // 2]} {text[-EXCERPT_CHARS // 2 :]}"
 
 
 def spoken_of(upstreams: Iterable[Upstream], rules: Sequence[Rule] = ()) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from streamroute.core.request import ChatRequest
-from streamroute.core.routing.analysis import CHARS_PER_TOKEN, Analysis, Features
+from streamroute.core.routing.analysis import CHARS_PER_TOKEN, Analysis, Features, Words
 from streamroute.core.routing.learned.structure import STRUCTURE, Structure
 from streamroute.core.routing.question import OutputFormat, Question
 
@@ -40,6 +40,7 @@ def recorded_analysis(request: ChatRequest, kept: Features | None, domain: str |
             tool_results=features.tool_results,
             output_format=features.format,
         ),
+        words=Words(""),
         structure=Structure(**numbers),
         tokens=features.tokens,
         tables=features.tables,
