@@ -1,17 +1,26 @@
-"""Two real llama.cpp servers as tiers: log-probabilities, gate, escalation, one clean stream, a ledger of both legs.
+"""Two real llama.cpp servers as tiers: log-probabilities, gate, escalation, one clean stream, a ledger of all legs;
+agreement with a second model, and an audit of what was delivered.
 
 Both run the same small model, so the answer of one is the oracle for what the client must get from the other.
 """
 
+import asyncio
+import json
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
+import numpy as np
 import openai
 import pytest
 
 from streamroute.app import App
-from streamroute.stores.usage import read_usage
+from streamroute.core.cost.report import UsageQuery, usage_rows
+from streamroute.core.quality.quality_outcome import QualityOutcome
+from streamroute.core.routing.decision_log import Made
+from streamroute.core.routing.learned.gate_features import GATE_FEATURES
+from streamroute.core.routing.learned.gatekeeper import Look
+from streamroute.stores.usage import read_lines, read_usage
 from tests.support.local_llm import LocalLlm, asked_through, started_pair
 
 pytestmark = pytest.mark.llm
@@ -95,3 +104,62 @@ async def test_the_gate(pair: tuple[LocalLlm, LocalLlm], tmp_path: Path, stream:
         )
     assert found["low"] == found["high"]
     assert found["low"][0]
+
+
+CHECKED = """
+[upstreams.second]
+provider = "second"
+model = "smollm2"
+price = {{ input_per_mtok = 2, output_per_mtok = 4 }}
+[routes.checked]
+tiers = [["small"], ["large"]]
+accept_at = 0.01
+assess = ["agreement"]
+agree_with = "second"
+audit = {{ share = 1.0, max_usd_per_day = 1 }}
+deadlines = {{ first_token_s = 10.0, headers_s = 5.0 }}
+"""
+SCHEMA = {"type": "object", "properties": {"legs": {"type": "integer"}}, "required": ["legs"]}
+
+
+async def test_agreement_and_an_audit(pair: tuple[LocalLlm, LocalLlm], tmp_path: Path) -> None:
+    """Both servers run the same model, so they agree: the small answer is delivered as a stream, and the audit that
+    follows finds nothing. Each call is on the ledger as what it is."""
+    config = (CONFIG + CHECKED).format(first=pair[0].base_url, second=pair[1].base_url, folder=tmp_path, accept_at=0.01)
+    async with asked_through(config, tmp_path) as (app, client):
+        gate = app.dispatcher.gates.of(app.config.routes["checked"])
+        for _ in range(120):  # else the domain is new, and the large model's
+            features = np.zeros(GATE_FEATURES)
+            gate.keeper.learn(Look(tier=0, domain="", features=features, margin=0.5, share=1.0, gain=0.0))
+        heard = asyncio.Event()
+        app.bus.subscribe(lambda found: heard.set() if isinstance(found, QualityOutcome) and is_audit(found) else None)
+        text, usage = "", None
+        async for chunk in await client.chat.completions.create(
+            model="checked",
+            messages=[{"role": "user", "content": "How many legs has a dog? Answer in JSON."}],
+            response_format={"type": "json_schema", "json_schema": {"name": "legs", "schema": SCHEMA}},
+            temperature=0,
+            max_tokens=60,
+            stream=True,
+            stream_options={"include_usage": True},
+        ):
+            usage = chunk.usage or usage
+            text += "".join(each.delta.content or "" for each in chunk.choices)
+        async with asyncio.timeout(30):
+            await heard.wait()
+        audits = dict(gate.audits)
+        [record] = app.dispatcher.decisions.latest(1)
+    assert isinstance(json.loads(text)["legs"], int)
+    assert audits == {"agrees": 1}
+    made = [(each.observation.upstream, each.observation.cause) for each in record.calls if isinstance(each, Made)]
+    assert made == [("small", "first"), ("second", "agreement"), ("large", "audit")]
+    [row] = usage_rows(read_lines(f"sqlite:///{tmp_path}/ledger.db", UsageQuery(is_waste_told=True)))
+    assert (row.requests, row.attempts) == (1, 3)
+    assert row.wasted["agreement"] > 0 < row.wasted["audit"]
+    assert usage is not None
+    paid = row.cost - row.wasted["audit"]  # it was made afterwards
+    assert usage.cost == pytest.approx(paid / 1e12)  # type: ignore[attr-defined]
+
+
+def is_audit(outcome: QualityOutcome) -> bool:
+    return outcome.source == "audit"
