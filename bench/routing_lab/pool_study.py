@@ -51,11 +51,13 @@ class Halves:
     split: str
     train: Material
     test: Material
+    """Of domains that were fitted on."""
     is_same: bool
     """The rows that are applied to are those that were fitted on."""
+    every: Material
+    """Those that are applied to, and those of domains that nothing was fitted on."""
     by_domain: Material | None = None
-    """Those that were fitted on, whole domains held out together; only where there are domains to apply to that are
-    not among them."""
+    """Those that were fitted on, whole domains held out together; only where `every` has more than `test`."""
 
     @cached_property
     def curves(self) -> dict[PolicyKind, Curve]:
@@ -106,13 +108,18 @@ def halves(source: Source, pool: str, split: str, effort: Effort) -> Halves:
     complete, partial = batches(fitted, tiers)
     train = held_out_material(complete, partial, tiers, effort)
     if is_same:
-        return Halves(pool, split, train, train, is_same=True)
+        return Halves(pool, split, train, train, is_same=True, every=train)
     models = all_learned(complete, partial, tiers, effort)
-    asked = batches(other, tiers)[0]
-    test = applied_material(asked, tiers, models, train.domains)
-    has_news = {row.kind for row in asked} - {row.kind for row in complete}
-    by_domain = held_out_material(complete, partial, tiers, effort, domain_folds(complete)) if has_news else None
-    return Halves(pool, split, train, test, is_same=False, by_domain=by_domain)
+    every = applied_material(batches(other, tiers)[0], tiers, models, train.domains)
+    known = {row.kind for row in complete}
+    is_seen = np.array([row.kind in known for row in every.rows])
+    if not is_seen.any():
+        msg = f"no question of {split!r} is of a domain of train: see --pool unseen"
+        raise DataMissingError(msg)
+    if is_seen.all():
+        return Halves(pool, split, train, every, is_same=False, every=every)
+    by_domain = held_out_material(complete, partial, tiers, effort, domain_folds(complete))
+    return Halves(pool, split, train, every.picked(is_seen), is_same=False, every=every, by_domain=by_domain)
 
 
 def pool_study(source: Source, pool: str, split: str, *, is_fast: bool = False) -> list[dict[str, Any]]:
@@ -150,21 +157,35 @@ def policy_lines(of: Halves, wanted: float, effort: Effort) -> list[dict[str, An
                 **_curves(of, kind),
             )
         )
-    lines.append(line("adaptive", *[adaptive(of, chosen, wanted, effort)], wanted_ratio=wanted, base=chosen))
-    return lines
+    return [*lines, {**common, "policy": "adaptive", **_adaptive_figures(of, chosen, wanted, effort)}]
+
+
+def _adaptive_figures(of: Halves, kind: PolicyKind, wanted: float, effort: Effort) -> dict[str, Any]:
+    """Return the figures over all rows; where some are of unseen domains, also those of either part."""
+    every = of.every
+    served = adaptive(of, kind, wanted, effort)
+    found = report(served, every.outcomes, ideal(every.outcomes, every.weights), every.weights)
+    if of.by_domain is not None:
+        known = {row.kind for row in of.train.rows}
+        is_seen = np.array([row.kind in known for row in every.rows])
+        for name, which in (("seen_domains", is_seen), ("unseen_domains", ~is_seen)):
+            part = every.picked(which)
+            own = Served(served.quality[which], served.cost_usd[which], served.by_tier[which])
+            found[name] = report(own, part.outcomes, ideal(part.outcomes, part.weights), part.weights)
+    return {**found, "wanted_ratio": wanted, "base": kind}
 
 
 def adaptive(of: Halves, kind: PolicyKind, wanted: float, effort: Effort) -> Served:
     """Return what a stream of the same rows comes to, in random order, with the domain guard on."""
     price = of.curves[kind].price_for(wanted)
-    fitted = Fitted.of(policy(of.train, price, kind), of.test.features)
+    fitted = Fitted.of(policy(of.train, price, kind), of.every.features)
     unknown = fitted
     if of.by_domain is not None:
-        ends = (0, of.test.outcomes.tiers - 1)
-        unknown = Fitted.of(cautious_policy(of.by_domain, CAUTIOUS), answers_alone(of.test), ends)
+        ends = (0, of.every.outcomes.tiers - 1)
+        unknown = Fitted.of(cautious_policy(of.by_domain, CAUTIOUS), answers_alone(of.every), ends)
     domains = {row.kind for row in of.train.rows}
     runs = [
-        stream(of.test, fitted, unknown, domains, np.random.default_rng(seed), GuardOptions())
+        stream(of.every, fitted, unknown, domains, np.random.default_rng(seed), GuardOptions())
         for seed in range(effort.runs)
     ]
     back = [np.argsort(run.order) for run in runs]
@@ -172,7 +193,7 @@ def adaptive(of: Halves, kind: PolicyKind, wanted: float, effort: Effort) -> Ser
     return Served(
         np.mean([run.quality[at] for run, at in zip(runs, back, strict=True)], axis=0),
         np.mean([run.cost_usd[at] for run, at in zip(runs, back, strict=True)], axis=0),
-        np.eye(of.test.outcomes.tiers)[tier].mean(axis=0),
+        np.eye(of.every.outcomes.tiers)[tier].mean(axis=0),
     )
 
 

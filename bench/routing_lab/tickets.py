@@ -40,7 +40,7 @@ def ticket_study(source: Source, split: str, *, is_fast: bool = False) -> list[d
     if not (len(train.rows) and len(test.rows)):
         msg = f"no question of the tickets is in {split!r}, or none in train: nothing is measured"
         raise DataMissingError(msg)
-    mixed = Halves(NAME, split, train, test, is_same=of.is_same)
+    mixed = Halves(NAME, split, train, test, is_same=of.is_same, every=test)
     return policy_lines(mixed, WANTED[NAME], effort)
 
 

@@ -105,6 +105,16 @@ def test_a_pool_has_a_line_a_policy(data: Path, capsys: pytest.CaptureFixture[st
     assert set(lines["hybrid"]["operating_points"]) == {"quality", "balanced", "economy"}
 
 
+def test_unseen_domains_of_a_split_are_kept_apart(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Fixed policies are measured where they were fitted, 160 of 240 questions; the guarded one on all, and on either
+    part."""
+    lines = {line["policy"]: line for line in run(capsys, "--pool", "A2", "--data", data, "--split", "other")}
+    assert {line["n"] for policy, line in lines.items() if policy != "adaptive"} == {160}
+    guarded = lines["adaptive"]
+    assert (guarded["n"], guarded["seen_domains"]["n"], guarded["unseen_domains"]["n"]) == (240, 160, 80)
+    assert guarded["unseen_domains"]["quality_ratio"] > 0.97
+
+
 def test_a_run_is_the_same_twice(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Splits go by hash and every draw by a seed."""
     arguments = ("--pool", "O", "--data", data)
