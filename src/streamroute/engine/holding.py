@@ -89,8 +89,9 @@ class Holding:
         self._publish = publish
         self._checks = checks
         self._oversight = oversight
-        self._domain = domain_of(decision, call)
-        self._gate = oversight.gates.of(decision.route) if decision.next_tier is not None else None
+        is_holding = decision.next_tier is not None
+        self._domain = domain_of(decision, call) if is_holding else ""
+        self._gate = oversight.gates.of(decision.route) if is_holding else None
         self._answering: AttemptId | None = None
         self._answered_by: UpstreamId | None = None
         self._whole: bytes | None = None

@@ -3,8 +3,9 @@
 Until enough was learned the findings decide. Then the *gain* does that is to be expected of a larger model: a ridge
 model for each tier, over few numbers, fitted on looks, which are pairs of answers to the same request (an escalation
 gives one for nothing, an audit for a price), weighted by one over the chance with which they were taken. The score is
-one less that gain: the probability that the small answer was as good as the large one. A domain may ask for more than
-its route does (`domain_guard`); one that is new, or has lost too much, is the large model's.
+one less that gain, as a share of what a disagreement gains: about the probability that the large model would agree, and
+so of one scale with the findings. A domain may ask for more than its route does (`domain_guard`); one that is new, or
+has lost too much, is the large model's.
 """
 
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from streamroute.core.gate import AuditOptions
 from streamroute.core.quality.calibration import Calibration
+from streamroute.core.quality.comparison import GAIN
 from streamroute.core.quality.ridge import Ridge
 from streamroute.core.quality.verdict import Ruling, Verdict
 from streamroute.core.routing.learned.domain_guard import DomainGuard, GuardOptions, Trust
@@ -92,13 +94,13 @@ class Gatekeeper:
         return self._guards[domain]
 
     def expected_gain(self, tier: int, verdict: Verdict, features: Floats) -> float:
-        """Return the gain to be expected of a larger model, 0..1."""
+        """Return the gain to be expected of a larger model, 0..1, as a share of what it is where the two disagree."""
         found, model = verdict.findings, self._gains.get(tier)
         if any(found[name].score <= 0.0 for name in _UNREADABLE if name in found):
             return 1.0
         if model is None or model.examples < LEAST_LOOKS:
             return 1.0 - verdict.score
-        return float(np.clip(model.predict(features)[0], 0.0, 1.0))
+        return float(np.clip(model.predict(features)[0] / GAIN[False], 0.0, 1.0))
 
     def rule(self, domain: str, verdict: Verdict, expected: float, accept_at: float) -> Ruling:
         """Return what is done about an answer."""
