@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from routing_lab.calibrated import measure as measure_calibration
 from routing_lab.call_share import call_share_study
 from routing_lab.data import Source
 from routing_lab.domains import measure as measure_domains
@@ -47,6 +48,10 @@ def _online(asked: Asked) -> list[dict[str, Any]]:
     return measure_online(asked.source, asked.split, is_fast=asked.is_fast)
 
 
+def _calibration(asked: Asked) -> list[dict[str, Any]]:
+    return measure_calibration(asked.source, asked.split, is_fast=asked.is_fast)
+
+
 POOLS: dict[str, Callable[[Asked], list[dict[str, Any]]]] = {
     **dict.fromkeys(("A2", "A", "A3", "O", "O1", "B"), _pool),
     "tickets": _tickets,
@@ -56,6 +61,7 @@ STUDIES: dict[str, Callable[[Asked], list[dict[str, Any]]]] = {
     "routellm": _call_share,
     "domains": _domains,
     "online": _online,
+    "calibration": _calibration,
 }
 
 

@@ -11,7 +11,6 @@ from streamroute.core.quality.hashed_text import (
     BUCKET_BITS,
     SparseVector,
     bucketed,
-    char_hashes,
     joined,
     shortened,
     word_hashes,
@@ -28,13 +27,6 @@ def test_numbers_count_by_their_length() -> None:
     assert word_hashes("12 + 7") == word_hashes("98 + 3")
     assert word_hashes("12") != word_hashes("123")
     assert word_hashes("12345") == word_hashes("123456789")
-
-
-def test_char_hashes_are_those_of_every_stretch() -> None:
-    """The same stretch has the same hash wherever it stands; three letters and two blanks give 3 + 2 + 1."""
-    assert len(char_hashes("abc")) == 6
-    assert np.isin(char_hashes("xabcx", (3,))[1:4], char_hashes("yyxabcxyy", (3,))).all()
-    assert len(char_hashes("", (9,))) == 0
 
 
 def test_both_ends_of_a_long_text_are_kept() -> None:
@@ -73,4 +65,3 @@ def test_every_text_has_a_vector_of_length_one(text: str) -> None:
     assert len(np.unique(vector.ids)) == len(vector.ids)
     if len(vector.ids):
         assert float(vector.values @ vector.values) == pytest.approx(1.0, rel=1e-4)
-    bucketed(char_hashes(text))

@@ -4,34 +4,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamroute.core.quality.hashed_text import BUCKET_BITS, neighbour_hashes, pair_hashes, single_hashes
+from streamroute.core.quality.byte_hashes import folded, word_hashes
+from streamroute.core.quality.hashed_text import BUCKET_BITS
 from streamroute.core.quality.subject_text import Rarity, read_subject
-
-
-def test_words_are_hashed_in_order_with_digits_folded() -> None:
-    """Which number it is says nothing, how long it is does."""
-    assert single_hashes("Pay 12 now").tolist() == single_hashes("pay 34 NOW").tolist()
-    assert single_hashes("pay 12 now").tolist() != single_hashes("pay 345 now").tolist()
-
-
-def test_neighbours_know_their_order_and_the_edges_of_the_text() -> None:
-    """Three words have four neighbourhoods; turned round they are others."""
-    forward, backward = neighbour_hashes(single_hashes("a b c")), neighbour_hashes(single_hashes("c b a"))
-    assert len(forward) == 4
-    assert set(forward.tolist()).isdisjoint(backward.tolist())
-
-
-def test_pairs_know_no_order() -> None:
-    """Four different words have six pairs, in whichever order and however often they stand."""
-    pairs = pair_hashes(single_hashes("where is my card"), 24)
-    assert len(pairs) == 6
-    assert set(pairs.tolist()) == set(pair_hashes(single_hashes("card my is where is"), 24).tolist())
-
-
-def test_pairs_of_long_texts_are_left_out() -> None:
-    """Their number grows with the square."""
-    assert len(pair_hashes(single_hashes("a b c d"), 3)) == 0
-    assert len(pair_hashes(single_hashes("a"), 3)) == 0
 
 
 @settings(max_examples=50)
@@ -62,7 +37,7 @@ def test_views_have_the_length_one_and_rare_words_count_more() -> None:
     read = read_subject("please invoice")
     vector = rarity.vector(read)
     own = dict(zip(vector.ids.tolist(), vector.values.tolist(), strict=True))
-    please, invoice = (int(each) & ((1 << BUCKET_BITS) - 1) for each in single_hashes("please invoice"))
+    please, invoice = (int(each) & ((1 << BUCKET_BITS) - 1) for each in word_hashes(folded("please invoice")))
     assert own[invoice] > 4 * own[please]
     for part in (vector.values[: len(read.words)], vector.values[len(read.words) :]):
         assert abs(float(part @ part) - 1.0) < 1e-5

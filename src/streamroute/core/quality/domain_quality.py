@@ -66,6 +66,14 @@ class DomainQuality:
         """Those of which anything was seen, in the order in which they came."""
         return tuple(self._domains)
 
+    def __contains__(self, domain: str) -> bool:
+        """Something was seen of it."""
+        return domain in self._domains
+
+    def __len__(self) -> int:
+        """Return how many domains were seen."""
+        return len(self._domains)
+
     def looks(self, domain: str) -> Floats:
         """Return how many scores of each model were seen in a domain, less what is forgotten."""
         known = self._domains.get(domain)

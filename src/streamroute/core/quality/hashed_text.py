@@ -1,4 +1,4 @@
-"""Text as a sparse vector: hashed words, pairs of words and, for short texts, stretches of characters.
+"""Text as a sparse vector: hashed words and pairs of words.
 
 The hashing trick (Weinberger et al., ICML 2009) needs no vocabulary, so a model of any language and any trade starts
 without one and its size is fixed. Digits are folded, because which number it is says nothing about who can reckon with
@@ -20,10 +20,6 @@ BUCKET_BITS = 17
 _WORD = re.compile(r"[^\W\d_]+|\d+|[^\s\w]|_")
 _MOST_CHARS = 6_000
 """Of a text: what follows adds time, and the question of a long prompt stands at either end."""
-_FNV = np.uint32(2_654_435_761)
-_MIX = np.uint32(2_246_822_519)
-_FIRST, _LAST = np.array([[1], [2]], np.uint32)
-"""Stand where a word would before the first and after the last one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,62 +35,14 @@ def word_hashes(text: str) -> list[int]:
     hashes: list[int] = []
     add = hashes.append
     before = 0
-    for encoded in _words(text):
+    for word in _WORD.findall(text.lower()):
+        encoded = b"0000"[: len(word)] if word.isdigit() else word.encode("utf-8", "surrogatepass")
         own = crc32(encoded)
         add(own)
         if before:
             add(crc32(encoded, before))
         before = own
     return hashes
-
-
-def single_hashes(text: str) -> NDArray[np.uint32]:
-    """Return the hashes of words alone, in order."""
-    return np.fromiter(map(crc32, _words(text)), np.uint32)
-
-
-def _words(text: str) -> list[bytes]:
-    return [
-        b"0000"[: len(word)] if word.isdigit() else word.encode("utf-8", "surrogatepass")
-        for word in _WORD.findall(text.lower())
-    ]
-
-
-def neighbour_hashes(singles: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Return the hashes of every word with the next one; the text's edges count as words."""
-    padded = np.concatenate([_FIRST, singles, _LAST])
-    return _mixed(padded[:-1] * _FNV + padded[1:])
-
-
-def pair_hashes(singles: NDArray[np.uint32], most: int) -> NDArray[np.uint32]:
-    """Return the hashes of every two different words, in whichever order they stand; none where there are more than
-    `most` words."""
-    words = np.unique(singles)
-    if not 1 < len(words) <= most:
-        return np.empty(0, np.uint32)
-    one, two = np.triu_indices(len(words), 1)
-    return _mixed(words[one] * _MIX + words[two])
-
-
-def char_hashes(text: str, lengths: Sequence[int] = (3, 4, 5)) -> NDArray[np.uint32]:
-    """Return the hashes of every stretch of characters (bytes) of the given lengths."""
-    data = np.frombuffer(b" " + " ".join(text.lower().split()).encode("utf-8", "surrogatepass") + b" ", np.uint8)
-    found = []
-    for length in lengths:
-        if len(data) < length:
-            continue
-        hashes = np.full(len(data) - length + 1, length, np.uint32)
-        for at in range(length):
-            hashes = hashes * _FNV + data[at : len(data) - length + 1 + at]
-        found.append(_mixed(hashes))
-    return np.concatenate(found) if found else np.empty(0, np.uint32)
-
-
-def _mixed(hashes: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Let every bit of a hash depend on all others: buckets are its lowest bits."""
-    hashes ^= hashes >> np.uint32(15)
-    hashes *= _MIX
-    return hashes ^ (hashes >> np.uint32(13))
 
 
 def shortened(text: str) -> str:

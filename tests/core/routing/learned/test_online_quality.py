@@ -44,7 +44,7 @@ def test_estimates_come_in_the_order_that_was_asked_for() -> None:
     )
     assert there.means.tolist() == back.means[::-1].tolist()
     assert there.sds.tolist() == back.sds[::-1].tolist()
-    assert there.lead_sd(0, 1) == pytest.approx(back.lead_sd(0, 1))
+    assert there.lead_sds(0)[1] == pytest.approx(back.lead_sds(0)[1])
 
 
 def test_doubt_falls_with_outcomes() -> None:
@@ -52,8 +52,8 @@ def test_doubt_falls_with_outcomes() -> None:
     few, many = taught(2), taught(200)
     before, after = (each.estimates(EASY, "mixed", ["small", "large"]) for each in (few, many))
     assert (after.sds < 0.6 * before.sds).all()
-    assert after.lead_sd(0, 1) < 0.5 * before.lead_sd(0, 1)
-    assert after.lead_sd(0, 0) == 0.0
+    assert after.lead_sds(0)[1] < 0.5 * before.lead_sds(0)[1]
+    assert after.lead_sds(0)[0] == 0.0
 
 
 def test_a_new_upstream_is_like_the_others_and_in_doubt() -> None:

@@ -173,7 +173,7 @@ class DomainClassifier:
 def _signs(scores: NDArray[np.float64], best: int) -> NDArray[np.float64]:
     """A constant, the best score, and its lead."""
     top = float(scores[best])
-    second = float(np.partition(scores, -2)[-2]) if len(scores) > 1 else -1.0
+    second = sorted(scores.tolist())[-2] if len(scores) > 1 else -1.0
     return np.array([1.0, top, top - second])
 
 

@@ -30,7 +30,7 @@ _LEAST = 0.1
 
 def optimistic(estimates: QualityEstimates, prices: Sequence[float], optimism: float = OPTIMISM) -> NDArray[np.float64]:
     """Return what each upstream would be worth at best: quality, doubt, less price (in points of quality, 0..1)."""
-    sds = np.sqrt(np.diag(estimates.covariance))
+    sds = np.sqrt(estimates.covariance.diagonal())
     return np.asarray(estimates.means + optimism * sds - np.asarray(prices))
 
 
@@ -50,12 +50,9 @@ class AuditBudget:
 
         `prices` as for `optimistic`; `chosen` is the place of who is asked.
         """
-        worth = estimates.means - np.asarray(prices)
-        value = sum(
-            expected_lead(float(worth[other] - worth[chosen]), estimates.lead_sd(other, chosen))
-            for other in range(len(worth))
-            if other != chosen
-        )
+        worth = (estimates.means - np.asarray(prices)).tolist()
+        sds = estimates.lead_sds(chosen).tolist()
+        value = sum(expected_lead(worth[other] - worth[chosen], sd) for other, sd in enumerate(sds) if other != chosen)
         root = sqrt(value)
         self._usual = _KEEP * self._usual + (1.0 - _KEEP) * root
         self._left += self.share

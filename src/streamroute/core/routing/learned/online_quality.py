@@ -14,7 +14,6 @@ From nothing, with 3 % of requests audited, it brings about 80 % of what it woul
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -63,10 +62,10 @@ class QualityEstimates:
     looks: Floats
     """Outcomes seen of each in the question's domain, less what is forgotten."""
 
-    def lead_sd(self, one: int, other: int) -> float:
-        """Return the standard deviation of how much one is better than another (places in `upstreams`)."""
-        own = self.covariance
-        return sqrt(max(0.0, float(own[one, one] + own[other, other] - 2.0 * own[one, other])))
+    def lead_sds(self, one: int) -> Floats:
+        """Return the standard deviations of how much each is better than one of them (by its place)."""
+        own = self.covariance.diagonal()
+        return np.asarray(np.sqrt(np.maximum(0.0, own + own[one] - 2.0 * self.covariance[one])))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,20 +110,20 @@ class OnlineQuality:
         `domain`: "" where nobody knows. `rule_priors`: log-odds, one an upstream, of what rules say against the
         average question; they fade as outcomes come in. ValueError: there are too many upstreams.
         """
-        at = self._places(upstreams)
-        domain = self._known(domain)
+        at, domain = self._places(upstreams), self._known(domain)
         means, covariance = self._domains.posterior(domain)
-        means, covariance = means[at], covariance[np.ix_(at, at)]
+        means, covariance = means[at], covariance[at][:, at]
         looks = self._domains.looks(domain)[at]
         ids, value = _words(question)
-        words = self._weights.take(ids, 0).sum(axis=0, dtype=np.float64) * value
-        doubts = (1.0 / self._precisions.take(ids, 0)).sum(axis=0, dtype=np.float64) * value**2
+        values = np.full(len(ids), value, np.float32)
+        words = (values @ self._weights.take(ids, 0)).astype(np.float64)
+        doubts = ((values * values) @ (1.0 / self._precisions.take(ids, 0))).astype(np.float64)
         log_odds = _log_odds(means) + words[0] + words[at + 1]
         if rule_priors is not None:
             log_odds = log_odds + np.asarray(rule_priors) * _RULES_LOOKS / (_RULES_LOOKS + looks)
         found = _sigmoid(log_odds)
         slope = found * (1.0 - found)
-        sds = np.sqrt(np.diag(covariance) + slope**2 * (doubts[0] + doubts[at + 1]))
+        sds = np.sqrt(covariance.diagonal() + slope * slope * (doubts[0] + doubts[at + 1]))
         return QualityEstimates(upstreams=tuple(upstreams), means=found, sds=sds, covariance=covariance, looks=looks)
 
     def learn(self, question: SubjectText, domain: str, scores: Mapping[str, float], weight: float = 1.0) -> None:
@@ -183,7 +182,7 @@ class OnlineQuality:
         return DomainReport(domain=domain, means=by_name[0], sds=by_name[1], looks=by_name[2])
 
     def _known(self, domain: str) -> str:
-        known = self._domains.domains
+        known = self._domains
         return domain if domain in known or len(known) < self.options.most_domains else _NOWHERE
 
     def _places(self, upstreams: Sequence[str]) -> NDArray[np.intp]:
@@ -243,9 +242,9 @@ def _words(question: SubjectText) -> tuple[NDArray[np.intp], float]:
 
 
 def _log_odds(means: Floats) -> Floats:
-    held = np.clip(means, _MOST_SURE, 1.0 - _MOST_SURE)
+    held = np.minimum(np.maximum(means, _MOST_SURE), 1.0 - _MOST_SURE)  # np.clip takes three times as long
     return np.log(held / (1.0 - held))
 
 
 def _sigmoid(log_odds: Floats) -> Floats:
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(log_odds, -30.0, 30.0))))
+    return np.asarray(1.0 / (1.0 + np.exp(np.minimum(-log_odds, 30.0))))
