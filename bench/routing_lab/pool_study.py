@@ -74,11 +74,22 @@ class Halves:
         return max(KINDS, key=lambda kind: (self.curves[kind].saving_for(wanted), kind))
 
     def served(self, kind: PolicyKind, wanted: float) -> Served:
-        """Return what a policy comes to, its price chosen on the fitted rows."""
-        curve_ = self.curves[kind]
-        price = curve_.price_for(wanted)
+        """Return what a policy comes to, its prices chosen on the fitted rows: the mean of what chance may deal."""
+        first, second, share = self.curves[kind].mix_for(wanted)
+        one = self._at(kind, first)
+        if not share:
+            return one
+        two = self._at(kind, second)
+        return Served(
+            (1 - share) * one.quality + share * two.quality,
+            (1 - share) * one.cost_usd + share * two.cost_usd,
+            (1 - share) * one.by_tier + share * two.by_tier,
+        )
+
+    def _at(self, kind: PolicyKind, price: float) -> Served:
         if self.is_same:
-            return _served(curve_.replay, int(np.flatnonzero(curve_.prices == price)[0]), self.test)
+            held_out = self.curves[kind]
+            return _served(held_out.replay, int(np.flatnonzero(held_out.prices == price)[0]), self.test)
         return _served(replay(policy(self.train, price, kind), self.test.features, self.test.outcomes), 0, self.test)
 
 
@@ -152,7 +163,7 @@ def policy_lines(of: Halves, wanted: float, effort: Effort) -> list[dict[str, An
                 of.served(kind, wanted),
                 is_chosen=kind == chosen,
                 wanted_ratio=wanted,
-                price=of.curves[kind].price_for(wanted),
+                prices=of.curves[kind].mix_for(wanted),
                 operating_points=points,
                 **_curves(of, kind),
             )
@@ -211,7 +222,7 @@ def _curves(of: Halves, kind: PolicyKind) -> dict[str, Any]:
     else:
         pairs = [
             _served(replay(policy(of.train, price, kind), of.test.features, of.test.outcomes), 0, of.test)
-            for price in source.prices[::2]
+            for price in source.prices[::5]
         ]
         points = [_point(each, of.test.outcomes, of.test.weights) for each in pairs]
     return {

@@ -33,8 +33,9 @@ Floats = NDArray[np.float64]
 
 FOLDS = 5
 SEED = 20_261_125
-_PRICES = np.concatenate([[0.0], np.geomspace(0.0003, 3.0, 60)])
-"""Quality points for what the large model costs on average: from "money is no object" to "quality is none"."""
+_PRICES = np.concatenate([[0.0], np.geomspace(0.0003, 0.003, 8)[:-1], np.geomspace(0.003, 1.0, 150), [1.5, 3.0]])
+"""Quality points for what the large model costs on average: from "money is no object" to "quality is none".
+Where policies differ they are 4 % apart: at 17 % the chosen one saved up to six points less than one between two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +105,29 @@ class Curve:
         at = good[self.savings[good].argmax()] if len(good) else self.ratios.argmax()
         return float(self.prices[at])
 
+    def mix_for(self, ratio: float) -> tuple[float, float, float]:
+        """Return two prices and the share of requests for the second, dealt by chance, that save most at a ratio: with
+        few questions the ratio falls in steps, and between two of them only a mix keeps it (Dekoninck et al., 2024)."""
+        first = self.price_for(ratio)
+        at = int(np.flatnonzero(self.prices == first)[0])
+        if self.ratios[at] < ratio:
+            return first, first, 0.0
+        best, found = self.savings[at], (first, first, 0.0)
+        for a in np.flatnonzero(self.ratios >= ratio):
+            for b in np.flatnonzero((self.ratios < ratio) & (self.savings > best)):
+                share = (self.ratios[a] - ratio) / (self.ratios[a] - self.ratios[b])
+                saving = self.savings[a] + share * (self.savings[b] - self.savings[a])
+                if saving > best:
+                    best, found = saving, (float(self.prices[a]), float(self.prices[b]), float(share))
+        return found
+
     def saving_for(self, ratio: float) -> float:
-        """Return the saving at the price for a ratio; below -1 where no price has it, lower the further away."""
-        return (
-            float(self.savings[self.prices == self.price_for(ratio)][0])
-            if self.ratios.max() >= ratio
-            else -2.0 + float(self.ratios.max())
-        )
+        """Return the saving of the mix for a ratio; below -1 where no price has it, lower the further away."""
+        if self.ratios.max() < ratio:
+            return float(self.ratios.max()) - 3.0
+        first, second, share = self.mix_for(ratio)
+        one, two = (float(self.savings[self.prices == price][0]) for price in (first, second))
+        return one + share * (two - one)
 
     @property
     def points(self) -> list[tuple[float, float]]:

@@ -290,9 +290,20 @@ def test_the_price_with_the_largest_saving_of_those_that_keep_the_ratio() -> Non
     nothing = Replay(quality=np.zeros((1, 3)), cost_usd=np.zeros((1, 3)), tier=np.zeros((1, 3), np.intp))
     curve = Curve(np.array([0.0, 1.0, 2.0]), np.array([0.1, 0.5, 0.7]), np.array([1.02, 1.01, 0.97]), nothing)
     assert curve.price_for(1.0) == 1.0
-    assert curve.saving_for(1.0) == 0.5
     assert curve.price_for(1.1) == 0.0
-    assert curve.saving_for(1.1) < 0.0
+    assert curve.saving_for(1.1) < -1.0
+
+
+def test_two_prices_are_mixed_where_the_ratio_falls_in_steps() -> None:
+    """From 1.01 to .97 it is a quarter of the way down to 1.0, and of the way from .5 to .7 saved; at 1.01 itself there
+    is nothing to mix, and above 1.02 nothing to be had."""
+    nothing = Replay(quality=np.zeros((1, 3)), cost_usd=np.zeros((1, 3)), tier=np.zeros((1, 3), np.intp))
+    curve = Curve(np.array([0.0, 1.0, 2.0]), np.array([0.1, 0.5, 0.7]), np.array([1.02, 1.01, 0.97]), nothing)
+    assert curve.mix_for(1.0) == (1.0, 2.0, pytest.approx(0.25))
+    assert curve.saving_for(1.0) == pytest.approx(0.55)
+    assert curve.mix_for(1.01)[2] == pytest.approx(0.0)
+    assert curve.saving_for(1.01) == 0.5
+    assert curve.mix_for(1.03) == (0.0, 0.0, 0.0)
 
 
 def test_a_walk_pays_for_every_attempt() -> None:
