@@ -58,9 +58,9 @@ async def test_a_new_domain_is_the_large_model_s(tmp_path: Path) -> None:
         status = await gate(tiers)
     assert told.text == "6 * 7 = 42. Answer: 42"
     assert "it would do, but its domain (none) is new here" in str(document["attempts"])
-    assert status["audits"]["domains"][""] == {  # type: ignore[index]
-        "trust": "new", "looks": 1, "look_share": 1.0, "caution": None, "loss": 0.0002
-    }  # fmt: skip
+    known = status["audits"]["domains"][""]  # type: ignore[index]
+    assert 0.0 < known.pop("loss") < 0.05
+    assert known == {"trust": "new", "looks": 1, "look_share": 1.0, "caution": None}
 
 
 async def test_what_was_delivered_is_looked_into(tmp_path: Path) -> None:

@@ -268,7 +268,7 @@ class Dispatcher:
             explorer=explorer,
         )
         decision = matched_tiers(chat, choice, settled.wanted, decide_one)
-        decision = self.gates.begun(decision, call, self._rng.random)
+        decision = self.gates.begun(decision, call, self._rng.random, self.directory.catalog.upstreams)
         if choice.rejected:
             decision = replace(decision, rejected=(*choice.rejected, *decision.rejected))
         if not decision.candidates:

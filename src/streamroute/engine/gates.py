@@ -66,7 +66,13 @@ class Gates:
         gate.keeper.apply(options)
         return gate
 
-    def begun(self, decision: Decision, call: Call, uniform: Callable[[], float]) -> Decision:
+    def begun(
+        self,
+        decision: Decision,
+        call: Call,
+        uniform: Callable[[], float],
+        upstreams: Mapping[UpstreamId, Upstream],
+    ) -> Decision:
         """Return the decision without small tiers that are not worth asking, or must not be trusted now."""
         tiers, route = decision.tiers, decision.route
         if len(tiers) < 2:
@@ -78,20 +84,10 @@ class Gates:
                 return decision
             why = f"answers to {domain or 'requests'} have lost quality to them"
             return _skipping(decision, len(tiers) - 1, why)
-        position = self.next_tier(gate, decision, domain, call.chat, 0)
+        position = next_tier(gate, decision, domain, call.chat, upstreams)
         if not position or uniform() < EXPLORE_SHARE:
             return decision
         return _skipping(decision, position, f"too few of their answers to {domain or 'requests'} are accepted")
-
-    def next_tier(self, gate: RouteGate, decision: Decision, domain: str, chat: ChatRequest, first: int) -> int:
-        """Return which of the decision's tiers, from `first` on, is best asked next."""
-        route, rest = decision.route, decision.tiers[first:]
-        if len(rest) < 2:
-            return first
-        leads = [tier.candidates[0].upstream for tier in rest]
-        costs = [_expected_usd(each, chat) for each in leads]
-        places = [route.tier_of(each.id) for each in leads]
-        return first + gate.ascent(domain).best(places, costs)
 
     def judged_by_model(self, call: Call, route: Route, upstream: UpstreamId, raw: float) -> None:
         """Remember a judge's word on an answer of `upstream`."""
@@ -154,6 +150,29 @@ def domain_of(decision: Decision, call: Call) -> str:
     """Return what a request is about, as the gate tells requests apart: its domain, else its task; "" for neither."""
     domain = traits(decision, None, call.requirements.domain).domain
     return domain or call.attribution.task or ""
+
+
+def next_tier(
+    gate: RouteGate,
+    decision: Decision,
+    domain: str,
+    chat: ChatRequest,
+    upstreams: Mapping[UpstreamId, Upstream],
+    first: int = 0,
+) -> int:
+    """Return which of the decision's tiers, from `first` on, is best asked next. `upstreams` are all that there are."""
+    route, rest = decision.route, decision.tiers[first:]
+    if len(rest) < 2:
+        return first
+    leads = [tier.candidates[0].upstream for tier in rest]
+    costs = [_expected_usd(each, chat) for each in leads]
+    for position, lead in enumerate(leads[:-1]):  # what is asked about their answers is part of their price
+        assessors = route.assessors(lead.id)
+        asked = [route.agree_with if "agreement" in assessors else None, route.judge if "judge" in assessors else None]
+        known = [upstreams[name] for name in asked if name is not None and name in upstreams]
+        costs[position] += sum(_expected_usd(each, chat) for each in known[:1])
+    places = [route.tier_of(each.id) for each in leads]
+    return first + gate.ascent(domain).best(places, costs)
 
 
 def _expected_usd(upstream: Upstream, chat: ChatRequest) -> float:

@@ -36,7 +36,7 @@ from streamroute.engine.auditor import Audit, Auditor
 from streamroute.engine.call import Call
 from streamroute.engine.continuations import Continuations
 from streamroute.engine.cross_checks import Checked, CrossChecks
-from streamroute.engine.gates import Gates, RouteGate, domain_of
+from streamroute.engine.gates import Gates, RouteGate, domain_of, next_tier
 from streamroute.wire.openai_chat.draft import read_draft, wanted_of, with_cost_told, with_logprobs, without_logprobs
 
 _log = structlog.get_logger(__name__)
@@ -224,7 +224,7 @@ class Holding:
         """Say which tier is asked next: the best of those that are left."""
         tiers = self._decision.tiers
         here = next(i for i, tier in enumerate(tiers) if any(each.upstream.id == upstream for each in tier.candidates))
-        following = self._oversight.gates.next_tier(gate, self._decision, self._domain, self._chat, here + 1)
+        following = next_tier(gate, self._decision, self._domain, self._chat, self._checks.upstreams, here + 1)
         skipped = [each.upstream.id for tier in tiers[here + 1 : following] for each in tier.candidates]
         why = [f"skips {', '.join(skipped)}: too few of their answers are accepted"] if skipped else []
         return replace(ruling, next_tier=following, reason="; ".join(filter(None, [ruling.reason, *why])))
