@@ -2,10 +2,10 @@
 
     python bench/routing.py --pool A2 --data DIR [--split validation] [--json] [--output FILE] [--pictures DIR] [--fast]
 
-DIR holds `pools.json` and a folder `train`. Everything is fitted, and every operating point chosen, on `train`; then it
-is applied to `--split`: `validation` (a quarter of `train` by hash, which is then not fitted on), `train` (the other
-three quarters, each row by models that have not seen it), or a folder in the same format, by its path or its name in
-DIR: then all of `train` is fitted on. Exit code 2: there is nothing to measure with.
+Several pools may be named. DIR holds `pools.json` and a folder `train`. Everything is fitted, and every operating point
+chosen, on `train`; then it is applied to `--split`: `validation` (a quarter of `train` by hash, which is then not
+fitted on), `train` (the other three quarters, each row by models that have not seen it), or a folder in the same
+format, by its path or its name in DIR: then all of `train` is fitted on. Exit code 2: there is nothing to measure with.
 """
 
 import argparse
@@ -29,7 +29,7 @@ ALL = "all"
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print and keep."""
     asked = _arguments(argv)
-    names = [*POOLS, *STUDIES] if asked.pool == ALL else [asked.pool]
+    names = [*POOLS, *STUDIES] if ALL in asked.pool else asked.pool
     lines: list[dict[str, Any]] = []
     try:
         source = Source(asked.data)
@@ -39,7 +39,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             bar = progress.add_task("pools", total=len(names))
             for name in names:
                 progress.update(bar, description=name)
-                lines += perform(Asked(source, name, asked.split, is_fast=asked.fast))
+                try:
+                    lines += perform(Asked(source, name, asked.split, is_fast=asked.fast))
+                except DataMissingError as error:
+                    if ALL not in asked.pool:
+                        raise
+                    print(f"routing: {name}: {error}", file=sys.stderr)
                 progress.advance(bar)
     except DataMissingError as error:
         print(f"routing: {error}", file=sys.stderr)
@@ -61,7 +66,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="what learned routing saves, and what quality it keeps")
-    parser.add_argument("--pool", default=ALL, choices=[*POOLS, *STUDIES, ALL], help="models, or a study of its own")
+    parser.add_argument(
+        "--pool",
+        default=[ALL],
+        nargs="+",
+        choices=[*POOLS, *STUDIES, ALL],
+        help="pools of models, or studies of their own; all: what the split has nothing for is left out",
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder with pools.json and train/")
     parser.add_argument("--split", default="validation", help="validation, train, or a folder in the same format")
     parser.add_argument("--json", action="store_true", help="a list of objects on stdout")

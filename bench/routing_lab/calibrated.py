@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from routing_lab.data import DataMissingError, Source, is_validation, rows
+from routing_lab.data import DataMissingError, Source, rows
 from routing_lab.first_level import batches
 from routing_lab.study import Effort, Material, all_learned, applied_material, held_out_material
 from streamroute.core.quality.calibration import Calibration, OnlineCalibration, calibration_error
@@ -36,24 +36,20 @@ class Judged:
 
 
 def measure(source: Source, split: str, *, is_fast: bool = False) -> list[dict[str, Any]]:
-    """Return a line for each upstream's log-odds, of the question alone and with its answer. `train`: every row by
-    models, and by a calibration, that have not seen it. DataMissingError: the split has no rows."""
+    """Return a line for each upstream's log-odds, of the question alone and with its answer. `train` and `validation`:
+    every row by models, and by a calibration, that have not seen it. DataMissingError: the split has no rows."""
     spec, effort = source.pools[POOL], Effort.of(is_fast=is_fast)
     tiers = spec["tiers"]
     known, partial = batches(rows(source.folder("train"), spec["datasets"]), tiers)
-    if split == "validation":
-        asked = [row for row in known if is_validation(row)]
-        known = [row for row in known if not is_validation(row)]
-        partial = [row for row in partial if not is_validation(row)]
-    else:
-        asked = batches(rows(source.folder(split), spec["datasets"]), tiers)[0]
-    if not asked:
+    is_same = split in {"train", "validation"}
+    asked = known if is_same else batches(rows(source.folder(split), spec["datasets"]), tiers)[0]
+    if not asked or not known:
         msg = f"no rows in {split!r} that all of {', '.join(tiers)} were asked: nothing is measured"
         raise DataMissingError(msg)
     fitted = held_out_material(known, partial, tiers, effort)
-    if split == "train":
+    if is_same:
         is_known = [fitted.folds != fold for fold in np.unique(fitted.folds)]
-        parts = [(fitted.picked(known), fitted.picked(~known)) for known in is_known]
+        parts = [(fitted.picked(each), fitted.picked(~each)) for each in is_known]
     else:
         models = all_learned(known, partial, tiers, effort)
         parts = [(fitted, applied_material(asked, tiers, models, fitted.domains))]

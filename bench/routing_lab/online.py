@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from routing_lab.data import DataMissingError, Row, Source, is_validation, rows
+from routing_lab.data import DataMissingError, Row, Source, rows
 from routing_lab.first_level import outcome_arrays
 from streamroute.core.quality.calibration import OnlineCalibration, calibration_error
 from streamroute.core.quality.subject_text import SubjectText, read_subject
@@ -82,12 +82,11 @@ class Run:
 
 
 def measure(source: Source, split: str, *, is_fast: bool = False) -> list[dict[str, Any]]:
-    """Return one line a mode. DataMissingError: the split has no requests that all upstreams were asked."""
+    """Return one line a mode. `validation`: all of `train`, as nothing was fitted before. DataMissingError: the split
+    has no requests that all upstreams were asked."""
     spec = source.pools[POOL]
     folder = source.folder("train" if split == "validation" else split)
     found = [row for row in rows(folder, spec["datasets"]) if row.is_complete(spec["tiers"])]
-    if split == "validation":
-        found = [row for row in found if is_validation(row)]
     if not found:
         msg = f"no requests in {split!r} that all of {', '.join(spec['tiers'])} were asked: nothing is measured"
         raise DataMissingError(msg)

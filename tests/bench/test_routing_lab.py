@@ -187,6 +187,23 @@ def test_results_are_kept_with_where_they_come_from(
     assert "hybrid" in capsys.readouterr().out
 
 
+def test_of_all_that_can_be_measured_what_has_no_data_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is named on stderr, the rest is measured; asked for by its name it is an error."""
+    (tmp_path / "train").mkdir()
+    (tmp_path / "pools.json").write_text(json.dumps({"A2": {"tiers": ["small"], "datasets": ["none"]}}))
+    with gzip.open(tmp_path / "train" / "banking77_train.csv.gz", "wt", encoding="utf-8") as file:
+        file.write("text,category\n" + "".join(f"card {at},cards\nrice {at},food\n" for at in range(40)))
+    monkeypatch.setattr(routing, "POOLS", {})
+    monkeypatch.setattr(routing, "STUDIES", {"domains": None, "online": None})
+    assert routing.main(["--data", str(tmp_path), "--fast", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert [line["set"] for line in json.loads(captured.out)] == ["banking77 intents"]
+    assert "online: no requests" in captured.err
+    assert routing.main(["--data", str(tmp_path), "--fast", "--pool", "online"]) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
