@@ -139,7 +139,10 @@ def _announce(app: App) -> None:
             routes=routes,
         )
     for name, warning in config.warnings.items():
-        _say(config, "serve.route_has_one_upstream", warning, route=name)
+        if name in config.rule_warnings:
+            _say(config, "serve.rule_is_odd", warning)
+        else:
+            _say(config, "serve.route_has_one_upstream", warning, route=name)
     for each in config.disabled:
         if each.kind == "provider":
             text = f"disabled provider {each.name}: {each.reason}"

@@ -172,7 +172,7 @@ def rule_warnings(
         if rule.then.route is not None and rule.then.route not in routes:
             said.append(f"the route {rule.then.route} is disabled, so it does not lead there")
     for name, before in shadowed_by(rules).items():
-        found[name].append(f"it is shadowed: {', '.join(before)} always match before it and say as much")
+        found[name].append(f"it is shadowed: wherever it matches, {', '.join(before)} did before, and said as much")
     return {f"rule {name}": f"rule {name}: {'; '.join(said)}" for name, said in found.items() if said}
 
 

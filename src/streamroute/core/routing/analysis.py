@@ -255,7 +255,7 @@ _COMMON = {
 }
 """Words that every text of some length has."""
 LANGUAGES = tuple(sorted({*_COMMON, *(code for _, _, code in _SCRIPTS)}))
-_SAMPLE_CHARS = 400
+_SAMPLE_CHARS = 240
 """Of a text: its language does not change after that, as far as anybody cares."""
 
 

@@ -9,7 +9,7 @@ that.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from math import isinf
 from typing import Any
 
@@ -84,14 +84,14 @@ class Then:
     def __str__(self) -> str:
         """For people: `min_quality 0.92, avoid small`."""
         words = []
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name == "max_cost" and value is not None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if each.name == "max_cost" and value is not None:
                 words.append(f"max_cost_usd {usd_text(value)}")
             elif isinstance(value, frozenset):
-                words += [f"{field.name} {'|'.join(sorted(value))}"] if value else []
+                words += [f"{each.name} {'|'.join(sorted(value))}"] if value else []
             elif value is not None:
-                words.append(f"{field.name} {value}")
+                words.append(f"{each.name} {value}")
         return ", ".join(words)
 
 
@@ -106,16 +106,20 @@ class Rule:
     when: tuple[Condition, ...] = ()
     """All must hold; empty: it always matches."""
     then: Then
+    of_call: tuple[OneOf, ...] = field(init=False, repr=False, compare=False)
+    of_question: tuple[Condition, ...] = field(init=False, repr=False, compare=False)
+    """The conditions, apart: the question must be analysed for these."""
+
+    def __post_init__(self) -> None:
+        """Tell them apart once."""
+        of_call = tuple(each for each in self.when if isinstance(each, OneOf) and each.feature in CALL_NAMES)
+        object.__setattr__(self, "of_call", of_call)
+        object.__setattr__(self, "of_question", tuple(each for each in self.when if each not in of_call))
 
     def __str__(self) -> str:
         """For people: `contracts: domain law, tokens 2000.. -> min_quality 0.92`."""
         when = ", ".join(map(str, self.when)) or "always"
         return f"{self.name}: {when} -> {self.then}"
-
-    @property
-    def reads_question(self) -> bool:
-        """Whether a condition is about the question, which must be analysed for it."""
-        return any(isinstance(each, Between) or each.feature in FEATURE_NAMES for each in self.when)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +134,13 @@ class Facts:
 
 def matches(rule: Rule, facts: Facts) -> bool:
     """Return whether all conditions hold; what came with the question is looked at first."""
-    for each in rule.when:
-        if isinstance(each, OneOf) and each.feature in CALL_NAMES and facts.names.get(each.feature) not in each.names:
+    for each in rule.of_call:
+        if facts.names.get(each.feature) not in each.names:
             return False
-    return not rule.reads_question or all(_holds(each, facts.features()) for each in rule.when)
+    if not rule.of_question:
+        return True
+    features = facts.features()
+    return all(_holds(condition, features) for condition in rule.of_question)
 
 
 def _holds(condition: Condition, features: Features) -> bool:
@@ -141,9 +148,7 @@ def _holds(condition: Condition, features: Features) -> bool:
         return bool(condition.least <= getattr(features, condition.feature) <= condition.most)
     if condition.feature == "modality":
         return not condition.names.isdisjoint(features.modalities)
-    if condition.feature in FEATURE_NAMES:
-        return getattr(features, condition.feature) in condition.names
-    return True
+    return getattr(features, condition.feature) in condition.names
 
 
 def together(all_said: Sequence[Then]) -> Then:
