@@ -9,34 +9,33 @@ from streamroute.core.routing.off_policy import Evaluation, Replayed, evaluate
 
 ROW = Replayed(
     is_same=True,
-    propensity=1.0,
     tier="0",
     recorded_tier="0",
     cost_usd=1.0,
     recorded_cost_usd=1.0,
     estimate=0.5,
-    recorded_estimate=0.5,
     score=None,
 )
 
 
 def test_the_same_decisions_come_to_the_same() -> None:
     """Whatever estimates say: cost and quality are those that were."""
-    rows = [replace(ROW, score=score, estimate=0.9, recorded_estimate=0.9) for score in (1.0, 0.0, 1.0, 1.0)]
+    rows = [replace(ROW, score=score, seen=score, estimate=0.9) for score in (1.0, 0.0, 1.0, 1.0)]
     found = evaluate(rows)
     assert found.quality is not None
     assert found.recorded_quality is not None
     assert found.quality.value == pytest.approx(found.recorded_quality.value) == pytest.approx(0.75)
     assert found.saved is not None
-    assert (found.saved.value, found.same, found.judged_same, found.effective) == (0.0, 4, 4, 4.0)
+    assert (found.saved.value, found.same, found.seen, found.effective) == (0.0, 4, 4, 4.0)
 
 
 def test_by_hand() -> None:
     """Two requests go elsewhere, of estimate .8; of two that stay one is judged .5 above its estimate of .4, with a
-    chance of one half, and one .1 below, with certainty: (2 * .5 - .1) / 3 is added."""
+    chance of one half, and one .1 below, with certainty: (2 * .5 - .1) / 3 is added. An audit of one that goes
+    elsewhere counts as well."""
     stay = [
-        replace(ROW, score=0.9, estimate=0.4, recorded_estimate=0.4, propensity=0.5),
-        replace(ROW, score=0.3, estimate=0.4, recorded_estimate=0.4),
+        replace(ROW, score=0.9, seen=0.9, seen_weight=2.0, estimate=0.4),
+        replace(ROW, score=0.3, seen=0.3, estimate=0.4),
     ]
     move = [replace(ROW, is_same=False, tier="1", estimate=0.8, cost_usd=3.0, score=1.0)] * 2
     found = evaluate([*stay, *move])
@@ -45,6 +44,10 @@ def test_by_hand() -> None:
     assert found.cost_usd is not None
     assert (found.cost_usd.value, found.shares["1"].value, found.recorded_shares["0"].value) == (2.0, 0.5, 1.0)
     assert found.effective == pytest.approx(9 / 5)
+    audited = evaluate([*stay, move[0], replace(move[1], seen=0.7, seen_weight=5.0)])
+    assert audited.quality is not None
+    assert audited.quality.value == pytest.approx(0.6 + (2 * 0.5 - 0.1 - 5 * 0.1) / 8)
+    assert (audited.seen, audited.judged) == (3, 4)
 
 
 def test_what_is_not_known() -> None:
@@ -54,7 +57,7 @@ def test_what_is_not_known() -> None:
     assert found.cost_usd is found.saved is found.recorded_quality is found.gained is None
     assert found.quality is not None
     assert found.quality.value == 0.5
-    nothing = evaluate([replace(ROW, estimate=None, recorded_estimate=None)])
+    nothing = evaluate([replace(ROW, estimate=None)])
     assert nothing.quality is None
     found = evaluate([ROW, replace(ROW, recorded_cost_usd=9.0, cost_usd=None)])
     assert found.recorded_cost_usd is not None
@@ -74,19 +77,10 @@ def world(seed: int, *, estimates: bool) -> tuple[Evaluation, float]:
         quality = (0.3, 0.7) if is_hard else (0.8, 0.9)
         went = int(draw.random() < chance_of_two)
         truth += quality[1]
-        rows.append(
-            Replayed(
-                is_same=went == 1,
-                propensity=chance_of_two if went else 1 - chance_of_two,
-                tier="1",
-                recorded_tier=str(went),
-                cost_usd=1.0,
-                recorded_cost_usd=1.0,
-                estimate=quality[1] - 0.1 if estimates else None,
-                recorded_estimate=quality[went] - 0.1 if estimates else None,
-                score=float(draw.random() < quality[went]) if draw.random() < 0.5 else None,
-            )
-        )
+        chance = chance_of_two if went else 1 - chance_of_two
+        score = float(draw.random() < quality[went]) if draw.random() < 0.5 else None
+        row = replace(ROW, is_same=went == 1, score=score, estimate=quality[1] - 0.1 if estimates else None)
+        rows.append(replace(row, seen=score, seen_weight=1.0 / chance) if went else row)
     return evaluate(rows, resamples=200), truth / len(rows)
 
 

@@ -33,8 +33,6 @@ from streamroute.wire.routing_log import LineError, read_line
 METHOD = "doubly robust, self-normalised"
 SHOWN = 20
 """Lines that cannot be read, at most; the others are counted."""
-TRUSTED = ("feedback", "audit")
-"""Whose word counts, the first that there is: what held answers show by themselves is form."""
 
 
 def replay(
@@ -59,7 +57,7 @@ def replay(
         except RequestError as error:
             refused[error.code or error.kind] += 1
             continue
-        rows.append(replaying.compared(recorded, decision, _word(recorded, outcomes.get(recorded.id, ()))))
+        rows.append(replaying.compared(recorded, decision, outcomes.get(recorded.id, ())))
     if not rows:
         typer.echo("no request to go by: the log has none that the other configuration would serve", err=True)
         raise typer.Exit(1)
@@ -117,12 +115,6 @@ def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
         raise typer.BadParameter(f"{file} cannot be read: {error.strerror}", param_hint="LOG") from None
 
 
-def _word(recorded: RecordedDecision, outcomes: Sequence[RecordedOutcome]) -> RecordedOutcome | None:
-    """Return what was said of the answer that the client got."""
-    about = [each for each in outcomes if each.upstream == recorded.answered_by]
-    return next((each for source in TRUSTED for each in about if each.source == source), None)
-
-
 def _print(evaluation: Evaluation, refused: Counter[str], unreadable: int) -> None:
     found = evaluation
     table = Table(box=None, pad_edge=False)
@@ -140,7 +132,7 @@ def _print(evaluation: Evaluation, refused: Counter[str], unreadable: int) -> No
             typer.echo(f"{name}: {interval.value * factor:.3g} ({_span(interval, factor)})")
     typer.echo(
         f"{found.requests} requests, {found.same} begin with the same upstream; {found.judged} answers were judged, "
-        f"{found.judged_same} of these begin with the same one (worth {found.effective:.0f}); quality: {METHOD}",
+        f"{found.seen} of whoever would be asked (worth {found.effective:.0f}); quality: {METHOD}",
         err=True,
     )
     for code, count in refused.items():

@@ -31,6 +31,8 @@ from streamroute.engine.needs import Needs, matched_tiers
 _PER_USD = 1e12
 Most = Callable[[ChatRequest, Upstream], Money | None]
 
+TRUSTED = ("feedback", "audit")
+"""Whose word counts, the first that there is: what held answers show by themselves is form."""
 NO_TIERS = "-"
 """The tier of an upstream on a route without tiers."""
 
@@ -76,14 +78,17 @@ class Replaying:
             raise nobody(chat.model, decision.rejected, decision.matched)
         return decision
 
-    def compared(self, recorded: RecordedDecision, decision: Decision, outcome: RecordedOutcome | None) -> Replayed:
-        """Return a request as it was and as it would be; `outcome` is what was said of its answer."""
+    def compared(self, recorded: RecordedDecision, decision: Decision, outcomes: Sequence[RecordedOutcome]) -> Replayed:
+        """Return a request as it was and as it would be; `outcomes` are what was said of answers to it."""
         first = decision.candidates[0].upstream
         is_same = first.id == recorded.chosen
         was, now = (
             recorded.candidates[0],
             next((each for each in recorded.candidates if each.upstream == first.id), None),
         )
+        given = _word(outcomes, recorded.answered_by)
+        # Of an audit the chance is known only where nothing was drawn: else it might have been seen in two ways.
+        seen = given if is_same else _word(outcomes, first.id) if recorded.propensity == 1.0 else None
         bid = bid_of(decision, first.id)
         predicted = None if now is None else now.predicted
         if predicted is None and bid is not None and bid.quality is not None:
@@ -91,16 +96,22 @@ class Replaying:
         paid = None if recorded.cost is None else recorded.cost / _PER_USD
         return Replayed(
             is_same=is_same,
-            propensity=recorded.propensity,
             tier=_tier(decision, first.id),
             recorded_tier=NO_TIERS if was.tier is None else str(was.tier),
             cost_usd=paid if is_same else _cost_usd(recorded, first),
             recorded_cost_usd=paid,
             estimate=predicted,
-            recorded_estimate=was.predicted,
-            score=None if outcome is None else outcome.score,
-            weight=1.0 if outcome is None else outcome.weight,
+            score=None if given is None else given.score,
+            weight=1.0 if given is None else given.weight,
+            seen=None if seen is None else seen.score,
+            seen_weight=1.0 if seen is None else seen.weight / (recorded.propensity if is_same else 1.0),
         )
+
+
+def _word(outcomes: Sequence[RecordedOutcome], upstream: UpstreamId | None) -> RecordedOutcome | None:
+    """Return what was said of the answer of an upstream, by whose word counts first."""
+    about = [each for each in outcomes if each.upstream == upstream]
+    return next((each for source in TRUSTED for each in about if each.source == source), None)
 
 
 class _Recorded:

@@ -1,10 +1,10 @@
 """What a recorded workload would have come to under other decisions, from the outcomes that there are.
 
-*Quality* is estimated doubly robustly (Dudik, Langford and Li, ICML 2011): the recorded estimate of whoever would have
-been asked, corrected by how far judged answers of requests that go to the same one again were from their estimates.
-Corrections are weighted by one over the chance of the recorded choice, and over the chance that the answer was judged,
-and normalised by the sum of these weights (Swaminathan and Joachims, NIPS 2015). Where nobody had an estimate the mean
-of all judged answers stands for it, and the whole is plain self-normalised inverse propensity scoring.
+*Quality* is estimated doubly robustly (Dudik, Langford and Li, ICML 2011): the recorded estimate of whoever would
+have been asked, corrected by how far answers that were seen of it were from their estimates: because it was asked then,
+or in an audit. Corrections are weighted by one over the chance of having been seen, and normalised by the sum of these
+weights (Swaminathan and Joachims, NIPS 2015). Where nobody had an estimate the mean of what was seen stands for it, and
+the whole is plain self-normalised inverse propensity scoring.
 
 *Cost* is what was paid where the same one is asked again, else the price of the other for the tokens of the recorded
 answer. Intervals are percentiles of a bootstrap over requests (Efron, 1979).
@@ -33,8 +33,6 @@ class Replayed:
 
     is_same: bool
     """Whoever was asked first would be again."""
-    propensity: float
-    """Of the recorded choice, above 0."""
     tier: str
     """That would serve it, or be asked first; the name of a share."""
     recorded_tier: str
@@ -43,12 +41,14 @@ class Replayed:
     recorded_cost_usd: float | None
     estimate: float | None
     """Of the quality of who would be asked, 0..1."""
-    recorded_estimate: float | None
-    """Of who was asked."""
     score: float | None
     """Of the answer that was given; None: nobody judged it."""
     weight: float = 1.0
     """One over the chance that it was judged."""
+    seen: float | None = None
+    """How good the answer of who would be asked was seen to be: because it was asked, or in an audit."""
+    seen_weight: float = 1.0
+    """One over the chance that it was seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +68,10 @@ class Evaluation:
     same: int
     """Requests that begin with the same one."""
     judged: int
-    judged_same: int
+    seen: int
+    """Judged answers of whoever would be asked."""
     effective: float
-    """Judged answers that the correction is worth (Kish, 1965): few, and the estimates are all there is."""
+    """Answers that those are worth as a correction (Kish, 1965): few, and the estimates are all there is."""
     recorded_cost_usd: Interval | None
     """A request; None: no price is known."""
     cost_usd: Interval | None
@@ -109,12 +110,12 @@ def evaluate(rows: Sequence[Replayed], *, seed: int = 0, resamples: int = RESAMP
         assert found is not None  # noqa: S101 - a share of one row or more is a number
         return found
 
-    weights = table.weight[table.is_judged & table.is_same]
+    weights = table.seen_weight[table.is_seen]
     return Evaluation(
         requests=len(rows),
         same=int(table.is_same.sum()),
         judged=int(table.is_judged.sum()),
-        judged_same=len(weights),
+        seen=len(weights),
         effective=float(weights.sum() ** 2 / (weights**2).sum()) if len(weights) else 0.0,
         recorded_cost_usd=interval(table.recorded_cost),
         cost_usd=interval(table.cost),
@@ -142,11 +143,13 @@ class _Table:
         self._cost[~is_priced] = self._recorded_cost[~is_priced] = np.nan
         score = _floats(row.score for row in rows)
         self.is_judged = ~np.isnan(score)
-        self._judge_weight = np.array([row.weight for row in rows])
-        self.weight = self._judge_weight / np.array([row.propensity for row in rows])
+        self._weight = np.array([row.weight for row in rows]) * self.is_judged
         self._score = np.where(self.is_judged, score, 0.0)
         self._estimate = _floats(row.estimate for row in rows)
-        self._recorded_estimate = _floats(row.recorded_estimate for row in rows)
+        seen = _floats(row.seen for row in rows)
+        self.is_seen = ~np.isnan(seen)
+        self._seen = np.where(self.is_seen, seen, 0.0)
+        self.seen_weight = np.array([row.seen_weight for row in rows]) * self.is_seen
 
     def cost(self, at: NDArray[np.intp] | slice) -> float:
         return _mean(self._cost[at])
@@ -155,21 +158,19 @@ class _Table:
         return _mean(self._recorded_cost[at])
 
     def recorded_quality(self, at: NDArray[np.intp] | slice) -> float:
-        weights = self._judge_weight[at] * self.is_judged[at]
+        weights = self._weight[at]
         return float(weights @ self._score[at] / weights.sum()) if weights.any() else float("nan")
 
     def quality(self, at: NDArray[np.intp] | slice) -> float:
-        mean = self.recorded_quality(at)
-        estimate, recorded = (
-            np.where(np.isnan(each[at]), mean, each[at]) for each in (self._estimate, self._recorded_estimate)
-        )
-        known = estimate[~np.isnan(estimate)]
-        if not len(known):
+        weights = self.seen_weight[at]
+        mean = float(weights @ self._seen[at] / weights.sum()) if weights.any() else self.recorded_quality(at)
+        estimate = np.where(np.isnan(self._estimate[at]), mean, self._estimate[at])
+        if np.isnan(estimate).all():
             return float("nan")
-        weights = self.weight[at] * (self.is_judged[at] & self.is_same[at])
+        expected = float(np.nanmean(estimate))
         if not weights.any():
-            return float(known.mean())
-        return float(known.mean() + weights @ (self._score[at] - recorded) / weights.sum())
+            return expected
+        return expected + float(weights @ (self._seen[at] - estimate) / weights.sum())
 
 
 def _floats(values: Iterable[float | None]) -> Floats:
