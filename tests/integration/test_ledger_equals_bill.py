@@ -177,7 +177,7 @@ async def market(tmp_path: Path) -> AsyncIterator[Market]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(("rounds", "at_once"), [(3, 10), pytest.param(MANY, 20, id="twenty-thousand")])
 async def test_the_ledger_is_the_sum_of_the_bills(market: Market, tmp_path: Path, rounds: int, at_once: int) -> None:
     """Failures, hedges, races, continuations and clients that leave: what a provider has counted is charged to the
@@ -270,9 +270,13 @@ def records(market: Market) -> dict[Key, list[RequestRecord]]:
 def billed(record: RequestRecord, row: Row[Any]) -> Usage | None:
     """Return what a provider bills: what it counted; of streams that ended early what it sent.
 
-    Two things only the sidecar can say of those: the prompt, where nobody told it the count, and how much of what was
-    sent had come when it cancelled: all of it, where the stream had fallen silent before.
+    Three things only the sidecar can say of those: the prompt, where nobody told it the count; how much of what was
+    sent had come when it cancelled: all of it, where the stream had fallen silent before; and that an error was still
+    on its way when a call was no longer wanted, which is paid for as any that is cancelled.
     """
+    if record.status not in {None, 200} and row.outcome == "cancelled":
+        assert row.output_tokens == 0
+        return Usage(input_tokens=row.input_tokens)
     if record.status != 200 and record.ending != "client_closed":
         return None
     spoken, profile = SPOKEN[record.wire_format], SCRIPTS[row.upstream.partition("-")[0]][1]

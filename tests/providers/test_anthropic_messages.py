@@ -1,11 +1,12 @@
 """How a provider that speaks Anthropic's format is addressed."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
 
-from streamroute.core.upstream import CredentialId, ProviderName, Upstream, UpstreamId
+from streamroute.core.upstream import Capabilities, CredentialId, ProviderName, Upstream, UpstreamId
 from streamroute.errors import RequestError
 from streamroute.providers.formats import FORMATS, open_provider
 from streamroute.providers.options import ProviderOptions, Quirks
@@ -63,6 +64,19 @@ def test_a_newer_version_is_data() -> None:
     assert versions == ["2026-10-21"]
     assert request.headers["Authorization"] == "Bearer sk-ant-canary"
     assert "temperature" not in orjson.loads(request.body)
+
+
+def test_a_model_has_the_last_word() -> None:
+    """Models of one provider differ: what is said of an upstream comes before what is said of its provider."""
+    old = replace(CLAUDE, capabilities=Capabilities(reasoning="budget", sampling="refuse"))
+    asked = chat(reasoning_effort="medium", max_tokens=4000)
+    assert orjson.loads(provider().request(asked, old, {}).body)["thinking"] == {
+        "type": "enabled",
+        "budget_tokens": 2000,
+    }
+    assert orjson.loads(provider().request(asked, CLAUDE, {}).body)["thinking"] == {"type": "adaptive"}
+    assert provider().why_not(chat(temperature=0.2), old) == "it does not take `temperature`"
+    assert provider().why_not(chat(temperature=0.2), CLAUDE) is None
 
 
 def test_probes_ask_for_the_models() -> None:

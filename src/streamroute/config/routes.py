@@ -60,6 +60,8 @@ def build_upstream(draft: Draft, name: str, table: UpstreamTable, provider: Prov
             context_tokens=given.context_tokens,
             bills_cancelled_streams=bills,
             logprobs=given.logprobs,
+            sampling=given.sampling,
+            reasoning=given.reasoning,
         ),
         price=None if table.price is None else build_price(table.price),
         is_simulated=provider.is_simulated,

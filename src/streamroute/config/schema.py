@@ -39,8 +39,10 @@ from streamroute.core.upstream import (
     Midstream,
     PlanName,
     PolicyName,
+    Reasoning,
     RetryOptions,
     Route,
+    Sampling,
     Steering,
     UpstreamId,
 )
@@ -53,7 +55,6 @@ from streamroute.providers.options import (
 )
 from streamroute.server.options import ServerOptions
 from streamroute.stores.options import LedgerOptions
-from streamroute.wire.anthropic_messages.request import Reasoning, Sampling
 
 _SERVER = ServerOptions()
 _LOG = LogOptions()
@@ -226,6 +227,8 @@ class CapabilitiesTable(Table):
     context_tokens: Count | None = Field(default=None, ge=1, le=1_000_000_000)
     bills_cancelled_streams: bool | None = None
     logprobs: bool | None = None
+    sampling: Sampling | None = None
+    reasoning: Reasoning | None = None
 
 
 class UpstreamTable(Table):

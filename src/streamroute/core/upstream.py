@@ -20,6 +20,10 @@ Continuation = Literal["none", "instructed", "prefill", "prefix", "continue_fina
 Rung = Literal["prefill", "prefix", "continue_final_message", "instructed", "anew", "restart"]
 """How a cut answer is carried on: the ladder's rungs. `anew`: asked again, and what the client already has must be
 the beginning of the new answer; `restart`: asked again, and the client is told that the answer begins anew."""
+Sampling = Literal["forward", "drop", "refuse"]
+"""What becomes of `temperature` and `top_p`: they are sent, left out, or a reason not to ask."""
+Reasoning = Literal["effort", "budget", "drop"]
+"""How a wire format that has no `reasoning_effort` says it: by an effort of its own, by a budget of tokens, or not."""
 PlanName = Literal["failover", "hedge", "race"]
 LatencyClass = Literal["batch", "standard", "interactive", "latency_critical"]
 Steering = Literal["preferred", "balanced", "auction"]
@@ -47,6 +51,10 @@ class Capabilities:
     """Prompt plus answer, in tokens."""
     bills_cancelled_streams: bool | None = None
     """Cancelling a stream does not stop the bill."""
+    sampling: Sampling | None = None
+    """None: as the provider's quirk says."""
+    reasoning: Reasoning | None = None
+    """None: as the provider's quirk says."""
     logprobs: bool | None = None
     """It tells the probability of each token where that is asked for. Asked only where it is known to."""
 

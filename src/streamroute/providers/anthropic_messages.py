@@ -32,10 +32,6 @@ class AnthropicMessages:
         self.options = options
         self._addressing = Addressing(options, HEADERS)
         self._url = options.base_url + options.chat_path
-        quirks = options.quirks
-        self._encode_options = EncodeOptions(
-            default_max_tokens=quirks.default_max_tokens, sampling=quirks.sampling, reasoning=quirks.reasoning
-        )
 
     @property
     def secrets(self) -> Collection[str]:
@@ -87,4 +83,10 @@ class AnthropicMessages:
         return read_error_response(status, body, retry_after_s=retry_after_s)
 
     def _encoded(self, chat: ChatRequest, upstream: Upstream) -> dict[str, object]:
-        return encode_request(chat, model=upstream.model, options=self._encode_options)
+        quirks, capabilities = self.options.quirks, upstream.capabilities
+        options = EncodeOptions(
+            default_max_tokens=quirks.default_max_tokens,
+            sampling=capabilities.sampling or quirks.sampling,
+            reasoning=capabilities.reasoning or quirks.reasoning,
+        )
+        return encode_request(chat, model=upstream.model, options=options)

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from streamroute.core.request import WireFormatName
-from streamroute.core.upstream import CredentialId, ProviderName
-from streamroute.wire.anthropic_messages.request import Reasoning, Sampling
+from streamroute.core.upstream import CredentialId, ProviderName, Reasoning, Sampling
 
 AuthScheme = Literal["bearer", "api-key", "x-api-key", "x-goog-api-key", "none"]
 """How the key is sent: `Authorization: Bearer K`, `api-key: K` (Azure), `x-api-key: K` (Anthropic),

@@ -10,15 +10,12 @@ https://platform.claude.com/docs/en/build-with-claude/effort and OpenRouter's sh
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from streamroute.core.request import ChatRequest
+from streamroute.core.upstream import Reasoning, Sampling
 from streamroute.wire.anthropic_messages.messages import conversation, opens_with_a_thought
 from streamroute.wire.anthropic_messages.tools import tool_choice, tools
 from streamroute.wire.translation import UntranslatableError
-
-Sampling = Literal["forward", "drop", "refuse"]
-Reasoning = Literal["effort", "budget", "drop"]
 
 _NATIVE = ("cache_control", "output_config", "thinking", "top_k")
 """Fields of Anthropic's own that clients may send along; what they ask for has a place in the hub form."""
