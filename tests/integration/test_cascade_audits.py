@@ -204,3 +204,15 @@ async def test_trust_outlives_a_restart(tmp_path: Path) -> None:
     async with Tiers.of(tmp_path, {"small": SMALL, "large": SAME}, ROUTE, more=more) as tiers:
         assert keeper_of(tiers).guard("").looks == 120
         assert (await tiers.ask()).text == "So the answer is 42."
+
+
+async def test_a_judge_says_whose_answer_was_better_where_two_differ(tmp_path: Path) -> None:
+    """A disagreement alone would be held against the small model; where it is as good as the large one, it stays."""
+    models = {"small": SMALL, "large": OTHER, "second": says('{"score": 8}')}
+    async with Tiers.of(tmp_path, models, f'{ROUTE}judge = "second"\n') as tiers:
+        trusted(tiers)
+        for count in range(1, 16):
+            assert (await tiers.ask()).text == "So the answer is 42."
+            await tiers.until(lambda count=count: made(tiers) == {"judged": count})
+        assert keeper_of(tiers).gain_of(False) < 0.25  # of .35, which is usual
+        assert keeper_of(tiers).guard("").trust is Trust.TRUSTED

@@ -1,8 +1,8 @@
 """Audits: some answers of small models that clients have already got are looked into, so that drift is noticed.
 
 The large model is asked the same afterwards, in the background, within an amount a day of each route; both answers are
-compared by what they come to, or by the judge where that cannot be told. Nothing of it touches a client's answer, and
-at shutdown it is given up.
+compared by what they come to, or by the judge where that cannot be told or they differ. Nothing of it touches a
+client's answer, and at shutdown it is given up.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from streamroute.core.health.board import HealthBoard
 from streamroute.core.money import NOTHING, Money, money
 from streamroute.core.observation import Observation
 from streamroute.core.outcome import Failure
-from streamroute.core.quality.comparison import GAIN, QUALITY, agrees
+from streamroute.core.quality.comparison import QUALITY, agrees
 from streamroute.core.quality.quality_outcome import QualityOutcome
 from streamroute.core.quality.verdict import Draft
 from streamroute.core.routing.learned.gatekeeper import Look
@@ -106,19 +106,20 @@ class Auditor:
             _settle(gate, reserved, Money(audit.checks.spent - before))
 
     async def _compare(self, audit: Audit, other: Draft, large: UpstreamId) -> None:
-        checked = audit.checked
+        checked, keeper, judge = audit.checked, audit.gate.keeper, audit.route.judge
         found = agrees(checked.draft, other, checked.wanted)
-        if found is not None:
-            scores = QUALITY[found]
-            self._over(audit, "agrees" if found else "differs", GAIN[found], scores, large)
-            return
-        judge = audit.route.judge
-        words = [] if judge is None else [await self._word(audit, draft, judge) for draft in (checked.draft, other)]
-        small_word, large_word = words or [None, None]
-        if small_word is None or large_word is None:
+        if not found and judge is not None:
+            small_word, large_word = [await self._word(audit, draft, judge) for draft in (checked.draft, other)]
+            if small_word is not None and large_word is not None:
+                gain = large_word - small_word
+                if found is False:
+                    keeper.differed(gain)
+                self._over(audit, JUDGED, gain, (small_word, large_word), large)
+                return
+        if found is None:
             self._over(audit, "unclear")
-            return
-        self._over(audit, JUDGED, large_word - small_word, (small_word, large_word), large)
+        else:
+            self._over(audit, "agrees" if found else "differs", keeper.gain_of(found), QUALITY[found], large)
 
     async def _word(self, audit: Audit, draft: Draft, judge: UpstreamId) -> float | None:
         left_s = audit.route.deadlines.answer_s

@@ -22,7 +22,7 @@ from streamroute.core.money import usd_text
 from streamroute.core.observation import AttemptObservation
 from streamroute.core.outcome import CROSS_CHECKS, AttemptCause, Failure
 from streamroute.core.quality.checks import assess
-from streamroute.core.quality.comparison import GAIN, agrees, is_comparable
+from streamroute.core.quality.comparison import agrees, is_comparable
 from streamroute.core.quality.verdict import Draft, Finding, Ruling, Verdict, Wanted, verdict_of
 from streamroute.core.request import ChatRequest
 from streamroute.core.routing.decision import Decision
@@ -248,10 +248,10 @@ class Holding:
             return
         for each in judged:
             found = agrees(each.checked.draft, other, each.checked.wanted)
-            if found is not None:
-                gate.keeper.learn(replace(each.look, gain=GAIN[found]))
-            elif each.look.margin >= 0.0 and self._decision.route.judge is not None:
+            if not found and each.look.margin >= 0.0 and self._decision.route.judge is not None:
                 self._offer(gate, each, each.look, other)
+            elif found is not None:
+                gate.keeper.learn(replace(each.look, gain=gate.keeper.gain_of(found)))
 
     def _drawn(self, gate: RouteGate, held: Held) -> None:
         share = gate.keeper.guard(self._domain).look_share

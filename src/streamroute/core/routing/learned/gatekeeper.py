@@ -33,6 +33,8 @@ OTHERS = "(others)"
 MAX_JUDGED = 2_000
 """Pairs of a judge's word and what it was worth that are remembered; the oldest go."""
 _CALIBRATE_EVERY = 25
+_USUAL_DIFFERENCES = 20.0
+"""Disagreements that what is usual counts as: how much one gains differs a lot, -.05 to .48 from pair to pair."""
 _UNREADABLE = ("completeness", "form", "arguments")
 """Checks of which a 0 is no opinion: a machine cannot use the answer, whatever was learned."""
 
@@ -74,6 +76,7 @@ class Gatekeeper:
         self._gains: dict[int, Ridge] = {}
         self._judged: list[tuple[float, float]] = []
         self._calibration = Calibration()
+        self._differing, self._differing_gain = 0.0, 0.0
         self.version = 0
         """Grows with whatever is learned."""
 
@@ -132,6 +135,18 @@ class Gatekeeper:
             model.forget(_guarding(self.options).keep)
             model.learn(look.features[None, :], np.array([[look.gain]]), np.array([1.0 / look.share]))
 
+    def gain_of(self, agrees: bool) -> float:  # noqa: FBT001 - one answer to one question
+        """Return what a larger model gains where it agrees with the small one, or does not: what is usual, until the
+        judge has said of enough disagreements here whose answer was better."""
+        if agrees:
+            return GAIN[True]
+        return (GAIN[False] * _USUAL_DIFFERENCES + self._differing_gain) / (_USUAL_DIFFERENCES + self._differing)
+
+    def differed(self, gain: float) -> None:
+        """Learn what the judge says that the larger model gained where the two did not agree."""
+        keep = _guarding(self.options).keep
+        self._differing, self._differing_gain = self._differing * keep + 1.0, self._differing_gain * keep + gain
+
     def calibrated(self, raw: float) -> float:
         """Return what a judge's word (0..1) is worth."""
         return float(self._calibration.probability(np.array([raw]))[0])
@@ -173,6 +188,7 @@ class Gatekeeper:
             "domains": np.array([name.encode() for name in self._guards], np.bytes_),
             "guards": np.array([each.state() for each in self._guards.values()], np.float64),
             "judged": np.array(self._judged, np.float64).reshape(-1, 2),
+            "differing": np.array([self._differing, self._differing_gain]),
         }
         for tier, model in self._gains.items():
             found |= {f"gain_{tier}_{name}": array for name, array in model.state().items()}
@@ -192,6 +208,7 @@ class Gatekeeper:
                 {name.removeprefix(prefix): each for name, each in state.items() if name.startswith(prefix)}
             )
         judged = [(float(raw), float(worth)) for raw, worth in state["judged"]]
+        self._differing, self._differing_gain = (float(each) for each in state["differing"])
         self._guards, self._gains, self._judged = guards, gains, judged[-MAX_JUDGED:]
         self._calibrate()
 
