@@ -16,7 +16,7 @@ from streamroute.providers.provider import Provider
 from streamroute.wire.openai_chat.continuation import continuation_request
 from streamroute.wire.openai_chat.request import decode_request
 from streamroute.wire.openai_chat.transcript import Delivered
-from tests.support.gemini_streams import USAGE, stream, text
+from tests.support.gemini_streams import USAGE, candidate, piece, stream, text
 
 UPSTREAM = Upstream(
     id=UpstreamId("u"),
@@ -81,6 +81,22 @@ def test_every_rung_of_a_continuation_can_be_written(rung: str) -> None:
     body = orjson.loads(provider().request(carried, UPSTREAM, {}, rung).body)  # type: ignore[arg-type]
     said = [part["text"] for turn in body["contents"] if turn["role"] == "model" for part in turn["parts"]]
     assert said == ([] if rung == "anew" else ["Hello, "])
+
+
+@pytest.mark.parametrize("rung", ["prefill", "anew"])
+def test_a_signature_does_not_end_what_it_continues(rung: str) -> None:
+    """Gemini signs its thoughts with the first text or with none; half an answer of another model has no use for it."""
+    delivered = Delivered(text="Hello, dear ")
+    decoder = provider().continuation_decoder(chat(stream=True), delivered, rung, UPSTREAM)  # type: ignore[arg-type]
+    signed = {"text": "", "thoughtSignature": "c2ln"}
+    begun = text("" if rung == "prefill" else "Hello, dear ")
+    pieces = [piece(candidate(signed)), begun, piece(candidate({**signed, "text": "wor"})), text("ld", finish="STOP")]
+    out = b"".join(decoder.feed(block) for block in [stream([each]) for each in pieces]) + decoder.close()
+    events = [event.removeprefix(b"data: ") for event in out.split(b"\n\n") if event.startswith(b"data: {")]
+    deltas = [choice["delta"] for event in events for choice in orjson.loads(event)["choices"]]
+    assert "".join(delta.get("content", "") for delta in deltas) == "world"
+    assert decoder.is_whole
+    assert b"thought_signature" not in out
 
 
 def test_streams_and_answers() -> None:

@@ -32,7 +32,7 @@ _INSTRUCTION = (
     " and go on from there as if nothing had happened: no introduction, no apology, no quotes, no code fence around it,"
     " and nothing else that was already said."
 )
-_LEFT_OUT = frozenset({"role", "content", *REASONING_KEYS})
+_LEFT_OUT = frozenset({"role", "content", "extra_content", *REASONING_KEYS})
 
 
 def continuation_request(chat: ChatRequest, delivered: Delivered, rung: Rung) -> ChatRequest:
