@@ -252,3 +252,23 @@ def test_what_only_google_reads_is_not_sent_to_others() -> None:
     assert orjson.dumps(request.payload) == before
     kept = orjson.loads(encode_request(request, model="m", ask_usage=True))
     assert kept["messages"] == orjson.loads(before)["messages"]
+
+
+def test_what_only_claude_reads_stays_with_claude() -> None:
+    """Its thoughts and their signatures; details of others pass, and what was given is not changed."""
+    claude = {"type": "reasoning.text", "text": "Hm.", "signature": "s", "format": "anthropic-claude-v1"}
+    other = {"type": "reasoning.summary", "summary": "Hm.", "format": "openai-responses-v1"}
+    hello = {"role": "user", "content": "Hi"}
+    told = {"role": "assistant", "content": "So."}
+    messages = [
+        hello,
+        {**told, "reasoning_content": "Hm.", "reasoning_details": [claude]},
+        {**told, "reasoning_content": "Hm.", "reasoning_details": [claude, other]},
+        {**told, "reasoning_content": "Mine.", "reasoning_details": [other]},
+        {**told, "reasoning_content": "Mine."},
+    ]
+    request = decode_request(orjson.dumps({"model": "chat", "messages": messages}))
+    sent = orjson.loads(encode_request(request, model="m", ask_usage=True, takes_reasoning_details=False))["messages"]
+    assert sent == [hello, told, {**told, "reasoning_details": [other]}, *messages[3:]]
+    kept = orjson.loads(encode_request(request, model="m", ask_usage=True))["messages"]
+    assert kept == messages

@@ -90,12 +90,13 @@ def _base_url(draft: Draft, name: str, table: ProviderTable, preset: Preset, cha
 def _quirks(table: QuirksTable, preset: Quirks) -> Quirks:
     bills = table.bills_cancelled_streams
     optional = table.finish_reason_optional
-    notes = table.takes_google_notes
+    notes, details = table.takes_google_notes, table.takes_reasoning_details
     return Quirks(
         usage_on_stream=table.usage_on_stream or preset.usage_on_stream,
         finish_reason_optional=preset.finish_reason_optional if optional is None else optional,
         rate_limit_scope=table.rate_limit_scope or preset.rate_limit_scope,
         takes_google_notes=preset.takes_google_notes if notes is None else notes,
+        takes_reasoning_details=preset.takes_reasoning_details if details is None else details,
         bills_cancelled_streams=preset.bills_cancelled_streams if bills is None else bills,
         continuation_chat_path=table.continuation_chat_path or preset.continuation_chat_path,
         default_max_tokens=table.default_max_tokens or preset.default_max_tokens,

@@ -117,6 +117,7 @@ class QuirksTable(Table):
     finish_reason_optional: bool | None = None
     rate_limit_scope: RateLimitScope | None = None
     takes_google_notes: bool | None = None
+    takes_reasoning_details: bool | None = None
     bills_cancelled_streams: bool | None = None
     continuation_chat_path: str | None = Field(default=None, pattern=r"^/")
     default_max_tokens: Count | None = Field(default=None, ge=1, le=1_000_000)

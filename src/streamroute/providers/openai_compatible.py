@@ -51,6 +51,7 @@ class OpenAICompatible:
                 model=upstream.model,
                 ask_usage=quirks.usage_on_stream == "ask",
                 takes_google_notes=quirks.takes_google_notes,
+                takes_reasoning_details=quirks.takes_reasoning_details,
             ),
             forwarded,
             stream=chat.stream,

@@ -31,6 +31,9 @@ class Quirks:
     takes_google_notes: bool = False
     """Messages may carry `extra_content.google`, signatures of Gemini's thoughts: it is Google, or may pass them on to
     it. Elsewhere they are taken off, for most refuse fields that they do not know."""
+    takes_reasoning_details: bool = False
+    """It knows `reasoning_details`, in which clients give back Claude's thoughts with their signatures; elsewhere they
+    are taken off the messages."""
     bills_cancelled_streams: bool | None = None
     """Cancelling a stream does not stop the bill. None: not known. Source: OpenRouter's list of providers for which
     it can, or cannot, stop the charge by closing the connection."""

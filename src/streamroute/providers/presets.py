@@ -103,7 +103,9 @@ _HOSTED = (
         base_url="https://openrouter.ai/api/v1",
         env="OPENROUTER_API_KEY",
         # `include_usage` is deprecated there: full usage always comes. A 429 usually speaks for one model's provider.
-        quirks=Quirks(usage_on_stream="always", rate_limit_scope="model", takes_google_notes=True),
+        quirks=Quirks(
+            usage_on_stream="always", rate_limit_scope="model", takes_google_notes=True, takes_reasoning_details=True
+        ),
         price_list="openrouter",
         docs="https://openrouter.ai/docs/api-reference/streaming",
     ),
@@ -315,7 +317,7 @@ _SELF_HOSTED = (
         base_url="http://127.0.0.1:4000/v1",
         env="LITELLM_API_KEY",
         requires_key=False,
-        quirks=Quirks(takes_google_notes=True),
+        quirks=Quirks(takes_google_notes=True, takes_reasoning_details=True),
         docs="https://docs.litellm.ai/docs/proxy/user_keys",
     ),
     Preset(
@@ -323,7 +325,7 @@ _SELF_HOSTED = (
         title="Anything else that speaks OpenAI's chat completions",
         base_url=None,
         requires_key=False,
-        quirks=Quirks(takes_google_notes=True),
+        quirks=Quirks(takes_google_notes=True, takes_reasoning_details=True),
         docs="https://platform.openai.com/docs/api-reference/chat",
     ),
     Preset(

@@ -8,8 +8,7 @@ thoughts in a tool loop. Thoughts without a signature cannot be given back, and 
 
 from collections.abc import Mapping
 
-FORMAT = "anthropic-claude-v1"
-"""OpenRouter's name for details that only Anthropic can read."""
+from streamroute.wire.openai_chat.notes import CLAUDE as FORMAT
 
 
 def signed_detail(text: str, signature: str, index: int) -> dict[str, object]:

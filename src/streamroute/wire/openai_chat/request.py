@@ -11,6 +11,7 @@ import orjson
 from streamroute.core.attribution import NOBODY, Attribution, name_of
 from streamroute.core.request import ChatRequest
 from streamroute.errors import RequestError
+from streamroute.wire.openai_chat.notes import without_claude, without_google
 from streamroute.wire.openai_chat.usage import read_tier
 from streamroute.wire.requirements import take_requirements
 
@@ -27,7 +28,6 @@ PART_KINDS = {
     "file": "files", "input_file": "files",
 }  # fmt: skip
 """Types of parts that are no text, and what they are."""
-_NOTES = "extra_content"
 _MAX_DEPTH = 250
 """Of nested arrays and objects: orjson reads 1024 levels, but writes no more than 254."""
 
@@ -81,16 +81,25 @@ def decode_request(body: bytes) -> ChatRequest:
     )
 
 
-def encode_request(request: ChatRequest, *, model: str, ask_usage: bool, takes_google_notes: bool = True) -> bytes:
+def encode_request(
+    request: ChatRequest,
+    *,
+    model: str,
+    ask_usage: bool,
+    takes_google_notes: bool = True,
+    takes_reasoning_details: bool = True,
+) -> bytes:
     """Write the body for a provider: its own model name, and usage asked of every stream.
 
-    `takes_google_notes`: it knows `extra_content.google`, in which Gemini's answers carry signatures of thoughts, and
-    in which clients give them back whoever is asked next; providers that do not know it refuse the request.
+    `takes_google_notes`, `takes_reasoning_details`: it knows the fields in which clients give back what Gemini's and
+    Claude's answers carried of their thoughts, see `notes`.
     """
     payload = dict(request.payload)
     payload["model"] = model
     if not takes_google_notes:
-        payload["messages"] = _without_google_notes(payload.get("messages"))
+        payload["messages"] = without_google(payload.get("messages"))
+    if not takes_reasoning_details:
+        payload["messages"] = without_claude(payload.get("messages"))
     if request.stream:
         options = payload.get("stream_options")
         options = dict(options) if isinstance(options, Mapping) else {}
@@ -103,26 +112,6 @@ def encode_request(request: ChatRequest, *, model: str, ask_usage: bool, takes_g
         else:
             payload.pop("stream_options", None)
     return orjson.dumps(payload)
-
-
-def _without_google_notes(messages: object) -> object:
-    """Return the messages as they are, or without what only Google reads; those that were given stay as they are."""
-    if not isinstance(messages, list):
-        return messages
-    return [_without_google(message) for message in messages]
-
-
-def _without_google(message: Mapping[str, object]) -> Mapping[str, object]:
-    calls = message.get("tool_calls")
-    if isinstance(calls, list) and any(isinstance(call, dict) and _NOTES in call for call in calls):
-        calls = [_without_google(call) if isinstance(call, dict) else call for call in calls]
-        message = {**message, "tool_calls": calls}
-    notes = message.get(_NOTES)
-    if not isinstance(notes, Mapping) or "google" not in notes:
-        return message
-    kept = {key: value for key, value in notes.items() if key != "google"}
-    rest = {key: value for key, value in message.items() if key != _NOTES}
-    return {**rest, _NOTES: kept} if kept else rest
 
 
 def _is_writable(payload: Mapping[str, object]) -> bool:
