@@ -39,6 +39,8 @@ class RoutingMemory:
         self._saved_at: float | None = None
         self._trouble: str | None = None
         self._lines: LineLog | None = None
+        self._writing = anyio.Lock()
+        """Two that write at once would write into one file."""
 
     @property
     def _version(self) -> int:
@@ -74,6 +76,10 @@ class RoutingMemory:
 
     async def save(self) -> None:
         """Save what was learned since the last time; trouble is kept for `figures`."""
+        async with self._writing:
+            await self._save()
+
+    async def _save(self) -> None:
         path, version = self._options.state, self._version
         if path is None or version == self._saved:
             return

@@ -43,7 +43,7 @@ from streamroute.simulation.profile import Profile
 from streamroute.simulation.script import Script
 from streamroute.simulation.server import SimulationServer
 from streamroute.simulation.text import expected_text
-from streamroute.stores.options import LedgerOptions
+from streamroute.stores.options import LedgerOptions, RoutingFiles
 
 PROMPT = "Tell me about rivers."
 TOKENS = 12
@@ -108,6 +108,7 @@ class Rig:
         wire_formats: Sequence[WireFormatName] = (),
         health: HealthOptions | None = None,
         ledger: LedgerOptions | None = None,
+        routing_files: RoutingFiles | None = None,
         tiers: tuple[str, ...] = (),
         accept_at: Thresholds = Thresholds(),
     ) -> AsyncIterator["Rig"]:
@@ -161,6 +162,7 @@ class Rig:
                 sources={},
                 health=health or HealthOptions(),
                 ledger=ledger or LedgerOptions(),
+                routing_files=routing_files or RoutingFiles(),
             )
             app = await stack.enter_async_context(App(config, rng=random.Random(7), transport=transport))
             session = await stack.enter_async_context(aiohttp.ClientSession())
