@@ -47,8 +47,8 @@ def test_a_plain_answer() -> None:
             "total_tokens": 10,
             "prompt_tokens_details": {"cached_tokens": 0},
             "completion_tokens_details": {"reasoning_tokens": 0},
+            "service_tier": "flex",
         },
-        "service_tier": "flex",
     }
 
 

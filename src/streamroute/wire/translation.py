@@ -9,7 +9,8 @@ The decoder holds tool calls, strips usage and tells what is known, whoever the 
 1. Only whole chunks leave a translator, and only well-formed ones; what nobody could read is counted.
 2. A chunk has a finish reason where the provider said that the answer is over, and nowhere else; `[DONE]` likewise.
    So a stream that broke off looks broken off to the decoder.
-3. What the provider counts early, such as the prompt at the beginning, goes to the decoder in a chunk without
+3. The tier that a call was served in stands in `usage`: beside `choices` clients know OpenAI's words only.
+4. What the provider counts early, such as the prompt at the beginning, goes to the decoder in a chunk without
    `choices`, which nobody else sees: an answer that is never counted to its end has at least its prompt counted.
 """
 
@@ -163,19 +164,18 @@ class ChunkWriter:
         """Return a chunk with text alone, what most chunks are; `key`: as whose."""
         return self._chunk(index, b'{"%b":%b}' % (key, write_json(text)), b"null")
 
-    def usage(self, usage: Mapping[str, object], service_tier: str | None = None) -> bytes:
+    def usage(self, usage: Mapping[str, object]) -> bytes:
         """Return the chunk without choices that ends a stream with its usage."""
-        tier = {} if service_tier is None else {"service_tier": service_tier}
-        return b"data: " + write_json({**self._envelope, **tier, "choices": [], "usage": usage}) + b"\n\n"
+        return b"data: " + write_json({**self._envelope, "choices": [], "usage": usage}) + b"\n\n"
 
     def done(self) -> bytes:
         """Return what says that the stream is over."""
         return DONE_EVENT
 
     @staticmethod
-    def counted(usage: Mapping[str, object], service_tier: str | None = None) -> bytes:
+    def counted(usage: Mapping[str, object]) -> bytes:
         """Return what tells the decoder, and nobody else, what is counted so far."""
-        return b"data: " + write_json({"usage": usage, "service_tier": service_tier}) + b"\n\n"
+        return b"data: " + write_json({"usage": usage}) + b"\n\n"
 
     def _chunk(self, index: int, delta: bytes, finish_reason: bytes) -> bytes:
         return b'%b%d,"delta":%b,"finish_reason":%b}]}\n\n' % (self._head, index, delta, finish_reason)

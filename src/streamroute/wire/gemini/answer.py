@@ -6,7 +6,7 @@ from streamroute.core.outcome import Failure
 from streamroute.wire.gemini.candidate import MalformedError, Said, read_candidate
 from streamroute.wire.gemini.errors import error_fields, read_error
 from streamroute.wire.gemini.head import Head, finish_reason, read_head
-from streamroute.wire.gemini.usage import hub_usage, service_tier
+from streamroute.wire.gemini.usage import hub_usage
 from streamroute.wire.json_text import read_json, write_json
 
 
@@ -39,8 +39,6 @@ def translate_answer(body: bytes, *, created_s: int, model: str, choices: int = 
         metadata = payload.get("usageMetadata")
         if isinstance(metadata, Mapping) and metadata:
             answer["usage"] = hub_usage(metadata)
-            if (tier := service_tier(metadata)) is not None:
-                answer["service_tier"] = tier
         return write_json(answer)
     except ValueError as error:
         return Failure(kind="malformed", message=f"the answer cannot be read: {error}", http_status=200)

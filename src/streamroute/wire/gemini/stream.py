@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from streamroute.wire.gemini.candidate import MalformedError, Said, read_candidate
 from streamroute.wire.gemini.errors import error_fields, read_error
 from streamroute.wire.gemini.head import Head, finish_reason, read_head
-from streamroute.wire.gemini.usage import hub_usage, service_tier
+from streamroute.wire.gemini.usage import hub_usage
 from streamroute.wire.translation import ChunkWriter, EventTranslator
 
 _KNOWN_FIELDS = frozenset({"candidates", "usageMetadata", "promptFeedback", "responseId", "modelVersion", "createTime"})
@@ -105,8 +105,8 @@ class GeminiStream(EventTranslator):
             self._metadata.update(metadata)
         if not self._metadata or self.error is not None:
             return
-        usage, tier, is_last = hub_usage(self._metadata), service_tier(self._metadata), self._is_whole()
+        usage, is_last = hub_usage(self._metadata), self._is_whole()
         if usage == self._counted and is_last == self._is_usage_told:
             return
         self._counted, self._is_usage_told = usage, is_last
-        out.append(self._writer.usage(usage, tier) if is_last else self._writer.counted(usage, tier))
+        out.append(self._writer.usage(usage) if is_last else self._writer.counted(usage))

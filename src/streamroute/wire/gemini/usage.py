@@ -13,19 +13,17 @@ def hub_usage(metadata: Mapping[str, object]) -> dict[str, object]:
     prompt = _count(metadata, "promptTokenCount") + _count(metadata, "toolUsePromptTokenCount")
     thoughts = _count(metadata, "thoughtsTokenCount")
     completion = _count(metadata, "candidatesTokenCount") + thoughts
-    return {
+    usage: dict[str, object] = {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
         "prompt_tokens_details": {"cached_tokens": _count(metadata, "cachedContentTokenCount")},
         "completion_tokens_details": {"reasoning_tokens": thoughts},
     }
-
-
-def service_tier(metadata: Mapping[str, object]) -> str | None:
-    """Return the tier that the call was served in, in lower case; None where nothing is said."""
     tier = metadata.get("serviceTier")
-    return tier.lower() if isinstance(tier, str) and tier else None
+    if isinstance(tier, str) and tier:
+        usage["service_tier"] = tier.lower()  # here, because beside `choices` clients know OpenAI's words only
+    return usage
 
 
 def _count(metadata: Mapping[str, object], name: str) -> int:
