@@ -145,3 +145,30 @@ async def test_what_holds_for_the_request_holds_for_its_checks(tmp_path: Path) -
         free = await tiers.ask()
         assert await tiers.calls(abroad) == [FIRST, REJECTED, LARGE]
         assert await tiers.calls(free) == [FIRST, ("second", "agreement", "succeeded"), ACCEPTED]
+
+
+async def test_a_client_that_waits_is_told_that_somebody_is_at_work(tmp_path: Path) -> None:
+    """While an answer is held, and while others are asked about it."""
+    slow = Script(name="slow", profile=Profile(ttft_s=0.4, says="So the answer is 42."))
+    alive = "[server]\nkeepalive_s = 0.05\n"
+    async with Tiers.of(tmp_path, models(RIGHT, slow), AGREEMENT, site=alive) as tiers:
+        told = await tiers.ask()
+    assert told.reply is not None
+    assert told.reply.comments >= 3
+    assert told.text == "So the answer is 42."
+
+
+async def test_a_larger_model_beside_a_slow_small_one(tmp_path: Path) -> None:
+    """The first that is good enough is delivered, and the other is on the ledger as what it is."""
+    slow = Script(name="slow", profile=Profile(ttft_s=3.0, says="So the answer is 42."))
+    route = '[routes.chat]\ntiers = [["small"], ["large"]]\nspeculate_after_s = 0.1\n'
+    async with Tiers.of(tmp_path, {"small": slow, "large": OTHER}, route) as tiers:
+        told = await tiers.ask()
+        assert sorted(await tiers.calls(told)) == [
+            ("large", "speculation", "succeeded"),
+            ("small", "first", "cancelled"),
+        ]
+        hedges = tiers.app.dispatcher.budget.figures(0.0)
+    assert told.text == "The answer is 41."
+    assert hedges.hedges_allowed == 1, "it has asked the budget of calls beside others"
+    assert tiers.waste().wasted["overtaken"] > 0

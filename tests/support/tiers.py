@@ -56,7 +56,14 @@ class Tiers:
     @classmethod
     @asynccontextmanager
     async def of(
-        cls, folder: Path, models: Mapping[str, Script | Fault | None], route: str, *, more: str = "", each: str = ""
+        cls,
+        folder: Path,
+        models: Mapping[str, Script | Fault | None],
+        route: str,
+        *,
+        more: str = "",
+        each: str = "",
+        site: str = "[server]\n",
     ) -> AsyncIterator["Tiers"]:
         """Start a provider for each of `models`; each costs ten times what the one before it does. `each`: further
         settings of upstreams, by their names, such as `small: residency = "eu"` on a line."""
@@ -66,7 +73,7 @@ class Tiers:
                 for name, script in models.items()
             }
             url = f"sqlite:///{folder}/ledger.db"
-            text = f'version = 1\n[server]\nlisten = "127.0.0.1:0"\n[ledger]\nurl = "{url}"\n{more}'
+            text = f'version = 1\n{site}listen = "127.0.0.1:0"\n[ledger]\nurl = "{url}"\n{more}'
             for place, (name, server) in enumerate(servers.items()):
                 price = f"{{ input_per_mtok = {10**place}, output_per_mtok = {2 * 10**place} }}"
                 settings = [line.partition(":")[2] for line in each.splitlines() if line.startswith(f"{name}:")]

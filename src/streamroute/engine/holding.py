@@ -196,29 +196,41 @@ class Holding:
         gate, route = self._gate, self._decision.route
         if gate is None:
             return verdict
-        place = route.tier_of(upstream)
-        if route.audit is not None and (is_comparable(checked.draft, checked.wanted) or route.judge is not None):
-            features = gate_features(checked.draft, verdict)
-            expected = gate.keeper.expected_gain(place, verdict, features)
-            ruling = gate.keeper.rule(self._domain, verdict, expected, accept_at)
-            look = Look(
-                tier=place,
-                domain=self._domain,
-                features=features,
-                margin=1.0 - expected - accept_at,
-                share=1.0,
-                gain=None,
-            )
-            self._judged.append(Held(attempt.number, checked, look, is_accepted=ruling.is_accepted))
-        else:
+        try:
+            ruling = self._by_what_was_learned(gate, attempt, checked, verdict, accept_at)
+        except Exception:  # noqa: BLE001 - the findings are there
+            _log.exception("gate.broke", route=route.name)
+            ruling = None
+        if ruling is None:
             ruling = Ruling(score=verdict.score, is_accepted=verdict.score >= accept_at)
         if route.audit is None or gate.keeper.guard(self._domain).trust is Trust.TRUSTED:
-            gate.ascent(self._domain).was_judged(place, is_accepted=ruling.is_accepted)
+            gate.ascent(self._domain).was_judged(route.tier_of(upstream), is_accepted=ruling.is_accepted)
         if not ruling.is_accepted:
             ruling = self._going_up(gate, upstream, ruling)
         verdict = replace(verdict, ruling=ruling)
         self._note(Judged(upstream, verdict, accept_at, ruling.is_accepted))
         return verdict
+
+    def _by_what_was_learned(
+        self, gate: RouteGate, attempt: Attempt, checked: Checked, verdict: Verdict, accept_at: float
+    ) -> Ruling | None:
+        """Return what the gate says; None where nothing can be learned of such answers."""
+        route = self._decision.route
+        if route.audit is None or not (is_comparable(checked.draft, checked.wanted) or route.judge is not None):
+            return None
+        place, features = route.tier_of(checked.upstream), gate_features(checked.draft, verdict)
+        expected = gate.keeper.expected_gain(place, verdict, features)
+        ruling = gate.keeper.rule(self._domain, verdict, expected, accept_at)
+        look = Look(
+            tier=place,
+            domain=self._domain,
+            features=features,
+            margin=1.0 - expected - accept_at,
+            share=1.0,
+            gain=None,
+        )
+        self._judged.append(Held(attempt.number, checked, look, is_accepted=ruling.is_accepted))
+        return ruling
 
     def _going_up(self, gate: RouteGate, upstream: UpstreamId, ruling: Ruling) -> Ruling:
         """Say which tier is asked next: the best of those that are left."""
@@ -230,8 +242,14 @@ class Holding:
         return replace(ruling, next_tier=following, reason="; ".join(filter(None, [ruling.reason, *why])))
 
     def ended(self, continuations: Continuations | None, *, is_finished: bool) -> None:
-        """Learn from the request, now that the client has its answer: pairs of answers that are there for nothing, and
-        audits that are drawn. `continuations` has the text of a stream."""
+        """Learn from the request, now that the client has its answer. Whatever it is, it must not harm that."""
+        try:
+            self._learn(continuations, is_finished=is_finished)
+        except Exception:  # noqa: BLE001 - the answer is there
+            _log.exception("gate.broke", route=self._decision.route.name)
+
+    def _learn(self, continuations: Continuations | None, *, is_finished: bool) -> None:
+        """Take pairs of answers that are there for nothing, and draw audits; `continuations` has what streamed."""
         gate, judged = self._gate, self._judged
         if gate is None or not judged or not is_finished:
             return

@@ -24,6 +24,8 @@ QUALITY = {True: (0.91, 0.91), False: (0.13, 0.48)}
 _SHORT_CHARS = 60
 """An answer of a line: a name, a label, a number with its unit."""
 _MAX_LEAVES = 2_000
+_LOOKED_AT_CHARS = 20_000
+"""Of the end of an answer, where its conclusion is: everybody waits while it is read."""
 
 
 def is_comparable(draft: Draft, wanted: Wanted) -> bool:
@@ -32,7 +34,7 @@ def is_comparable(draft: Draft, wanted: Wanted) -> bool:
         return True
     if wanted.json:
         return _leaves(draft.text) is not None
-    return conclusion(draft.text) is not None or len(draft.text.strip()) <= _SHORT_CHARS
+    return concluded(draft) is not None or _is_short(draft)
 
 
 def agrees(one: Draft, two: Draft, wanted: Wanted) -> bool | None:
@@ -41,16 +43,21 @@ def agrees(one: Draft, two: Draft, wanted: Wanted) -> bool | None:
         return _calls(one) == _calls(two)
     if wanted.json:
         return _same_values(_leaves(one.text), _leaves(two.text))
-    said = conclusion(one.text), conclusion(two.text)
+    said = concluded(one), concluded(two)
+    are_short = _is_short(one) and _is_short(two)
+    are_the_same = are_short and normal(one.text).casefold() == normal(two.text).casefold()
     if said != (None, None):
-        return agree(*said) or _are_the_same(one, two)
-    if max(len(one.text.strip()), len(two.text.strip())) <= _SHORT_CHARS:
-        return _are_the_same(one, two)
-    return None
+        return are_the_same or agree(*said)
+    return are_the_same if are_short else None
 
 
-def _are_the_same(one: Draft, two: Draft) -> bool:
-    return normal(one.text).casefold() == normal(two.text).casefold()
+def concluded(draft: Draft) -> str | None:
+    """Return what an answer says its answer is, at its end; None where it does not say so."""
+    return conclusion(draft.text[-_LOOKED_AT_CHARS:])
+
+
+def _is_short(draft: Draft) -> bool:
+    return len(draft.text) <= 2 * _SHORT_CHARS and len(draft.text.strip()) <= _SHORT_CHARS
 
 
 def _calls(draft: Draft) -> list[tuple[str, object]]:

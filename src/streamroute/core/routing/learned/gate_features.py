@@ -5,7 +5,8 @@ from math import log1p
 import numpy as np
 from numpy.typing import NDArray
 
-from streamroute.core.quality.agreement import conclusion
+from streamroute.core.quality.comparison import concluded
+from streamroute.core.quality.hashed_text import shortened
 from streamroute.core.quality.signals import SIGNALS, Answer, signals
 from streamroute.core.quality.verdict import Draft, Verdict
 
@@ -25,8 +26,8 @@ def gate_features(draft: Draft, verdict: Verdict) -> NDArray[np.float64]:
     numbers.append(log1p(len(draft.text)) / 10.0)
     numbers += signals(
         Answer(
-            text=draft.text,
-            conclusion=conclusion(draft.text),
+            text=shortened(draft.text),
+            conclusion=concluded(draft),
             is_well_formed=_is_well(verdict, "form", "arguments", "code"),
             is_truncated=not _is_well(verdict, "completeness"),
             is_refusal=not _is_well(verdict, "refusal"),
