@@ -15,8 +15,10 @@ from streamroute.core.observation import Observation, QualityObservation
 from streamroute.core.quality.quality_outcome import QualityOutcome
 from streamroute.core.routing.decision_log import MAX_DECISIONS
 from streamroute.core.upstream import UpstreamId
+from streamroute.server import feedback
 from streamroute.server.decisions import DECISION_ID
 from streamroute.simulation.faults import ErrorStatus, NoResponse
+from streamroute.simulation.profile import Profile
 from streamroute.stores.keys import KeyStore, new_key, new_secret
 from streamroute.stores.options import LedgerOptions
 from tests.support.rig import QUICK, Rig
@@ -115,7 +117,7 @@ async def test_whoever_answered_is_judged() -> None:
         assert (await judge(rig, await asked(rig), 1))[1]["upstream"] == "b"
 
 
-async def test_nothing_to_judge() -> None:
+async def test_nothing_to_judge(monkeypatch: pytest.MonkeyPatch) -> None:
     """An unknown decision, a request that nobody answered, one that is under way."""
     async with Rig.of(ErrorStatus(status=500)) as rig:
         status, refused = await judge(rig, "dec_none", 1)
@@ -127,6 +129,7 @@ async def test_nothing_to_judge() -> None:
         assert f"the latest {MAX_DECISIONS} are kept in memory, none across a restart" in refused["error"]["message"]
         status, refused = await judge(rig, await asked(rig), 1)
         assert (status, refused["error"]["code"]) == (409, "nothing_to_judge")
+    monkeypatch.setattr(feedback, "WAIT_S", 0.01)
     async with Rig.of(NoResponse(), deadlines=QUICK) as rig, asyncio.TaskGroup() as tasks:
         running = tasks.create_task(rig.ask(stream=True))
         await rig.providers[0].wait_until(lambda: rig.providers[0].in_flight == 1)
@@ -134,6 +137,18 @@ async def test_nothing_to_judge() -> None:
         status, refused = await judge(rig, record.id, 1)
         assert (status, refused["error"]["code"]) == (409, "request_under_way")
         await running
+
+
+async def test_a_request_that_is_nearly_over_is_waited_for() -> None:
+    """A client may have its answer before the calls that lost are over; two that ask meanwhile are both answered."""
+    async with Rig.of(None, profile=Profile(ttft_s=0.3, tokens=4)) as rig, asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(rig.ask(stream=True))
+        await rig.providers[0].wait_until(lambda: rig.providers[0].in_flight == 1)
+        [record] = rig.app.dispatcher.decisions.latest(1)
+        assert record.outcome is None
+        said = await asyncio.gather(judge(rig, record.id, 1), judge(rig, record.id, 1))
+        assert sorted((status, document["is_new"]) for status, document in said) == [(200, False), (200, True)]
+        assert (await running).status == 200
 
 
 async def test_a_body_that_is_wrong() -> None:

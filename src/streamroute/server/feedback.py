@@ -1,7 +1,8 @@
 """`POST /v1/feedback`: how good an answer was, by whoever used it.
 
 The body is read by `wire.feedback`. A key may only judge the answers that it got. The first word counts: the same again
-is answered as before, another score is refused. Decisions that are not in memory any more, because there were many or
+is answered as before, another score is refused. A client may have the whole answer a moment before its request is over,
+so one that is under way is waited for. Decisions that are not in memory any more, because there were many or
 because of a restart, are looked for in the ledger.
 """
 
@@ -13,7 +14,7 @@ from aiohttp import web
 
 from streamroute.core.attribution import Attribution
 from streamroute.core.caller import Caller
-from streamroute.core.observation import Observation, QualityObservation, Traits
+from streamroute.core.observation import Observation, QualityObservation, RequestObservation, Traits
 from streamroute.core.quality.quality_outcome import QualityOutcome
 from streamroute.core.routing.decision_log import DecisionLog
 from streamroute.core.upstream import UpstreamId
@@ -25,6 +26,8 @@ from streamroute.server.replies import json_reply
 from streamroute.stores.request_reader import KeptRequest
 from streamroute.wire.feedback import Feedback, decode_feedback
 
+WAIT_S = 2.0
+"""For a request that is under way: calls that lost may still be ending."""
 TIMEOUT_S = 2.0
 """A look by primary key takes a millisecond; a database that needs longer is in trouble."""
 MAX_LOOKING = 16
@@ -34,7 +37,7 @@ MAX_REMEMBERED = 1000
 
 
 class FeedbackHandler:
-    """Takes clients' judgements."""
+    """Takes clients' judgements; a listener for the bus."""
 
     def __init__(self, decisions: DecisionLog, publish: Callable[[Observation], None], books: Books) -> None:
         self._decisions = decisions
@@ -43,6 +46,8 @@ class FeedbackHandler:
         self._looking = 0
         self._turn = anyio.Lock()
         self._said: dict[str, QualityOutcome] = {}
+        self._waiting: dict[str, list[anyio.Event]] = {}
+        """By decision that is under way, one for each that waits."""
         self.options = ServerOptions()
 
     async def __call__(self, request: web.BaseRequest, caller: Caller, headers: dict[str, str]) -> web.Response:
@@ -50,9 +55,11 @@ class FeedbackHandler:
         feedback = decode_feedback(await read_body(request, self.options))
         record = self._decisions.get(feedback.decision_id)
         if record is not None:
+            _require_own(caller, record.attribution)
+            if record.outcome is None:
+                await self._over(record.id)
             if record.outcome is None:
                 raise RequestError("The request is still under way.", status=409, code="request_under_way")
-            _require_own(caller, record.attribution)
             outcome = _outcome(feedback, record.answered_by)
             known = next((each for each in record.outcomes if _is_same(each, outcome)), None)
             if known is None:
@@ -70,6 +77,26 @@ class FeedbackHandler:
             "is_new": known is None,
         }
         return json_reply(document, headers={**headers, "Cache-Control": "no-store"})
+
+    def listen(self, observation: Observation) -> None:
+        """Hear an observation: a request that is over may be waited for."""
+        if isinstance(observation, RequestObservation) and observation.ledger_id in self._waiting:
+            for event in self._waiting.pop(observation.ledger_id):
+                event.set()
+
+    async def _over(self, id_: str) -> None:
+        """Wait for the end of a request, for a moment."""
+        event = anyio.Event()
+        self._waiting.setdefault(id_, []).append(event)
+        try:
+            with anyio.move_on_after(WAIT_S):
+                await event.wait()
+        finally:
+            left = self._waiting.get(id_, [])
+            if event in left:
+                left.remove(event)
+            if not left:
+                self._waiting.pop(id_, None)
 
     async def _judge_kept(self, feedback: Feedback, caller: Caller) -> tuple[QualityOutcome, QualityOutcome | None]:
         """Judge the answer of a request that is only in the ledger; return that, and what was said before."""

@@ -93,6 +93,7 @@ class Site:
         self._bus = bus
         self._client_paths: dict[tuple[str, str], Handler] = {}
         self._feedback = FeedbackHandler(dispatcher.decisions, bus.publish, books)
+        bus.subscribe(self._feedback.listen)
         self.apply(options)
         self._operator_paths: dict[str, Handler] = {
             "/livez": self._livez,
