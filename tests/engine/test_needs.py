@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from streamroute.core.caller import Caller
 from streamroute.core.quality.subject_text import read_subject
 from streamroute.core.requirements import Requirements
 from streamroute.core.routing.analysis import analyse
@@ -16,12 +17,15 @@ from streamroute.core.routing.matching import ConfiguredQualities, MergedQualiti
 from streamroute.core.routing.options import RoutingMode, RoutingOptions
 from streamroute.core.routing.question import Question
 from streamroute.core.routing.refusal import refusal
+from streamroute.core.routing.route import Catalog
 from streamroute.core.routing.rules import Rule, Then
 from streamroute.core.routing.steering import decide
 from streamroute.core.upstream import QualityTable, Route
-from streamroute.engine.choice import Choice
+from streamroute.engine.call import Call
+from streamroute.engine.choice import Choice, choose
 from streamroute.engine.learning import Learning
 from streamroute.engine.needs import Needs, matched_tiers
+from streamroute.errors import ForbiddenError
 from tests.support.observations import upstream
 from tests.support.rig import PROMPT, Rig
 from tests.support.steering import board, draws
@@ -121,3 +125,24 @@ async def test_a_reload_changes_the_rules() -> None:
         await rig.app.reload(replace(rig.app.config, routing=RoutingOptions(rules=(rule,))))
         await rig.ask(stream=False)
         assert rig.requests == [1, 1]
+
+
+def test_a_rule_leads_to_a_route_that_a_key_may_not_name() -> None:
+    """The operator's word goes over the key's routes, but not over its upstreams."""
+    other = Route(name="other", upstreams=(LARGE.id,))
+    catalog = Catalog(
+        routes={"chat": Route(name="chat", upstreams=(SMALL.id,)), "other": other},
+        upstreams={SMALL.id: SMALL, LARGE.id: LARGE},
+    )
+    needs = Needs(options=RoutingOptions(rules=(Rule(name="r", then=Then(route="other")),)))
+
+    def settled(caller: Caller, model: str = "chat") -> Choice:
+        chat = replace(chat_request(), model=model)
+        call = Call(request_id="r", chat=chat, arrived_at=0.0, caller=caller)
+        return needs.settle(call, catalog, lambda name, who: choose(name, catalog, who), lambda upstream: None).choice
+
+    assert settled(Caller(routes=frozenset({"chat"}))).route is other
+    with pytest.raises(ForbiddenError):
+        settled(Caller(routes=frozenset({"chat"})), model="other")
+    with pytest.raises(ForbiddenError):
+        settled(Caller(upstreams=frozenset({SMALL.id})))
