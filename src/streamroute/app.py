@@ -279,6 +279,7 @@ class App:
             soft_limits=dict(self.dispatcher.spending.soft_limits),
             event_loop_lag_s=self.prober.lag_s,
             ledger=self._ledger_figures(),
+            routing_files=self.memory.file_figures(),
             keys=self.keys.figures(),
             price_feeds=self.prices.figures(),
             rate_limited=self.site.limits.refused,

@@ -12,6 +12,7 @@ import structlog
 
 from streamroute.clock import wall, wall_iso
 from streamroute.core.routing.decision_log import DecisionLog
+from streamroute.core.routing.file_figures import RoutingFileFigures
 from streamroute.engine.gates import Gates
 from streamroute.engine.learning import Learning
 from streamroute.engine.routing_log import RoutingLog
@@ -110,6 +111,15 @@ class RoutingMemory:
             if lines is None
             else {"file": str(lines.path), "written": lines.written, "dropped": lines.dropped},
         }
+
+    def file_figures(self) -> RoutingFileFigures:
+        """Return how all that fares, for metrics."""
+        lines = self._lines
+        return RoutingFileFigures(
+            state_trouble=self._trouble,
+            log_written=0 if lines is None else lines.written,
+            log_dropped=0 if lines is None else lines.dropped,
+        )
 
     async def aclose(self) -> None:
         """Write what there is; bounded."""

@@ -31,6 +31,7 @@ from streamroute.core.observation import (
 )
 from streamroute.core.outcome import Failure
 from streamroute.core.quality.quality_outcome import QualityOutcome
+from streamroute.core.routing.file_figures import RoutingFileFigures
 from streamroute.core.routing.learned.domain_guard import Trust
 from streamroute.core.routing.learned.gate_figures import GateFigures
 from streamroute.core.routing.learned.gatekeeper import DomainFigures
@@ -156,6 +157,7 @@ def fed(*observations: Observation) -> Metrics:
             rate_limited={("app", "requests"): 4, ("app", "tokens"): 5, **{(f"k{i}", "tokens"): 1 for i in range(300)}},
             price_feeds=[FEED],
             gates=[GATE],
+            routing_files=RoutingFileFigures(state_trouble="full", log_written=8, log_dropped=9),
             ledger=LedgerFigures(waiting=1, spooled=2, written=3, refused=4, dropped=5, unpriced=6, trouble="locked"),
         ),
     )
@@ -346,6 +348,14 @@ async def test_the_ledger() -> None:
     assert values[of("streamroute_ledger_waiting_entries", place="disk")] == 2
     assert values[of("streamroute_ledger_trouble")] == 1
     assert values[of("streamroute_unpriced_attempts_total")] == 6
+
+
+async def test_what_routing_writes() -> None:
+    """Lines that were dropped, and whether what was learned can be saved."""
+    _, values = await exposed(fed())
+    fates = {fate: values[of("streamroute_routing_log_lines_total", fate=fate)] for fate in ("written", "dropped")}
+    assert fates == {"written": 8, "dropped": 9}
+    assert values[of("streamroute_routing_state_trouble")] == 1
 
 
 async def test_price_feeds() -> None:

@@ -18,6 +18,7 @@ from streamroute.core.cost.ledger_figures import LedgerFigures
 from streamroute.core.health.attempt_budget import BudgetFigures
 from streamroute.core.health.scorecard import Score
 from streamroute.core.health.standing import BreakerState, Standing, StandingKind
+from streamroute.core.routing.file_figures import NOTHING_WRITTEN, RoutingFileFigures
 from streamroute.core.routing.learned.gate_figures import GateFigures
 from streamroute.core.upstream import Upstream
 from streamroute.telemetry.metrics.budgets import budget_families
@@ -25,6 +26,7 @@ from streamroute.telemetry.metrics.gates import gate_families
 from streamroute.telemetry.metrics.keys import key_families
 from streamroute.telemetry.metrics.ledger import ledger_families
 from streamroute.telemetry.metrics.price_feeds import feed_families
+from streamroute.telemetry.metrics.routing_files import routing_file_families
 
 _WHO = ("provider", "upstream")
 _STATES: tuple[BreakerState, ...] = get_args(BreakerState)
@@ -40,6 +42,7 @@ class Snapshot:
     budget: BudgetFigures | None = None
     event_loop_lag_s: float = 0.0
     ledger: LedgerFigures | None = None
+    routing_files: RoutingFileFigures = NOTHING_WRITTEN
     keys: KeyFigures | None = None
     price_feeds: Sequence[FeedFigures] = ()
     spend: Sequence[SpendFigures] = ()
@@ -116,6 +119,7 @@ class UpstreamGauges(Collector):
             yield from _budget(self._snapshot.budget)
         if self._snapshot.ledger is not None:
             yield from ledger_families(self._snapshot.ledger)
+        yield from routing_file_families(self._snapshot.routing_files)
         if self._snapshot.keys is not None:
             yield from key_families(self._snapshot.keys, self._snapshot.rate_limited)
         yield from budget_families(self._snapshot.spend, self._snapshot.over_budget, self._snapshot.soft_limits)
