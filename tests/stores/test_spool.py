@@ -3,6 +3,7 @@
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from streamroute.core.cost.entry import Entry
 from streamroute.errors import StoreError
 from streamroute.stores.spool import CHUNK, Spool
-from tests.support.entries import attempt_entry, request_entry
+from tests.support.entries import attempt_entry, quality_entry, request_entry
 
 
 @pytest.fixture
@@ -29,8 +30,13 @@ def drained(spool: Spool) -> list[Entry]:
 
 
 def test_what_goes_in_comes_out_in_order(tmp_path: Path, open_spool: Callable[..., Spool]) -> None:
-    """Both kinds, over several chunks; afterwards nothing is left on disk."""
-    entries = [attempt_entry(f"r{i}") if i % 2 else request_entry(f"r{i}", user="Zoë") for i in range(CHUNK + 3)]
+    """All kinds, over several chunks; afterwards nothing is left on disk."""
+    kinds: tuple[Callable[..., Entry], ...] = (
+        attempt_entry,
+        partial(request_entry, user="Zoë", route_tier=1),
+        partial(quality_entry, predicted=0.5),
+    )
+    entries: list[Entry] = [kinds[i % 3](f"r{i}") for i in range(CHUNK + 3)]
     spool = open_spool(tmp_path / "new")
     spool.append(entries[:9])
     spool.append(entries[9:])
