@@ -12,7 +12,7 @@ from decimal import Decimal
 
 import structlog
 
-from streamroute.clock import now, wall
+from streamroute.clock import now
 from streamroute.core.gate import AuditOptions
 from streamroute.core.health.board import HealthBoard
 from streamroute.core.money import NOTHING, Money, money
@@ -25,13 +25,14 @@ from streamroute.core.routing.learned.gatekeeper import Look
 from streamroute.core.upstream import Route, Upstream, UpstreamId
 from streamroute.engine.cross_checks import Checked, CrossChecks
 from streamroute.engine.gates import JUDGED, RouteGate
+from streamroute.engine.spending import now_ms
 from streamroute.wire.openai_chat.cross_check import asked_again
 
-WORKERS = 2
-"""Audits at once: they have time."""
+MAX_AT_ONCE = 2
+"""Audits: they have time."""
 MAX_WAITING = 100
 """A burst is looked into in part: what does not fit was not drawn."""
-_DAY_S = 86_400
+_DAY_MS = 86_400_000
 
 _log = structlog.get_logger(__name__)
 
@@ -70,18 +71,18 @@ class Auditor:
 
     async def run(self) -> None:
         """Make audits until cancelled."""
+        room = asyncio.Semaphore(MAX_AT_ONCE)
         async with asyncio.TaskGroup() as group:
-            for _ in range(WORKERS):
-                group.create_task(self._work())
+            while True:
+                await room.acquire()
+                group.create_task(self._made(await self._waiting.get())).add_done_callback(lambda _: room.release())
 
-    async def _work(self) -> None:
-        while True:
-            audit = await self._waiting.get()
-            try:
-                await self._make(audit)
-            except Exception:  # noqa: BLE001 - a defect here must not end all audits
-                _log.exception("audit.broke", route=audit.route.name)
-                self._over(audit, "failed")
+    async def _made(self, audit: Audit) -> None:
+        try:
+            await self._make(audit)
+        except Exception:  # noqa: BLE001 - a defect here must not end all audits
+            _log.exception("audit.broke", route=audit.route.name)
+            self._over(audit, "failed")
 
     async def _make(self, audit: Audit) -> None:
         checked, gate = audit.checked, audit.gate
@@ -163,7 +164,7 @@ class Auditor:
 
 def _reserve(gate: RouteGate, options: AuditOptions | None, most: Money | None) -> Money | None:
     """Set aside what an audit may cost; None where the day's amount does not suffice, or nobody knows the price."""
-    today = int(wall() // _DAY_S)
+    today = now_ms() // _DAY_MS
     if gate.day != today:
         gate.day, gate.spent_today = today, NOTHING
     limit = money(Decimal(0) if options is None else options.max_usd_per_day)
