@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 from typing import cast
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 from streamroute.clock import now
@@ -95,6 +97,8 @@ async def cancelled_at_every_step(rig: Rig, begin: Callable[[], Awaitable[None]]
     board, budget = rig.app.dispatcher.board, rig.app.dispatcher.budget
     budgets = put_under_budget(rig)
     listed = list(rig.app.config.upstreams.values())
+    for _ in range(3):
+        await anyio.lowlevel.checkpoint()  # what runs beside requests has begun by then
     before = asyncio.all_tasks()
     was_cancelled = False
     for steps in range(MAX_STEPS):
