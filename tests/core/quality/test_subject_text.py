@@ -48,7 +48,6 @@ def test_an_empty_text_is_an_empty_vector() -> None:
     rarity = Rarity()
     vector = rarity.vector(read_subject(""))
     assert np.isfinite(vector.values).all()
-    assert rarity.seen_share(read_subject("")) == 0.0
 
 
 def test_what_was_counted_can_be_saved() -> None:
@@ -59,4 +58,3 @@ def test_what_was_counted_can_be_saved() -> None:
     other.restore(rarity.state())
     read = read_subject("my new card")
     assert other.vector(read).values.tolist() == rarity.vector(read).values.tolist()
-    assert other.seen_share(read) == rarity.seen_share(read) > 0.0
