@@ -206,6 +206,19 @@ async def test_trust_outlives_a_restart(tmp_path: Path) -> None:
         assert (await tiers.ask()).text == "So the answer is 42."
 
 
+async def test_a_second_model_s_word_counts_in_audits(tmp_path: Path) -> None:
+    """Where two cheap models agree and the large one does not, nobody knows who is right: little is held against them,
+    and nobody's quality is said to be anything."""
+    models = {"small": SMALL, "second": SAME, "large": OTHER}
+    async with Tiers.of(tmp_path, models, f'{ROUTE}assess = ["agreement"]\nagree_with = "second"\n') as tiers:
+        trusted(tiers)
+        loss = keeper_of(tiers).guard("").loss()
+        told = await tiers.ask()
+        await tiers.until(lambda: made(tiers) == {"differs": 1})
+        assert keeper_of(tiers).guard("").loss() < loss + 0.001
+        assert not [each for each in await outcomes(tiers, told) if each[1] == "audit"]
+
+
 async def test_a_judge_says_whose_answer_was_better_where_two_differ(tmp_path: Path) -> None:
     """A disagreement alone would be held against the small model; where it is as good as the large one, it stays."""
     models = {"small": SMALL, "large": OTHER, "second": says('{"score": 8}')}
@@ -214,5 +227,5 @@ async def test_a_judge_says_whose_answer_was_better_where_two_differ(tmp_path: P
         for count in range(1, 16):
             assert (await tiers.ask()).text == "So the answer is 42."
             await tiers.until(lambda count=count: made(tiers) == {"judged": count})
-        assert keeper_of(tiers).gain_of(False) < 0.25  # of .35, which is usual
+        assert keeper_of(tiers).gain_of(agrees=False, is_backed=False) < 0.25  # of .35, which is usual
         assert keeper_of(tiers).guard("").trust is Trust.TRUSTED

@@ -113,14 +113,16 @@ class Auditor:
             small_word, large_word = [await self._word(audit, draft, judge) for draft in (checked.draft, other)]
             if small_word is not None and large_word is not None:
                 gain = large_word - small_word
-                if found is False:
+                if found is False and not audit.look.is_backed:
                     keeper.differed(gain)
                 self._over(audit, JUDGED, gain, (small_word, large_word), large)
                 return
         if found is None:
             self._over(audit, "unclear")
         else:
-            self._over(audit, "agrees" if found else "differs", keeper.gain_of(found), QUALITY[found], large)
+            gain = keeper.gain_of(agrees=found, is_backed=audit.look.is_backed)
+            scores = None if audit.look.is_backed and not found else QUALITY[found]  # nobody knows who is right
+            self._over(audit, "agrees" if found else "differs", gain, scores, large)
 
     async def _word(self, audit: Audit, draft: Draft, judge: UpstreamId) -> float | None:
         left_s = audit.route.deadlines.answer_s

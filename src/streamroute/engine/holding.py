@@ -227,6 +227,7 @@ class Holding:
             features=features,
             margin=1.0 - expected - accept_at,
             share=1.0,
+            is_backed="agreement" in verdict.findings and verdict.findings["agreement"].score >= 1.0,
             gain=None,
         )
         self._judged.append(Held(attempt.number, checked, look, is_accepted=ruling.is_accepted))
@@ -269,7 +270,8 @@ class Holding:
             if not found and each.look.margin >= 0.0 and self._decision.route.judge is not None:
                 self._offer(gate, each, each.look, other)
             elif found is not None:
-                gate.keeper.learn(replace(each.look, gain=gate.keeper.gain_of(found)))
+                gain = gate.keeper.gain_of(agrees=found, is_backed=each.look.is_backed)
+                gate.keeper.learn(replace(each.look, gain=gain))
 
     def _drawn(self, gate: RouteGate, held: Held) -> None:
         share = gate.keeper.guard(self._domain).look_share

@@ -18,6 +18,9 @@ GAIN = {True: 0.005, False: 0.35}
 """Quality that the larger model's answer has over the small one's, by whether they agree: the mean of four pairs of
 models (llama-8b and 70b, flash and 4o-mini, llama-8b and 4o-mini, haiku 3 and 3.5) on 11,200 recorded questions of
 MMLU-Pro, GSM8K, CRUX and MATH was .001 to .011 and .21 to .48; two models as good as each other have -.05 to .00."""
+BACKED_GAIN = 0.04
+"""The same where they do not agree, but a second cheap model agreed with the small one: -.15 to .18, the mean of the
+same pairs with flash or llama-8b as the second; .22 to .51 where that one did not agree either (bench/gate.py)."""
 QUALITY = {True: (0.91, 0.91), False: (0.13, 0.48)}
 """How good the small model's and the larger one's answers are, by the same: .82 to .95 where they agree, .05 to .21 and
 .43 to .53 where they do not."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from streamroute.core.gate import AuditOptions
 from streamroute.core.quality.calibration import Calibration
-from streamroute.core.quality.comparison import GAIN
+from streamroute.core.quality.comparison import BACKED_GAIN, GAIN
 from streamroute.core.quality.ridge import Ridge
 from streamroute.core.quality.verdict import Ruling, Verdict
 from streamroute.core.routing.learned.domain_guard import DomainGuard, GuardOptions, Trust
@@ -50,6 +50,8 @@ class Look:
     """By how much it scored more than was asked of it, before the guard had its say."""
     share: float
     """The chance, above 0, with which the two were compared."""
+    is_backed: bool = False
+    """A second model agreed with the small one."""
     gain: float | None
     """Quality that the larger model's answer has over the small one's; None: they were not compared."""
 
@@ -135,11 +137,12 @@ class Gatekeeper:
             model.forget(_guarding(self.options).keep)
             model.learn(look.features[None, :], np.array([[look.gain]]), np.array([1.0 / look.share]))
 
-    def gain_of(self, agrees: bool) -> float:  # noqa: FBT001 - one answer to one question
+    def gain_of(self, *, agrees: bool, is_backed: bool) -> float:
         """Return what a larger model gains where it agrees with the small one, or does not: what is usual, until the
-        judge has said of enough disagreements here whose answer was better."""
-        if agrees:
-            return GAIN[True]
+        judge has said of enough disagreements here whose answer was better. `is_backed`: a second model agreed with the
+        small one."""
+        if agrees or is_backed:
+            return GAIN[True] if agrees else BACKED_GAIN
         return (GAIN[False] * _USUAL_DIFFERENCES + self._differing_gain) / (_USUAL_DIFFERENCES + self._differing)
 
     def differed(self, gain: float) -> None:
