@@ -79,6 +79,7 @@ def test_what_is_wrong_is_found(draft: Draft, wanted: Wanted, who: str) -> None:
         (calls('{"city": "Bonn", "days": 3}'), TOOLS),
         (calls("", name="anything"), Wanted(tools=True)),
         (Draft(text="```python\n    indented = '\\d'\n```\n```sql\nSELEC\n```\n```\nif x = 1\n```"), PLAIN),
+        (Draft(text='```json\n{"why": "first this,\n\tthen that"}\n```'), PLAIN),
         (Draft(text="```python\n>>> 1 +\n```\n```json\n{ ... }\n```"), PLAIN),
         (Draft(text="So 3 * 17 = 51, and x - 2 = 9."), PLAIN),
         (Draft(text="The sorry state of affairs: " + "one reason after another, " * 3), PLAIN),
