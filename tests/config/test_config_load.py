@@ -483,3 +483,43 @@ def test_who_is_asked_what_an_answer_is_worth(load: Load) -> None:
 def test_assessors_that_nobody_could_be(problems: Problems, text: str, expected: str) -> None:
     """Said with the remedy."""
     assert any(expected in found for found in problems(f"[routes.two]\n{text}"))
+
+
+CLAUDE = """\
+version = 1
+[providers.anthropic]
+kind = "anthropic"
+api_key = "${{KEY}}"
+{more}
+[upstreams.claude]
+provider = "anthropic"
+model = "claude-1"
+capabilities = {{ {capabilities} }}
+[routes.chat]
+upstreams = ["claude"]
+"""
+
+
+def test_a_wire_format_brings_its_own_address_and_key_header(load: Load) -> None:
+    """The preset's, unless another format of the same provider is chosen."""
+    key = {"KEY": "sk-ant-123456789"}
+    [own] = load(CLAUDE.format(more="", capabilities=""), key).providers.values()
+    assert (own.wire_format, own.chat_path, own.auth) == ("anthropic_messages", "/messages", "x-api-key")
+    [other] = load(CLAUDE.format(more='wire_format = "openai_chat"', capabilities=""), key).providers.values()
+    assert (other.wire_format, other.chat_path, other.auth) == ("openai_chat", "/chat/completions", "bearer")
+
+
+@pytest.mark.parametrize(
+    ("more", "capabilities", "complaint"),
+    [
+        ("", "logprobs = true", 'the wire format "anthropic_messages" has no place for them'),
+        ("", 'reasoning = "budge"', 'did you mean "budget"?'),
+        ('wire_format = "anthropic"', "", 'did you mean "anthropic_messages"?'),
+        ('base_url = "https://api.anthropic.com/v1/messages"', "", 'leave out "/messages"'),
+        ("quirks = { default_max_tokens = 0 }", "", "default_max_tokens"),
+    ],
+)
+def test_what_a_wire_format_has_no_place_for(problems: Problems, more: str, capabilities: str, complaint: str) -> None:
+    found = problems(CLAUDE.format(more=more, capabilities=capabilities), {"KEY": "sk-ant-123456789"})
+    assert len(found) == 1
+    assert complaint in found[0]

@@ -27,6 +27,7 @@ from streamroute.core.upstream import (
     Upstream,
     UpstreamId,
 )
+from streamroute.providers.formats import FORMATS
 from streamroute.providers.options import ProviderOptions
 from streamroute.providers.presets import PRESETS
 
@@ -43,6 +44,9 @@ def build_upstream(draft: Draft, name: str, table: UpstreamTable, provider: Prov
         source = draft.sources.get(f"providers.{provider.name}.quirks.bills_cancelled_streams")
         if source is not None:
             draft.sources[f"upstreams.{name}.capabilities.bills_cancelled_streams"] = source
+    if given.logprobs and not FORMATS[provider.wire_format].has_logprobs:
+        path = ("upstreams", name, "capabilities", "logprobs")
+        draft.report(path, f'the wire format "{provider.wire_format}" has no place for them; remove this')
     is_per_model = provider.quirks.rate_limit_scope == "model"
     return Upstream(
         id=UpstreamId(name),

@@ -19,11 +19,13 @@ class Format:
     chat_path: str
     """Appended to `base_url`."""
     auth: AuthScheme
+    has_logprobs: bool = True
+    """There is a place for the probabilities of tokens."""
 
 
 FORMATS: dict[WireFormatName, Format] = {
     "openai_chat": Format(open=OpenAICompatible, chat_path="/chat/completions", auth="bearer"),
-    "anthropic_messages": Format(open=AnthropicMessages, chat_path="/messages", auth="x-api-key"),
+    "anthropic_messages": Format(open=AnthropicMessages, chat_path="/messages", auth="x-api-key", has_logprobs=False),
     "gemini": Format(open=Gemini, chat_path="/models", auth="x-goog-api-key"),
 }
 
