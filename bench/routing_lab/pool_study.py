@@ -31,10 +31,13 @@ from streamroute.core.routing.learned.tier_policy import Outcomes, PolicyKind, R
 
 Floats = NDArray[np.float64]
 
-WANTED = {"A2": 1.01, "A": 1.002, "A3": 1.01, "O": 1.0025, "O1": 1.005, "B": 0.9925, "tickets": 1.0025}
-"""Quality ratio asked for on the fitted rows, by pool. A choice among prices flatters the one that is chosen, so it is
-more than what other rows are to have: by a point where that is the large model's quality, by less where a little less
-quality will do, .995 on A, O and tickets, .99 on B."""
+KEPT = {"A2": 1.0, "A": 0.995, "A3": 1.0, "O": 0.995, "O1": 1.0, "B": 0.99, "tickets": 0.995}
+"""Quality ratio that a pool's requests are to have: the large model's, or a little less where that will do."""
+OPTIMISM = 0.005
+"""How much more is asked for on the fitted rows: a choice among prices flatters the one that is chosen, by half a point
+to a point."""
+WANTED = {pool: kept + OPTIMISM for pool, kept in KEPT.items()}
+"""Quality ratio asked for on the fitted rows, by pool."""
 POINTS = {"quality": 1.01, "balanced": 1.0, "economy": 0.98}
 """Quality ratios asked for, by the name of an operating point."""
 CAUTIOUS = 1.0
