@@ -237,7 +237,7 @@ def test_what_was_wasted_is_told_by_its_fate(url: str) -> None:
 def test_a_question_that_takes_too_long_is_ended(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the database itself, so that no thread is left behind."""
     with closing(Ledger(url)) as ledger:
-        ledger.write([attempt_entry(f"r{i}") for i in range(200)])
+        ledger.write([attempt_entry(f"r{i}", user=f"u{i}") for i in range(3000)])
     monkeypatch.setattr("streamroute.stores.database.STEPS_BETWEEN_LOOKS", 10)
     query = UsageQuery(by=("task", "user", "day"), since_ms=NOON_MS)
     with pytest.raises(StoreError, match=r"interrupted|timeout"):
