@@ -59,7 +59,8 @@ def test_everything_that_can_be_said_of_a_key(file: Path) -> None:
     code, out, _ = run(
         file, "create", "desk", "--budget", "5USD/day", "--budget", "100/month", "--warn-at", "80%", "--team", "x",
         "--task", "t", "--route", "chat", "--upstream", "a", "--upstream", "gone", "--rpm", "60", "--tpm", "90000",
-        "--expires", "90d", "--allow-unpriced", "--admin", "--json",
+        "--expires", "90d", "--allow-unpriced", "--admin", "--require", "min_quality=0.9", "--require",
+        "max_cost_usd=0.10", "--json",
     )  # fmt: skip
     assert code == 0
     made = json.loads(out)
@@ -86,9 +87,18 @@ def test_everything_that_can_be_said_of_a_key(file: Path) -> None:
         ],
         "may_use_unpriced": True,
         "is_admin": True,
+        "requirements": {"min_quality": 0.9, "max_cost_usd": "0.1"},
     }
     table = run(file, "list")[1]
-    for said in ("desk", f"{secret[:10]}...", "live", "2027-01-30T12:00", "chat, a, gone, /admin", "60 rpm"):
+    for said in (
+        "desk",
+        f"{secret[:10]}...",
+        "live",
+        "2027-01-30T12:00",
+        "chat, a, gone, /admin",
+        "60 rpm",
+        "min_quality=0.9",
+    ):
         assert said in table
 
 
@@ -141,6 +151,10 @@ def test_a_date_is_its_beginning(file: Path) -> None:
         (["create", "app", "--expires", "soon"], "neither 90d, 12h nor a date"),
         (["create", "app", "--expires", "2026-11-01"], "is over already"),
         (["create", "app", "--rpm", "0"], "--rpm"),
+        (["create", "app", "--require", "min_quality"], "is not one NAME=VALUE"),
+        (["create", "app", "--require", "min_quality=2"], "a number from 0 to 1"),
+        (["create", "app", "--require", "quality=1"], "did you mean `min_quality`"),
+        (["create", "app", "--require", "task=x"], "is said by --task"),
         (["create", "taken"], "there is a key 'taken' already; rotate or revoke it"),
         (["rotate", "takn"], "did you mean 'taken'"),
         (["rotate", "taken", "--grace", "long"], "is no span"),

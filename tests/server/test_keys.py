@@ -13,6 +13,7 @@ import pytest
 
 from streamroute.clock import wall
 from streamroute.core.cost.charge import EXPECTED_OUTPUT_TOKENS
+from streamroute.core.requirements import Requirements
 from streamroute.errors import ConfigError
 from streamroute.server.options import ServerOptions
 from streamroute.simulation.faults import Cut, NoResponse
@@ -181,6 +182,19 @@ async def test_upstreams_out_of_bounds_in_tiers(desk: Desk, allowed: set[str], a
     async with rig_at(desk, None, None, None, tiers=("ab", "c")) as rig:
         assert (await ask(rig, secret)).status == 200
         assert rig.requests == asked
+
+
+async def test_what_a_key_requires_holds_where_a_request_does_not_say(desk: Desk) -> None:
+    """Of each requirement apart; nobody is known to stay in a region here."""
+    secret = desk.create(requirements=Requirements(residency="eu", max_ttft_s=30.0))
+    easy = desk.create("b", requirements=Requirements(max_ttft_s=30.0))
+    async with rig_at(desk, None) as rig:
+        refused = await ask(rig, secret)
+        assert code(refused) == (400, "requirements_not_met")
+        assert "eu" in str(refused.error)
+        other = await ask(rig, secret, headers={"x-streamroute-residency": "us"})
+        assert "us" in str(other.error)
+        assert (await ask(rig, easy)).status == 200
 
 
 async def test_operators_paths(desk: Desk) -> None:

@@ -16,6 +16,8 @@ from sqlalchemy import Engine, event, text
 from streamroute.core.caller import Caller
 from streamroute.core.cost.client_key import ClientKey, digest_of, key_budgets
 from streamroute.core.cost.key_ring import Barred, KeyRing
+from streamroute.core.money import Money
+from streamroute.core.requirements import NO_REQUIREMENTS, Requirements
 from streamroute.core.upstream import UpstreamId
 from streamroute.errors import StoreError
 from streamroute.stores import key_watch
@@ -59,6 +61,7 @@ def test_a_key_comes_back_as_it_was(store: KeyStore) -> None:
         budgets=key_budgets("Zürich desk", ["5USD/day", "100.000000000001USD/month"], ["4USD/day"]),
         may_use_unpriced=True,
         is_admin=True,
+        requirements=Requirements(min_quality=0.9, max_cost=Money(10**11), residency="eu", latency_class="batch"),
     )
     store.create(bare)
     store.create(full)
@@ -186,6 +189,21 @@ def test_keys_join_a_ledger_that_is_there(url: str) -> None:
     engine.dispose()
 
 
+def test_keys_of_before_are_read_as_they_are(url: str) -> None:
+    """A reader changes nothing, and a start must not wait for whoever brings the database to the newest schema."""
+    with closing(KeyStore(url)) as store:
+        store.create(made(requirements=Requirements(min_quality=0.9)))
+    engine = open_engine(url)
+    with transaction(engine) as connection:
+        connection.execute(text("ALTER TABLE keys DROP COLUMN requirements"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0006'"))
+    with closing(KeyReader(LedgerOptions(url=url))) as reader:
+        assert [(key.name, key.requirements) for key in reader.poll() or ()] == [("app", NO_REQUIREMENTS)]
+    with closing(KeyStore(url)) as store:
+        assert [key.requirements for key in store.all()] == [NO_REQUIREMENTS]
+    engine.dispose()
+
+
 async def test_the_last_known_keys_stay_while_there_is_trouble(store: KeyStore, url: str) -> None:
     """Also those that the trouble is about; when it is over, what has changed is seen, and told."""
     told: list[int] = []
@@ -247,12 +265,14 @@ async def test_a_server_that_is_down_is_trouble_from_the_start(tmp_path: Path) -
 async def test_a_start_without_the_database_knows_the_keys_of_before(store: KeyStore, url: str, tmp_path: Path) -> None:
     """Nobody is let in, or shut out, by a database that is down at the wrong moment; when it is back, it is heard."""
     options = LedgerOptions(url=url, spool_dir=tmp_path / "state")
-    key = made(team="x", budgets=key_budgets("app", ["5USD/day"], ["80%"]))
+    required = Requirements(min_quality=0.5)
+    key = made(team="x", budgets=key_budgets("app", ["5USD/day"], ["80%"]), requirements=required)
     store.create(key)
     before = KeyWatch(options)
     await before.open()
     await before.aclose()
     [kept] = (tmp_path / "state").glob("keys-*")
+    assert KeyCache(url, tmp_path / "state").load() == [key]
     assert kept.stat().st_mode & 0o077 == 0, "for its owner only"
     engine = open_engine(url)
     with transaction(engine) as connection:

@@ -7,7 +7,10 @@ import typer
 from streamroute.config.draft import suggestion
 from streamroute.config.model import Config
 from streamroute.core.attribution import MAX_NAME_CHARS, name_of
+from streamroute.core.requirements import Requirements
 from streamroute.core.upstream import ProviderName, UpstreamId
+from streamroute.errors import RequestError
+from streamroute.wire.requirements import FIELD, take_requirements
 
 
 def checked_name(name: str, hint: str) -> None:
@@ -15,6 +18,22 @@ def checked_name(name: str, hint: str) -> None:
     if name_of(name) != name or not name.isprintable():
         text = f"{name[:MAX_NAME_CHARS]!r} is no name: 1 to {MAX_NAME_CHARS} characters, no blanks around them"
         raise typer.BadParameter(text, param_hint=hint)
+
+
+def checked_requirements(given: Sequence[str]) -> Requirements:
+    """Return what `NAME=VALUE` texts require; raises BadParameter."""
+    values: dict[str, object] = {}
+    for text in given:
+        name, sign, value = text.partition("=")
+        if not sign or name in values:
+            raise typer.BadParameter(f"{text!r} is not one NAME=VALUE for each name", param_hint="--require")
+        if name == "task":
+            raise typer.BadParameter("what a key's requests are for is said by --task", param_hint="--require")
+        values[name] = value
+    try:
+        return take_requirements({FIELD: values})
+    except RequestError as error:
+        raise typer.BadParameter(error.message, param_hint="--require") from None
 
 
 def checked_scope(

@@ -17,11 +17,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from streamroute.cli.key_settings import checked_name, checked_scope
+from streamroute.cli.key_settings import checked_name, checked_requirements, checked_scope
 from streamroute.clock import wall, wall_iso
 from streamroute.config.load import load_config
 from streamroute.config.model import Config
 from streamroute.core.cost.client_key import ClientKey, amount_text, key_budgets
+from streamroute.core.routing.explain_match import explain_requirements
 from streamroute.errors import ConfigError, StoreError
 from streamroute.stores.keys import KeyStore, new_key, new_secret
 from streamroute.wire.moments import moment_ms, span_s
@@ -73,6 +74,13 @@ def create(  # noqa: PLR0913, PLR0917 - one option a setting
     allow_unpriced: Annotated[
         bool, typer.Option("--allow-unpriced", help="With a budget: may use upstreams whose price nobody knows.")
     ] = False,
+    require: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--require",
+            help="What its requests require that do not say so themselves: min_quality=0.9, residency=eu. Repeatable.",
+        ),
+    ] = None,
     admin: Annotated[bool, typer.Option("--admin", help="May use /admin.")] = False,
     config: ConfigFile = None,
     as_json: AsJson = False,
@@ -87,6 +95,7 @@ def create(  # noqa: PLR0913, PLR0917 - one option a setting
         budgets = key_budgets(name, budget or [], warn_at or [])
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--budget, --warn-at") from None
+    requirements = checked_requirements(require or [])
     expires_at_ms = None if expires is None else _end_ms(expires, now_ms)
     loaded = _loaded(config)
     routes, upstreams = checked_scope(loaded, route, upstream)
@@ -105,6 +114,7 @@ def create(  # noqa: PLR0913, PLR0917 - one option a setting
         budgets=budgets,
         may_use_unpriced=allow_unpriced,
         is_admin=admin,
+        requirements=requirements,
     )
     with _store(loaded) as store:
         is_first = not store.all()
@@ -242,6 +252,7 @@ def _document(key: ClientKey) -> dict[str, object]:
         ],
         "may_use_unpriced": key.may_use_unpriced,
         "is_admin": key.is_admin,
+        "requirements": explain_requirements(key.requirements),
     }
 
 
@@ -255,6 +266,7 @@ def _print_table(keys: list[ClientKey]) -> None:
             *([f"{key.requests_per_min} rpm"] if key.requests_per_min is not None else []),
             *([f"{key.tokens_per_min} tpm"] if key.tokens_per_min is not None else []),
             *(amount_text(each.limit, each.window) for each in key.budgets),
+            *(f"{name}={value}" for name, value in explain_requirements(key.requirements).items()),
         ]
         until = (_iso(key.revoked_at_ms if key.revoked_at_ms is not None else key.expires_at_ms) or "-")[:16]
         scope_text = ", ".join([*scope, *(["/admin"] if key.is_admin else [])]) or "everything"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from streamroute.core.attribution import NOBODY, Attribution
+from streamroute.core.requirements import NO_REQUIREMENTS, Requirements
 from streamroute.core.upstream import UpstreamId
 
 
@@ -23,6 +24,8 @@ class Caller:
     """Prompt and answer together."""
     may_use_unpriced: bool = False
     """Whether a call whose price nobody knows may be made in its name, although it has a budget."""
+    requirements: Requirements = NO_REQUIREMENTS
+    """Of its requests, where they do not say so themselves."""
     is_admin: bool = False
     """May do what operators do: `/admin`."""
 

@@ -1,6 +1,7 @@
 """What a request needs, beside what it asks: the measure that upstreams are held against.
 
-It is said in headers, in the body and by the route; of each field, the first of these that says anything is right.
+It is said in headers, in the body, by the key and by the route; of each field, the first of these that says anything is
+right.
 """
 
 from dataclasses import dataclass, fields

@@ -65,7 +65,7 @@ async def read_body(request: web.BaseRequest, options: ServerOptions) -> bytes:
 def decode_call(request: web.BaseRequest, body: bytes, *, id_: str, arrived_at: float, caller: Caller = ANYONE) -> Call:
     """Make a call of a chat request; raises RequestError 400."""
     headers, chat = request.headers, decode_request(body)
-    requirements = required_by(headers).over(chat.requirements)
+    requirements = required_by(headers).over(chat.requirements).over(caller.requirements)
     return Call(
         request_id=id_,
         ledger_id=decision_id(),

@@ -7,14 +7,17 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, inspect, select, update
 
 from streamroute.core.cost.client_key import SHOWN_CHARS, ClientKey, amount_text, digest_of, key_budgets
+from streamroute.core.requirements import NO_REQUIREMENTS, Requirements
+from streamroute.core.routing.explain_match import explain_requirements
 from streamroute.core.upstream import UpstreamId
-from streamroute.errors import StoreError
+from streamroute.errors import RequestError, StoreError
 from streamroute.stores.database import transaction
 from streamroute.stores.migrate import open_newest
 from streamroute.stores.schema import KEYS
+from streamroute.wire.requirements import FIELD, take_requirements
 
 BUSY_TIMEOUT_S = 5.0
 """A person waits for it, and what they want must not fail because entries are being written."""
@@ -99,8 +102,12 @@ class KeyStore:
 
 
 def read_keys(connection: Connection) -> list[ClientKey]:
-    """Return every key that there ever was, by name; a name's latest first."""
-    ordered = select(KEYS).order_by(KEYS.c.name, KEYS.c.created_at_ms.desc())
+    """Return every key that there ever was, by name; a name's latest first. Columns that the database does not have yet
+    are left out: whoever writes entries is about to bring it to the newest schema."""
+    there = {each["name"] for each in inspect(connection).get_columns(KEYS.name)}
+    ordered = select(*[each for each in KEYS.c if each.name in there]).order_by(
+        KEYS.c.name, KEYS.c.created_at_ms.desc()
+    )
     return [key_of_row(row) for row in connection.execute(ordered).mappings()]
 
 
@@ -149,6 +156,7 @@ def row_of_key(key: ClientKey) -> dict[str, object]:
                 for each in key.budgets
             ]
         ),
+        "requirements": json.dumps(required) if (required := explain_requirements(key.requirements)) else None,
     }
 
 
@@ -164,7 +172,15 @@ def key_of_row(row: Mapping[Any, Any]) -> ClientKey:
         routes=None if routes is None else frozenset(routes),
         upstreams=None if upstreams is None else frozenset(map(UpstreamId, upstreams)),
         budgets=key_budgets(row["name"], limits, warnings),
+        requirements=_requirements(row.get("requirements")),
     )
+
+
+def _requirements(text: str | None) -> Requirements:
+    try:
+        return NO_REQUIREMENTS if text is None else take_requirements({FIELD: json.loads(text)})
+    except RequestError as error:
+        raise ValueError(error.message) from None
 
 
 def _list(names: Iterable[str] | None) -> str | None:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from streamroute.errors import StoreError
 from streamroute.stores.database import open_engine, transaction
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest step. Compared before alembic is loaded, which takes longer than the whole rest of a start."""
 _LOCK = 7_302_151
 """Any number, the same for all: sidecars that start together on one PostgreSQL take turns, as on SQLite anyway."""

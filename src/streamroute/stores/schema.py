@@ -112,11 +112,12 @@ KEYS = Table(
     Column("may_use_unpriced", Boolean, nullable=False),
     Column("is_admin", Boolean, nullable=False),
     Column("writes", BigInteger, nullable=False),
+    Column("requirements", Text),
     Index("keys_by_digest", "digest", unique=True),
     Index("keys_by_name", "name", unique=True, sqlite_where=_IS_KEPT, postgresql_where=_IS_KEPT),
 )
 """`writes` counts how often a row was written: whoever polls sees from the sum whether anything has changed. Lists are
-JSON. Digests are in hexadecimal."""
+JSON, requirements an object as in a request's body. Digests are in hexadecimal."""
 
 GROUPED = ("task", "user", "team", "key", "route", "upstream", "provider", "model", "tier", "cause", "fate")
 """What rollups are kept by, beside the day; any of them may be null."""

@@ -13,6 +13,7 @@ from streamroute.core.attribution import Attribution
 from streamroute.core.caller import Caller
 from streamroute.core.cost.budget_line import BudgetLine, Window, parse_amount
 from streamroute.core.money import Money, usd_text
+from streamroute.core.requirements import NO_REQUIREMENTS, Requirements
 from streamroute.core.upstream import UpstreamId
 
 KeyState = Literal["live", "expired", "revoked"]
@@ -49,6 +50,8 @@ class ClientKey:
     """Of scope `key` and this key's name."""
     may_use_unpriced: bool = False
     is_admin: bool = False
+    requirements: Requirements = NO_REQUIREMENTS
+    """Of requests that do not say so themselves."""
 
     def state(self, now_ms: int) -> KeyState:
         """Return whether it can be used."""
@@ -67,6 +70,7 @@ class ClientKey:
             tokens_per_min=self.tokens_per_min,
             may_use_unpriced=self.may_use_unpriced,
             is_admin=self.is_admin,
+            requirements=self.requirements,
         )
 
 
