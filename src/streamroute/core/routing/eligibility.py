@@ -4,6 +4,12 @@ from streamroute.core.request import ChatRequest
 from streamroute.core.upstream import Upstream
 
 
+def asks_abilities(request: ChatRequest) -> bool:
+    """Return whether a request asks for anything that some upstreams cannot do: most do not, and one question is quicker
+    than ten."""
+    return bool(request.uses_tools or request.uses_vision or request.audio or request.files or request.uses_json_schema)
+
+
 def why_not(request: ChatRequest, upstream: Upstream) -> str | None:
     """Return why an upstream cannot serve a request, or None where it can, as far as is known."""
     capabilities = upstream.capabilities

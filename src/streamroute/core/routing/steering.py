@@ -19,7 +19,7 @@ from typing import Protocol
 from streamroute.core.health.standing import Outlook, Standing
 from streamroute.core.request import ChatRequest
 from streamroute.core.routing.decision import Candidate, Decision, Rejected
-from streamroute.core.routing.eligibility import why_not
+from streamroute.core.routing.eligibility import asks_abilities, why_not
 from streamroute.core.routing.explorer import EXPLORING_CLASSES, Explorer
 from streamroute.core.routing.matching import Wanted
 from streamroute.core.routing.narrowing import Narrowing
@@ -128,6 +128,8 @@ def decide(  # noqa: PLR0913 - the core keeps nothing: all that a decision depen
 
 def _able(request: ChatRequest, upstreams: Sequence[Upstream]) -> tuple[list[Upstream], list[Rejected]]:
     """Return who can serve a request, as far as is known, and who cannot."""
+    if not asks_abilities(request):
+        return list(upstreams), []
     fit: list[Upstream] = []
     rejected: list[Rejected] = []
     for upstream in upstreams:
