@@ -1,5 +1,7 @@
 """Qualities by domain: what is shared, what is sure, what is forgotten."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -149,3 +151,30 @@ def test_means_stay_near_scores_and_doubts_positive(looks: list[tuple[str, list[
         means, covariance = quality.posterior(domain)
         assert ((means > -0.3) & (means < 1.3)).all()
         assert (np.linalg.eigvalsh(covariance) > 0).all()
+
+
+def test_what_is_believed_is_kept_only_as_long_as_it_is_true() -> None:
+    """Asked before and after everything that changes it, it is what one says that was never asked."""
+
+    def changes(of: DomainQuality) -> list[Callable[[], object]]:
+        return [
+            lambda: of.learn("law", [0, 1], [1.0, 0.0]),
+            lambda: of.learn("code", [1], [0.5], 3.0),
+            of.add_model,
+            lambda: of.learn("law", [2], [0.0]),
+            lambda: of.remove_model(0),
+            lambda: of.forget_domain("code"),
+            lambda: of.restore(DomainQuality(2).state()),
+        ]
+
+    asked, never = DomainQuality(2), DomainQuality(2)
+    for one, two in zip(changes(asked), changes(never), strict=True):
+        for domain in ("law", "code", "new"):
+            asked.posterior(domain)
+        one()
+        two()
+        for domain in ("law", "code", "new"):
+            fresh = DomainQuality(0)
+            fresh.restore(never.state())
+            for mine, other in zip(asked.posterior(domain), fresh.posterior(domain), strict=True):
+                assert np.array_equal(mine, other)

@@ -60,6 +60,8 @@ class DomainQuality:
         self._overall: Floats = np.full(models, _FIRST_MEAN)
         self._looks: Floats = np.zeros(models)
         self._domains: dict[str, _Domain] = {}
+        self._believed: dict[str | None, tuple[Floats, Floats]] = {}
+        """Posteriors since the last look, None for all unknown domains: there are many more questions than looks."""
 
     @property
     def domains(self) -> Sequence[str]:
@@ -80,13 +82,24 @@ class DomainQuality:
         return np.zeros(len(self._looks)) if known is None else known.looks.copy()
 
     def posterior(self, domain: str) -> tuple[Floats, Floats]:
-        """Return what is believed of the models in a domain: means, and covariances (models x models)."""
-        prior = self._prior_precision()
+        """Return what is believed of the models in a domain: means, and covariances (models x models); not to be
+        written to."""
         known = self._domains.get(domain)
+        key = None if known is None else domain
+        believed = self._believed.get(key)
+        if believed is None:
+            believed = self._believed[key] = self._posterior(known)
+        return believed
+
+    def _posterior(self, known: _Domain | None) -> tuple[Floats, Floats]:
+        prior = self._prior_precision()
         if known is None:
-            return self._overall.copy(), np.asarray(np.linalg.inv(prior), np.float64)
-        covariance = np.asarray(np.linalg.inv(prior + known.information), np.float64)
-        return covariance @ (prior @ self._overall + known.pull), covariance
+            means, covariance = self._overall.copy(), np.asarray(np.linalg.inv(prior), np.float64)
+        else:
+            covariance = np.asarray(np.linalg.inv(prior + known.information), np.float64)
+            means = covariance @ (prior @ self._overall + known.pull)
+        means.flags.writeable = covariance.flags.writeable = False
+        return means, covariance
 
     def learn(self, domain: str, models: Sequence[int], scores: Sequence[float], weight: float = 1.0) -> None:
         """Take one look: the scores (0..1) of different models for one question of a domain.
@@ -110,14 +123,15 @@ class DomainQuality:
         known.pull[at] += precision @ np.asarray(scores, np.float64)
         known.looks[at] += 1.0
         self._looks[at] += 1.0
-        self._settle(domain, known)
+        self._settle(known)
 
-    def _settle(self, domain: str, known: _Domain) -> None:
+    def _settle(self, known: _Domain) -> None:
         """Move what is believed of all domains half-way to the mean of what is believed of each."""
-        known.mean = self.posterior(domain)[0]
+        known.mean = self._posterior(known)[0]
         centre = np.mean([each.mean for each in self._domains.values()], axis=0)
         share = 0.5 if len(self._domains) > 1 else 0.05
         self._overall += share * (centre - self._overall)
+        self._believed.clear()
 
     def _prior_precision(self) -> Floats:
         options = self.options
@@ -129,6 +143,7 @@ class DomainQuality:
 
     def add_model(self) -> None:
         """Let one more model come, as the last one: it is believed to be like the mean of the others."""
+        self._believed.clear()
         self._overall = np.append(self._overall, self._overall.mean() if len(self._overall) else _FIRST_MEAN)
         self._looks = np.append(self._looks, 0.0)
         for each in self._domains.values():
@@ -138,6 +153,7 @@ class DomainQuality:
 
     def remove_model(self, model: int) -> None:
         """Let a model go; those after it move up by one. What its scores told of the others' questions goes too."""
+        self._believed.clear()
         self._overall, self._looks = np.delete(self._overall, model), np.delete(self._looks, model)
         for each in self._domains.values():
             known = each.information[model, model]
@@ -151,6 +167,7 @@ class DomainQuality:
 
     def forget_domain(self, domain: str) -> None:
         """Forget everything seen of a domain."""
+        self._believed.clear()
         self._domains.pop(domain, None)
 
     def state(self) -> Mapping[str, NDArray[Any]]:
@@ -170,6 +187,7 @@ class DomainQuality:
         if state["information"].shape != (len(domains), size, size) or state["rows"].shape != (len(domains), 3, size):
             msg = f"saved qualities have the shape {state['information'].shape}; {len(domains)} domains, {size} models"
             raise ValueError(msg)
+        self._believed.clear()
         self._overall, self._looks = np.array(state["overall"], float), np.array(state["looks"], float)
         self._domains = {
             domain: _Domain(np.array(information, float), *[np.array(each, float) for each in rows])

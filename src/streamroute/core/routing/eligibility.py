@@ -5,8 +5,8 @@ from streamroute.core.upstream import Upstream
 
 
 def asks_abilities(request: ChatRequest) -> bool:
-    """Return whether a request asks for anything that some upstreams cannot do: most do not, and one question is quicker
-    than ten."""
+    """Return whether a request asks for anything that some upstreams cannot do: most do not, and one question is
+    quicker than ten."""
     return bool(request.uses_tools or request.uses_vision or request.audio or request.files or request.uses_json_schema)
 
 
