@@ -109,6 +109,7 @@ def test_rotate_and_revoke(file: Path) -> None:
     assert code == 0
     assert out.strip() != first
     assert "the one before goes on working until 2026-11-02T12:00:00.000Z" in err
+    assert "the one before ends now" in run(file, "rotate", "app", "--grace", "0")[2]
     rotated = json.loads(run(file, "rotate", "app", "--grace", "0", "--json")[1])
     assert (rotated["previous_until"], rotated["team"]) == ("2026-11-01T12:00:00.000Z", "x")
     code, out, err = run(file, "revoke", "app")

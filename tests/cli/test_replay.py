@@ -86,6 +86,7 @@ async def test_what_other_configurations_would_have_come_to(recorded: Path) -> N
     assert dear["same"] + cheap["same"] == REQUESTS + 2 * AUTO
     assert tiered["shares"]["0"]["value"] == 1 - share_of_auto
     assert tiered["shares"]["-"]["value"] == share_of_auto
+    assert {name: each["value"] for name, each in tiered["recorded_shares"].items()} == {"-": 1.0}
 
 
 async def test_requirements_and_values_are_decided_anew(recorded: Path) -> None:

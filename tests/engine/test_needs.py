@@ -11,14 +11,14 @@ import pytest
 from streamroute.core.caller import Caller
 from streamroute.core.quality.subject_text import read_subject
 from streamroute.core.requirements import Requirements
-from streamroute.core.routing.analysis import analyse
+from streamroute.core.routing.analysis import Features, analyse
 from streamroute.core.routing.decision import Decision
 from streamroute.core.routing.matching import ConfiguredQualities, MergedQualities, Wanted
 from streamroute.core.routing.options import RoutingMode, RoutingOptions
 from streamroute.core.routing.question import Question
 from streamroute.core.routing.refusal import refusal
 from streamroute.core.routing.route import Catalog
-from streamroute.core.routing.rules import Rule, Then
+from streamroute.core.routing.rules import OneOf, Rule, Then
 from streamroute.core.routing.steering import decide
 from streamroute.core.upstream import QualityTable, Route
 from streamroute.engine.call import Call
@@ -77,12 +77,13 @@ SMALL, LARGE = (upstream(name, provider=name, quality=QualityTable(default=q)) f
 TIERS = Route(name="chat", upstreams=(SMALL.id, LARGE.id), tiers=((SMALL.id,), (LARGE.id,)))
 
 
-def tiers(floor: float, *, choices: int = 1, has_large: bool = True) -> Decision:
+def tiers(floor: float, *, choices: int = 1, has_large: bool = True, avoided: frozenset[str] = frozenset()) -> Decision:
     wanted = Wanted(
         requirements=Requirements(min_quality=floor),
         analysis=analyse(Question(text=PROMPT)),
         qualities=ConfiguredQualities(),
         most=lambda upstream: None,
+        avoided=avoided,
     )
     chat = chat_request(choices=choices)
     choice = Choice(TIERS, [SMALL, LARGE] if has_large else [SMALL])
@@ -96,6 +97,13 @@ def test_a_floor_holds_for_the_last_tier() -> None:
     assert [each.upstream.id for each in tiers(0.8, choices=2).candidates] == ["l"]
     alone = tiers(0.8, has_large=False)
     assert (alone.candidates, [each.upstream for each in alone.rejected]) == ((), ["s"])
+
+
+def test_a_tier_in_which_nobody_is_allowed_is_named() -> None:
+    """It is said who was left out, and that it was not because of how they are."""
+    found = tiers(0.5, avoided=frozenset({SMALL.id}))
+    assert [each.upstream.id for each in found.candidates] == ["l"]
+    assert "a smaller tier (s) is skipped: none of it can serve the request, or meets what it requires" in found.reasons
 
 
 def test_the_nearest_offer_of_all_tiers() -> None:
@@ -125,6 +133,28 @@ async def test_a_reload_changes_the_rules() -> None:
         await rig.app.reload(replace(rig.app.config, routing=RoutingOptions(rules=(rule,))))
         await rig.ask(stream=False)
         assert rig.requests == [1, 1]
+
+
+LAW = "Is the indemnity clause of this contract void, and may the plaintiff sue for damages?"
+
+
+def features_of(route: Route, rules: tuple[Rule, ...] = ()) -> Features | None:
+    """Return what is known of a question about the law, on a route; None: nothing was read."""
+    chat = replace(chat_request(), payload={"messages": [{"role": "user", "content": LAW}]})
+    catalog = Catalog(routes={"chat": route}, upstreams={SMALL.id: SMALL, LARGE.id: LARGE})
+    call = Call(request_id="r", chat=chat, arrived_at=0.0)
+    needs = Needs(options=RoutingOptions(rules=rules))
+    wanted = needs.settle(call, catalog, lambda name, who: choose(name, catalog, who), lambda upstream: None).wanted
+    return None if wanted is None else wanted.analysis.features
+
+
+def test_what_rules_have_read_is_kept() -> None:
+    """Whoever asks why none applied sees what the question was held for."""
+    rule = Rule(name="money", when=(OneOf("domain", frozenset({"finance"})),), then=Then(min_quality=0.9))
+    found = features_of(Route(name="chat", upstreams=(SMALL.id,)), (rule,))
+    assert found is not None
+    assert found.domain == "law"
+    assert features_of(Route(name="chat", upstreams=(SMALL.id,))) is None
 
 
 def test_a_rule_leads_to_a_route_that_a_key_may_not_name() -> None:

@@ -155,7 +155,8 @@ def rotate(
     until_ms = now_ms + _grace_ms(grace)
     with _store(_loaded(config)) as store:
         key = store.rotate(name, secret, now_ms=now_ms, previous_until_ms=until_ms)
-    _print_secret(key, secret, f"; the one before goes on working until {_iso(until_ms)}", as_json=as_json)
+    before = f"goes on working until {_iso(until_ms)}" if until_ms > now_ms else "ends now, within 2 seconds"
+    _print_secret(key, secret, f"; the one before {before}", as_json=as_json)
 
 
 @app.command()

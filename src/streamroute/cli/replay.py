@@ -26,7 +26,7 @@ from streamroute.core.routing.off_policy import Evaluation, Interval, Replayed, 
 from streamroute.core.routing.recorded import RecordedDecision, RecordedOutcome
 from streamroute.core.routing.route import Catalog
 from streamroute.engine.needs import Needs
-from streamroute.engine.replaying import Replaying
+from streamroute.engine.replaying import NO_TIERS, Replaying
 from streamroute.errors import RequestError
 from streamroute.wire.routing_log import LineError, read_line
 
@@ -37,7 +37,10 @@ SHOWN = 20
 
 def replay(
     *,
-    log: Annotated[list[Path], typer.Argument(help="Files of `[routing] log`, oldest first.", show_default=False)],
+    log: Annotated[
+        list[Path],
+        typer.Argument(help="Files that `log` of the section `routing` names, oldest first.", show_default=False),
+    ],
     config: Annotated[Path, typer.Option("--config", "-c", help="The other configuration.", show_default=False)],
     seed: Annotated[int, typer.Option("--seed", help="Of draws and resamples.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -124,7 +127,7 @@ def _print(evaluation: Evaluation, refused: Counter[str], unreadable: int) -> No
     row("cost of 1000 requests, usd", found.recorded_cost_usd, found.cost_usd, 1000.0)
     row("quality", found.recorded_quality, found.quality)
     for name in sorted({*found.recorded_shares, *found.shares}):
-        what = "requests" if name == "-" else f"first asked: tier {name}"
+        what = "first asked: no tiers" if name == NO_TIERS else f"first asked: tier {name}"
         row(f"{what}, %", found.recorded_shares.get(name), found.shares.get(name), 100.0)
     print_whole(table)
     for name, interval, factor in (("saved, %", found.saved, 100.0), ("quality gained", found.gained, 1.0)):

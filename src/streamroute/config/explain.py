@@ -60,7 +60,8 @@ def effective(config: Config) -> tuple[Setting, ...]:
         found.append(_setting(config, ("prices", index), _price_line(line)))
     for index, budget in enumerate(config.budgets):
         whose = budget.scope if budget.name is None else f"{budget.scope} {budget.name}"
-        found.append(_setting(config, ("budgets", index), f"{whose}: {amount_text(budget.limit, budget.window)}"))
+        soft = "" if budget.warn_at is None else f", warns at {amount_text(budget.warn_at, budget.window)}"
+        found.append(_setting(config, ("budgets", index), f"{whose}: {amount_text(budget.limit, budget.window)}{soft}"))
     for index, feed in enumerate(config.price_feeds):
         found += [_setting(config, p, v) for p, v in _leaves(("price_feeds", index), feed)]
     return tuple(found)
@@ -140,7 +141,7 @@ def _shown(value: object) -> str:
         case bool():
             return "true" if value else "false"
         case tuple():
-            return ", ".join(str(item) for item in value) or "-"
+            return ", ".join(f"[{_shown(item)}]" if isinstance(item, tuple) else str(item) for item in value) or "-"
         case float():
             return f"{value:g}"
         case _:

@@ -39,7 +39,7 @@ def _minutes(value: object) -> object:
 
 
 def _thresholds(value: object) -> object:
-    """Take a number, a list of them by tier, or a table of such by task, with `default`."""
+    """Take a number, a list of them by tier, or a table of such by task or domain, with `default`."""
     if isinstance(value, Thresholds):
         return value
     table = value if isinstance(value, dict) else {"default": value}

@@ -149,7 +149,8 @@ class Needs:
         route = choice.route
         class_ = needs.latency_class or call.latency_class
         is_special = any(each.domains for each in choice.upstreams)
-        if not (route.steering == "auction" or needs.are_limits or rules or is_special):
+        is_matched = route.steering == "auction" or needs.are_limits or rules or is_special
+        if not (is_matched or reading.is_made):
             return Settled(choice, None, class_)
         policy = needs.policy or route.policy or ("balanced" if needs.min_quality is None else "economy")
         wanted = Wanted(
@@ -193,6 +194,11 @@ class _Reading:
     @cached_property
     def analysis(self) -> Analysis:
         return self._read()
+
+    @property
+    def is_made(self) -> bool:
+        """Whether somebody has asked for it: what was read for rules is kept, also where none applies."""
+        return "analysis" in self.__dict__
 
 
 def _from_tier(choice: Choice, tier: int) -> Choice:

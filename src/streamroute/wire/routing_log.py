@@ -69,11 +69,7 @@ def decision_line(record: DecisionRecord, observation: RequestObservation, at: s
         "request": {} if request is None else {name: getattr(request, name) for name in _REQUEST},
         "is_panic": decision.is_panic,
         "propensity": decision.propensity,
-        "candidates": [
-            _candidate(each, tier, place, request)
-            for place, tier in enumerate(decision.tiers)
-            for each in tier.candidates
-        ],
+        "candidates": [_candidate(each, tier, request) for tier in decision.tiers for each in tier.candidates],
         "outcome": observation.outcome,
         "answered_by": record.answered_by,
         "calls": len(made),
@@ -104,7 +100,7 @@ def outcome_line(observation: QualityObservation, at: str) -> bytes:
     )
 
 
-def _candidate(candidate: Candidate, decision: Decision, place: int, request: ChatRequest | None) -> dict[str, Any]:
+def _candidate(candidate: Candidate, decision: Decision, request: ChatRequest | None) -> dict[str, Any]:
     upstream, standing, estimate = candidate.upstream, candidate.standing, candidate.estimate
     known, bid = traits(decision, upstream.id), bid_of(decision, upstream.id)
     cost_usd = None if bid is None else bid.cost_usd
@@ -114,7 +110,7 @@ def _candidate(candidate: Candidate, decision: Decision, place: int, request: Ch
         cost_usd = upstream.price.rough_usd(request.prompt_tokens, output * request.choices)
     return {
         "upstream": upstream.id,
-        "tier": place if known.tier is None else known.tier,
+        "tier": known.tier,
         "standing": standing.kind,
         "breaker": standing.breaker,
         "can_ask": standing.can_ask,

@@ -51,7 +51,9 @@ class Ranking:
     was drawn. What replays weigh by (Horvitz and Thompson, 1952)."""
 
 
-def preferred(field: Field, uniform: Callable[[], float], latency_class: LatencyClass) -> Ranking:
+def preferred(
+    field: Field, uniform: Callable[[], float], latency_class: LatencyClass, *, is_auction: bool = False
+) -> Ranking:
     """Put the first that is well in front. Chance decides only where one's capacity is less than another's, so that an
     upstream that comes back gets a growing share."""
     ready, standings, estimates = field.ready, field.standings, field.estimates
@@ -72,7 +74,8 @@ def preferred(field: Field, uniform: Callable[[], float], latency_class: Latency
     elif head != ready[0]:
         reasons = ("who is preferred gets the share that its capacity allows, and this request is not in it",)
     else:
-        reasons = ("the first in the route's order that can be asked and is well",)
+        first = "the best bid of those" if is_auction else "the first in the route's order"
+        reasons = (f"{first} that can be asked and is well",)
     return Ranking(
         order=order,
         weights=[score * each.capacity for score, each in zip(scores, estimates, strict=True)],

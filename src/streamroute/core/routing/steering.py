@@ -85,7 +85,7 @@ def decide(  # noqa: PLR0913 - the core keeps nothing: all that a decision depen
     elif route.steering == "balanced":
         ranking = balanced(field, _merits(request, field, class_, wanted), uniform, class_, affinity_key)
     else:
-        ranking = preferred(field, uniform, class_)
+        ranking = preferred(field, uniform, class_, is_auction=route.steering == "auction")
 
     order, reasons = list(ranking.order), ranking.reasons
     probe = explored = None

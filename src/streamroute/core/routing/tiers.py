@@ -48,5 +48,8 @@ def _can_begin(decision: Decision) -> bool:
 
 
 def _skipped(decision: Decision) -> str:
-    names = ", ".join(each.upstream.id for each in decision.candidates) or "nobody"
+    if not decision.candidates:
+        names = ", ".join(each.upstream for each in decision.rejected)
+        return f"a smaller tier ({names}) is skipped: none of it can serve the request, or meets what it requires"
+    names = ", ".join(each.upstream.id for each in decision.candidates)
     return f"a smaller tier ({names}) is skipped: none of it can be asked now"
