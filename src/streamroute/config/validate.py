@@ -47,7 +47,7 @@ _FIXED = {
     "string_too_short": "must not be empty",
     "string_pattern_mismatch": 'must begin with "/"',
     "finite_number": "must be a finite number",
-    "not_thresholds": "expected a number 0..1, a list of such by tier, or a table by task or domain, with `default`",
+    "not_thresholds": "expected a number 0..1, a list of them by tier, or a table by task or domain, with `default`",
     "not_a_date": "expected a date such as 2026-11-01, or a time with its offset such as 2026-11-01T00:00:00Z",
     "not_hours": 'expected hours of the day in UTC, such as "16:30-00:30"',
 }
