@@ -45,3 +45,12 @@ def test_what_cannot_be_exact_is_refused() -> None:
         per_token(Decimal("0.0000001"))
     with pytest.raises(ValueError, match="more than 12 decimals"):
         money(Decimal("1e-13"))
+
+
+@pytest.mark.parametrize("text", ["1e-999999999", "1e999999999", "-1e-999999999"])
+def test_an_exponent_without_end_is_refused_at_once(text: str) -> None:
+    """Anybody may send one as `max_cost_usd`: as a fraction it has a thousand million digits, and nothing else runs."""
+    for read in (money, per_token):
+        with pytest.raises(ValueError, match=r"decimals|more money"):
+            read(Decimal(text))
+    assert money(Decimal("0e-999999999")) == 0

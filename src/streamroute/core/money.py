@@ -16,6 +16,8 @@ PER_TOKEN = 10**6
 NOTHING = Money(0)
 MAX_MONEY = Money(10**6 * PER_USD)
 """A million dollars: whatever is said to cost more in one call is a mistake, and sums of it would leave 64 bits."""
+_MOST_EXPONENT = 30
+"""Of ten, in what is read as an amount; `MAX_MONEY` has 18."""
 
 
 def money(usd: Decimal) -> Money:
@@ -41,8 +43,16 @@ def usd_text(amount: int) -> str:
 
 
 def _whole(value: Decimal, factor: int) -> Money:
+    places = len(str(factor)) - 1
+    if not value:
+        return NOTHING
+    # A short text may have an exponent of a thousand million: its fraction would take minutes and all memory.
+    if value.is_finite() and value.adjusted() < -places:
+        raise ValueError(f"{value} has more than {places} decimals")
+    if value.is_finite() and value.adjusted() > _MOST_EXPONENT:
+        raise ValueError(f"{value} is more money than there is")
     numerator, denominator = value.as_integer_ratio()
     amount, rest = divmod(numerator * factor, denominator)
     if rest:
-        raise ValueError(f"{value} has more than {len(str(factor)) - 1} decimals")
+        raise ValueError(f"{value} has more than {places} decimals")
     return Money(amount)
