@@ -293,6 +293,8 @@ def billed(record: RequestRecord, row: Row[Any]) -> Usage | None:
         reasoning = profile.reasoning_tokens
         said = record.tokens_sent + (reasoning if record.stream else 0)  # a whole answer's count has it already
         return replace(counted, output_tokens=said, reasoning_tokens=reasoning)
+    if record.ending == "fault" and not record.tokens_sent and not spoken.counts_prompt_first:
+        return None  # it broke off by itself before it said or counted anything
     assert row.input_tokens > 0
     was_told = spoken.counts_prompt_first and (row.is_counted or row.output_tokens > 0)
     thoughts = profile.reasoning_tokens if was_told and spoken.counts_thoughts_first else 0
