@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from streamroute.config.load import load_config
 from streamroute.core.routing.learned.domain_guard import Trust
 from streamroute.core.routing.learned.gate_features import GATE_FEATURES
 from streamroute.core.routing.learned.gatekeeper import Gatekeeper, Look
@@ -117,6 +118,36 @@ async def test_audits_have_an_amount_a_day(tmp_path: Path) -> None:
         await tiers.ask()
         await tiers.until(lambda: made(tiers) == {"no_money": 1})
         assert tiers.requests == {"small": 1, "large": 0}
+
+
+async def test_a_model_without_a_price_does_not_make_audits_free(tmp_path: Path) -> None:
+    """What the large one costs counts against the day's amount, though nobody knows what the whole request has cost."""
+    route = ROUTE.replace("max_usd_per_day = 1", "max_usd_per_day = 0.1")
+    async with Tiers.of(tmp_path, {"small": SMALL, "large": SAME}, route) as tiers:
+        file = tmp_path / "tiers.toml"
+        priced = "price = { input_per_mtok = 1, output_per_mtok = 2 }"
+        assert priced in file.read_text()
+        file.write_text(file.read_text().replace(priced, ""))
+        for _ in range(2):  # the price of before one reload still holds for calls under way
+            await tiers.app.reload(load_config(file, environ={}))
+        trusted(tiers)
+        told = await tiers.ask()
+        assert told.cost_usd is None
+        await tiers.until(lambda: made(tiers) == {"agrees": 1})
+        [figures] = tiers.app.dispatcher.gates.figures()
+    assert figures.spent > 0
+
+
+async def test_a_judge_is_not_asked_without_money(tmp_path: Path) -> None:
+    """Its words are paid from the same amount: one that might cost more than is left is not asked."""
+    models = {"small": LETTER, "large": REPLY, "second": says('{"score": 8}')}
+    route = ROUTE.replace("max_usd_per_day = 1", "max_usd_per_day = 0.01")
+    async with Tiers.of(tmp_path, models, f'{route}judge = "second"\n') as tiers:
+        trusted(tiers)
+        await tiers.ask(max_tokens=40)
+        await tiers.until(lambda: sum(made(tiers).values()) == 1)
+        assert made(tiers) == {"unclear": 1}
+        assert tiers.requests == {"small": 1, "large": 1, "second": 0}
 
 
 async def test_an_audit_ends_with_the_process(tmp_path: Path) -> None:

@@ -6,9 +6,11 @@ client's answer, and at shutdown it is given up.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
+from typing import TypeVar
 
 import structlog
 
@@ -23,7 +25,7 @@ from streamroute.core.quality.quality_outcome import QualityOutcome
 from streamroute.core.quality.verdict import Draft
 from streamroute.core.routing.learned.gatekeeper import Look
 from streamroute.core.upstream import Route, Upstream, UpstreamId
-from streamroute.engine.cross_checks import Checked, CrossChecks
+from streamroute.engine.cross_checks import Checked, CrossChecks, judging
 from streamroute.engine.gates import JUDGED, RouteGate
 from streamroute.engine.spending import now_ms
 from streamroute.wire.openai_chat.cross_check import asked_again
@@ -33,6 +35,7 @@ MAX_AT_ONCE = 2
 MAX_WAITING = 100
 """A burst is looked into in part: what does not fit was not drawn."""
 _DAY_MS = 86_400_000
+_Said = TypeVar("_Said")
 
 _log = structlog.get_logger(__name__)
 
@@ -85,26 +88,21 @@ class Auditor:
             self._over(audit, "failed")
 
     async def _make(self, audit: Audit) -> None:
-        checked, gate = audit.checked, audit.gate
         large = self._large(audit)
         if large is None:
             self._over(audit, "failed")
             return
-        chat = asked_again(checked.chat)
-        reserved = _reserve(gate, audit.route.audit, audit.checks.most(chat, large))
-        if reserved is None:
+        other: Draft | Failure | None = audit.other
+        if other is None:
+            chat, left_s = asked_again(audit.checked.chat), audit.route.deadlines.answer_s
+            asking = partial(audit.checks.ask, chat, large.id, "audit", left_s, most_s=left_s)
+            other = await _paid(audit, audit.checks.most(chat, large), asking)
+        if other is None:
             self._over(audit, "no_money")
-            return
-        before = audit.checks.spent
-        try:
-            left_s = audit.route.deadlines.answer_s
-            other = audit.other or await audit.checks.ask(chat, large.id, "audit", left_s, most_s=left_s)
-            if isinstance(other, Failure):
-                self._over(audit, "failed")
-                return
+        elif isinstance(other, Failure):
+            self._over(audit, "failed")
+        else:
             await self._compare(audit, other, large.id)
-        finally:
-            _settle(gate, reserved, Money(audit.checks.spent - before))
 
     async def _compare(self, audit: Audit, other: Draft, large: UpstreamId) -> None:
         checked, keeper, judge = audit.checked, audit.gate.keeper, audit.route.judge
@@ -125,8 +123,12 @@ class Auditor:
             self._over(audit, "agrees" if found else "differs", gain, scores, large)
 
     async def _word(self, audit: Audit, draft: Draft, judge: UpstreamId) -> float | None:
-        left_s = audit.route.deadlines.answer_s
-        raw = await audit.checks.score(audit.checked.chat, draft, judge, "audit", left_s)
+        chat, known = audit.checked.chat, audit.checks.upstreams.get(judge)
+        asked = judging(chat, draft)
+        if asked is None or known is None:
+            return None
+        asking = partial(audit.checks.score, chat, draft, judge, "audit", audit.route.deadlines.answer_s)
+        raw = await _paid(audit, audit.checks.most(asked, known), asking)
         return audit.gate.keeper.calibrated(raw) if isinstance(raw, float) else None
 
     def _large(self, audit: Audit) -> Upstream | None:
@@ -164,8 +166,21 @@ class Auditor:
             )
 
 
+async def _paid(audit: Audit, most: Money | None, asking: Callable[[], Awaitable[_Said]]) -> _Said | None:
+    """Ask within the day's amount, `most` being what that may cost; None where it does not suffice."""
+    gate, checks = audit.gate, audit.checks
+    reserved = _reserve(gate, audit.route.audit, most)
+    if reserved is None:
+        return None
+    before = checks.spent
+    try:
+        return await asking()
+    finally:
+        _settle(gate, reserved, Money(checks.spent - before))
+
+
 def _reserve(gate: RouteGate, options: AuditOptions | None, most: Money | None) -> Money | None:
-    """Set aside what an audit may cost; None where the day's amount does not suffice, or nobody knows the price."""
+    """Set aside what a call may cost; None where the day's amount does not suffice, or nobody knows the price."""
     today = now_ms() // _DAY_MS
     if gate.day != today:
         gate.day, gate.spent_today = today, NOTHING

@@ -12,7 +12,7 @@ from typing import Protocol
 from streamroute.core.cost.bill import Bill
 from streamroute.core.execution.commands import Start
 from streamroute.core.execution.events import AttemptEvent, AttemptId, Failed, Succeeded
-from streamroute.core.money import NOTHING, Money
+from streamroute.core.money import Money
 from streamroute.core.outcome import AttemptCause, Failure
 from streamroute.core.quality.comparison import agrees, is_comparable
 from streamroute.core.quality.judge import read_judgement
@@ -80,7 +80,7 @@ class CrossChecks:
     @property
     def spent(self) -> Money:
         """What all calls of the request have cost so far, as far as that is known."""
-        return self._bill.total or NOTHING
+        return self._bill.known
 
     async def agreement(self, checked: Checked, with_: UpstreamId, left_s: float) -> Finding | Failure | None:
         """Ask another model the same; None where the two could not be compared anyway."""
@@ -99,7 +99,7 @@ class CrossChecks:
         self, chat: ChatRequest, draft: Draft, judge: UpstreamId, cause: AttemptCause, left_s: float
     ) -> float | Failure | None:
         """Return what a judge thinks of an answer, 0..1 and not calibrated."""
-        asked = judge_request(chat, draft.text) if draft.text and not draft.tool_arguments else None
+        asked = judging(chat, draft)
         if asked is None:
             return None
         said = await self.ask(asked, judge, cause, left_s)
@@ -149,3 +149,8 @@ class CrossChecks:
         if limit is not None and (most is None or most > limit):
             return "the request may not cost that much"
         return why_not(chat, upstream) or self._providers[upstream.provider].why_not(chat, upstream)
+
+
+def judging(chat: ChatRequest, draft: Draft) -> ChatRequest | None:
+    """Return what a judge is asked about an answer; None where it cannot be put in words."""
+    return judge_request(chat, draft.text) if draft.text and not draft.tool_arguments else None

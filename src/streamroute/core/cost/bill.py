@@ -12,10 +12,13 @@ class Bill:
 
     total: Money | None = NOTHING
     """None: a call's price is not known, so nobody knows the sum."""
+    known: Money = NOTHING
+    """What those cost whose price is known."""
 
     def add(self, charged: Charged) -> None:
         """Take what an attempt was charged."""
         self.total = self.plus(charged.cost)
+        self.known = Money(self.known + (charged.cost or NOTHING))
 
     def plus(self, cost: Money | None) -> Money | None:
         """Return the sum with one more."""
