@@ -5,12 +5,15 @@ import os
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from streamroute import routing_memory
 from streamroute.core.observation import QualityObservation
 from streamroute.core.quality.quality_outcome import QualityOutcome
 from streamroute.core.upstream import UpstreamId
+from streamroute.engine.learning import Learning
 from streamroute.stores.options import RoutingFiles
 from streamroute.stores.state_file import State, read_state, save_state
 from tests.support.rig import Rig
@@ -60,6 +63,29 @@ async def test_a_disk_that_refuses_is_told(tmp_path: Path) -> None:
             "trouble": None,
             "saved_at": _saved(rig),
         }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("domains_used", np.zeros(0)),
+        ("quality_outcomes", np.array(np.inf)),
+        ("quality_domains.overall", np.array([np.nan])),
+        ("quality_domains.looks", np.array([np.nan])),
+    ],
+)
+async def test_a_state_of_nonsense_does_not_stop_the_start(
+    tmp_path: Path, name: str, value: NDArray[np.generic]
+) -> None:
+    """It is put aside, whatever is wrong with it; nothing of it is believed."""
+    file, learning = tmp_path / "state.npz", Learning()
+    outcome = QualityOutcome(decision_id="d1", upstream=UpstreamId("a"), score=1.0, source="feedback")
+    learning(QualityObservation(outcome=outcome))
+    save_state(file, {**learning.state(), name: value})
+    async with Rig.of(None, routing_files=RoutingFiles(state=file, save_interval_s=3600.0)) as rig:
+        assert (await rig.ask(stream=False)).status == 200
+        assert not rig.app.learning.table.count("a")
+    assert (tmp_path / "state.npz.broken").exists()
 
 
 def _saved(rig: Rig) -> object:

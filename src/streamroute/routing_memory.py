@@ -8,6 +8,7 @@ from functools import partial
 
 import anyio
 import anyio.to_thread
+import numpy as np
 import structlog
 
 from streamroute.clock import wall, wall_iso
@@ -57,10 +58,11 @@ class RoutingMemory:
             state = await anyio.to_thread.run_sync(load_state, options.state)
             if state is not None:
                 try:
+                    _require_finite(state)
                     self._learning.restore(state)
                     gates = {name: each for name, each in state.items() if name.startswith(_GATES)}
                     self._gates.restore({name.removeprefix(_GATES): each for name, each in gates.items()})
-                except (ValueError, KeyError, TypeError) as error:
+                except Exception as error:  # noqa: BLE001 - whatever is in the file, requests are served
                     await anyio.to_thread.run_sync(put_aside, options.state, f"{type(error).__name__}: {error}"[:200])
                 else:
                     self._saved = self._version
@@ -127,3 +129,10 @@ class RoutingMemory:
             await self.save()
         if self._lines is not None:
             await anyio.to_thread.run_sync(self._lines.close, CLOSE_TIMEOUT_S)
+
+
+def _require_finite(state: State) -> None:
+    """Raise ValueError for numbers that are none: all that is learned afterwards would be none, too."""
+    for name, array in state.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(f"{name} has numbers that are not finite")

@@ -9,7 +9,7 @@ with them; of older ones, and of requests that were not matched, only the domain
 """
 
 from collections.abc import Mapping, Sequence
-from math import inf
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
@@ -55,10 +55,15 @@ class Learning:
         known = [each.id for each in upstreams if self.table.count(each.id)]
         if not known:
             return [None] * len(upstreams)
-        found = self.quality.estimates(analysis.words.read(), analysis.domain or "", known)
+        try:
+            found = self.quality.estimates(analysis.words.read(), analysis.domain or "", known)
+        except Exception:  # noqa: BLE001 - a request is decided without what was learned, rather than not at all
+            _log.exception("routing.learning_broke")
+            return [None] * len(upstreams)
         by_name = {
             name: QualityEstimate(float(mean), float(sd), f"learned ({self.table.count(name)} outcomes)")
             for name, mean, sd in zip(known, found.means, found.sds, strict=True)
+            if isfinite(mean) and isfinite(sd)  # no floor of quality would stop another
         }
         return [by_name.get(each.id) for each in upstreams]
 
