@@ -468,6 +468,10 @@ def test_who_is_asked_what_an_answer_is_worth(load: Load) -> None:
     assert (route.assessors(a), route.assessors(b), route.agree_with) == (("agreement",), ("agreement",), b)
     route = load(f'{tiers}assess = [[], ["agreement", "judge"]]\n').routes["chat"]
     assert (route.assessors(a), route.assessors(b), route.judge) == ((), ("agreement", "judge"), UpstreamId("c"))
+    audited = tiers + "audit = { share = 0.03, max_usd_per_day = 1 }\n"
+    assert load(audited).warnings == {}
+    (warned,) = load(audited.replace('judge = "c"\n', "")).warnings.values()
+    assert "has an `audit` and no `judge`" in warned
     assert load(tiers).routes["chat"].assessors(a) == ()
 
 

@@ -132,7 +132,8 @@ def _story(report: DemoReport) -> Iterator[Text]:
         )
     yield Text(_foreseen(report))
     if foresight.asked_in_outage:
-        yield Text(f"          {foresight.asked_in_outage} requests asked it all the same, some to see how it is")
+        asked = foresight.asked_in_outage
+        yield Text(f"          {asked} request{'s' if asked != 1 else ''} asked it all the same, to see how it is")
     rescue = report.rescue
     if rescue is not None:
         lost = f"{report.through.chars_lost} characters lost, {report.through.chars_repeated} repeated"

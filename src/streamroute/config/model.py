@@ -101,4 +101,10 @@ class Config:
                 for name, route in self.routes.items()
                 if len(route.upstreams) == 1
             },
+            **{
+                f"{name}.audit": f"route {name} has an `audit` and no `judge`: only answers that come to a figure, a "
+                "letter or a word can be compared, and nothing looks into the others"
+                for name, route in self.routes.items()
+                if route.audit is not None and route.judge is None
+            },
         }

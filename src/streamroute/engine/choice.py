@@ -65,7 +65,8 @@ def nobody(model: str, rejected: Sequence[Rejected], matched: Matched | None = N
     reasons = "; ".join(f"{each.upstream}: {each.reason}" for each in rejected)
     return RequestError(
         f"No upstream of {model!r} can serve this request ({reasons}). "
-        "Ask another model, or correct `capabilities` in the configuration.",
+        "Ask another model, or leave out what it cannot do; where the configuration is wrong about that, correct its "
+        "`capabilities`.",
         code="unsupported_by_route",
         param="model",
     )
