@@ -5,6 +5,7 @@ from functools import partial
 from math import inf
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 
@@ -52,6 +53,15 @@ async def test_a_request_whose_domain_is_said_is_an_example_of_it() -> None:
         await rig.ask(stream=False, streamroute={"domain": "made up"})
         await rig.ask(stream=False)
         assert domains.state()["counts"].tolist() == [1]
+
+
+async def test_learning_that_breaks_takes_no_answer_away() -> None:
+    """An example is learned once the answer is there: what goes wrong then is for the log, not for the client."""
+    async with Rig.of(None, steering="auction") as rig:
+        rig.app.learning.domains._model._squares = np.zeros((1, 0), np.float32)
+        reply = await rig.ask(stream=False, streamroute={"domain": "law"})
+        assert reply.status == 200
+        assert (await rig.ask(streamroute={"domain": "law"})).presents_itself_as_complete
 
 
 async def test_what_was_learned_is_asked() -> None:

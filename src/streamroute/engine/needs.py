@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Protocol
 
+import structlog
+
 from streamroute.core.caller import Caller
 from streamroute.core.cost.bill import Bill
 from streamroute.core.cost.cap import Cap
@@ -27,6 +29,8 @@ from streamroute.engine.call import Call
 from streamroute.engine.choice import Choice
 from streamroute.engine.learning import Learning
 from streamroute.wire.openai_chat.question import read_question
+
+_log = structlog.get_logger(__name__)
 
 
 def cap_of(decision: Decision, bill: Bill) -> Cap | None:
@@ -115,7 +119,10 @@ class Needs:
         if self.learned is None or wanted is None or wanted.analysis.domain_source != "stated":
             return
         if wanted.analysis.domain in self.learnable:
-            self.learned.example(wanted.analysis.words.read(), wanted.analysis.domain, at)
+            try:
+                self.learned.example(wanted.analysis.words.read(), wanted.analysis.domain, at)
+            except Exception:  # noqa: BLE001 - the answer is there, and paid for
+                _log.exception("routing.learning_broke")
 
     @property
     def qualities(self) -> QualityEstimates:

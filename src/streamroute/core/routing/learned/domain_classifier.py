@@ -146,7 +146,7 @@ class DomainClassifier:
             "used": used,
             "weights": self._weights[used],
             "squares": self._squares[used],
-            "trust": self._trust,
+            "trust": self._trust.copy(),  # learning changes it in its place, while another thread saves
             "examples": np.array(self.examples),
             **{f"rarity.{name}": value for name, value in self._rarity.state().items()},
         }
