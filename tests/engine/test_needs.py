@@ -61,7 +61,7 @@ async def test_learning_that_breaks_takes_no_answer_away() -> None:
         rig.app.learning.domains._model._squares = np.zeros((1, 0), np.float32)
         reply = await rig.ask(stream=False, streamroute={"domain": "law"})
         assert reply.status == 200
-        assert (await rig.ask(streamroute={"domain": "law"})).presents_itself_as_complete
+        assert (await rig.ask(stream=True, streamroute={"domain": "law"})).presents_itself_as_complete
 
 
 async def test_what_was_learned_is_asked() -> None:
