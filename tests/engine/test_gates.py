@@ -1,10 +1,12 @@
 """What outlives requests of what gates know: judges' words until somebody says what they were worth, and the state."""
 
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
 from streamroute.core.gate import AuditOptions
+from streamroute.core.money import money
 from streamroute.core.quality.quality_outcome import QualityOutcome, QualitySource
 from streamroute.core.request import ChatRequest
 from streamroute.core.upstream import Route, UpstreamId
@@ -70,3 +72,16 @@ def test_a_state_of_another_shape_changes_nothing() -> None:
     with pytest.raises(ValueError, match="a saved domain has"):
         again.restore({**state, "chat/guards": state["chat/guards"][:, :5]})
     assert again.of(ROUTE).keeper.guard("law").looks == 7
+
+
+def test_a_restart_brings_no_new_money_for_audits() -> None:
+    """What was spent today stays spent; a state of before that was kept begins with nothing."""
+    gates, again = Gates(), Gates()
+    gate = gates.of(ROUTE)
+    gate.day, gate.spent_today = 20_000, money(Decimal("0.75"))
+    state = dict(gates.state())
+    again.restore(state)
+    assert (again.of(ROUTE).day, again.of(ROUTE).spent_today) == (20_000, money(Decimal("0.75")))
+    del state["chat/spent"]
+    again.restore(state)
+    assert again.of(ROUTE).spent_today == 0

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from streamroute.core.cost.charge import EXPECTED_OUTPUT_TOKENS
@@ -28,6 +29,8 @@ from streamroute.engine.call import Call
 
 JUDGED = "judged"
 """What audits say of answers that only the judge could compare."""
+_SPENT = "spent"
+"""The name of the day and what audits have spent in it, in a saved state: a restart brings no new money."""
 MAX_JUDGEMENTS = 1_000
 """Words of judges that are remembered until somebody says what they were worth."""
 
@@ -130,7 +133,7 @@ class Gates:
         return {
             f"{route}/{name}": array
             for route, gate in self._routes.items()
-            for name, array in gate.keeper.state().items()
+            for name, array in {**gate.keeper.state(), _SPENT: np.array([gate.day, gate.spent_today])}.items()
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -142,8 +145,11 @@ class Gates:
             found[route].restore(
                 {name.rpartition("/")[2]: each for name, each in state.items() if name.rpartition("/")[0] == route}
             )
+        gates: dict[str, RouteGate] = {}
         for route, keeper in found.items():
-            self._routes[route] = RouteGate(keeper)
+            day, today = (int(each) for each in state.get(f"{route}/{_SPENT}", (0, 0)))
+            gates[route] = RouteGate(keeper, day=day, spent_today=Money(today))
+        self._routes |= gates
 
 
 def domain_of(decision: Decision, call: Call) -> str:
