@@ -7,6 +7,7 @@ end, lines of the log are written by a thread of their own.
 from functools import partial
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import numpy as np
 import structlog
@@ -48,8 +49,14 @@ class RoutingMemory:
     def _version(self) -> int:
         return self._learning.version + self._gates.version
 
-    def _state(self) -> State:
-        return {**self._learning.state(), **{f"{_GATES}{name}": each for name, each in self._gates.state().items()}}
+    async def _state(self) -> State:
+        """Copy what was learned, part by part: all at once would keep the event loop for 14 ms. What is learned in
+        between is of the next version, and so saved the next time."""
+        state = {f"{_GATES}{name}": each for name, each in self._gates.state().items()}
+        for part in self._learning.parts():
+            state |= part
+            await anyio.lowlevel.checkpoint()
+        return state
 
     async def open(self, decisions: DecisionLog, bus: Bus) -> None:
         """Take over what was learned before, and begin the log."""
@@ -87,7 +94,7 @@ class RoutingMemory:
         if path is None or version == self._saved:
             return
         try:
-            await anyio.to_thread.run_sync(partial(save_state, path, self._state()))
+            await anyio.to_thread.run_sync(partial(save_state, path, await self._state()))
         except StoreError as error:
             if self._trouble is None:
                 _log.error("routing.state_not_saved", reason=str(error))

@@ -8,7 +8,7 @@ What a question's words were is kept for the latest requests, as hashes, so that
 with them; of older ones, and of requests that were not matched, only the domain is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import inf, isfinite
 from typing import Any
 
@@ -108,8 +108,12 @@ class Learning:
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return what was learned, as arrays."""
-        parts = {"table": self.table.state(), "domains": self.domains.state(), "quality": self.quality.state()}
-        return {f"{part}_{name}": array for part, state in parts.items() for name, array in state.items()}
+        return {name: array for part in self.parts() for name, array in part.items()}
+
+    def parts(self) -> Iterator[Mapping[str, NDArray[Any]]]:
+        """Give the same in parts, each as it is when it is asked for: some of them take milliseconds to copy."""
+        for part, learned in (("table", self.table), ("domains", self.domains), ("quality", self.quality)):
+            yield {f"{part}_{name}": array for name, array in learned.state().items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take over what was learned before; raises ValueError or KeyError, and then it is as new."""
