@@ -14,6 +14,7 @@ The decoder holds tool calls, strips usage and tells what is known, whoever the 
    `choices`, which nobody else sees: an answer that is never counted to its end has at least its prompt counted.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -89,7 +90,7 @@ class TranslatingDecoder(ChatStreamDecoder):
             self.error = translator.error  # once the answer is whole, nothing of it can be missing
 
 
-class EventTranslator:
+class EventTranslator(ABC):
     """What translators of server-sent events share: from blocks to decoded events, in order."""
 
     def __init__(self) -> None:
@@ -105,9 +106,9 @@ class EventTranslator:
         """See `Translator`."""
         return self._translate(self._splitter.close())
 
+    @abstractmethod
     def take(self, name: bytes, payload: Mapping[str, object], out: list[bytes]) -> None:
         """Translate one event: put chunks into `out`, or set `error`. `name` is empty where the event has none."""
-        raise NotImplementedError
 
     def _translate(self, events: list[bytes]) -> bytes:
         out: list[bytes] = []
