@@ -181,7 +181,7 @@ def _account(
     reservation = spending.reserve(WHO, UPSTREAM, CHAT)
     if not isinstance(reservation, Reservation):
         raise SystemExit(reservation.message)
-    accounting(spending.settle(attempt, reservation))
+    accounting(spending.settle(attempt, reservation, spending.pricing.terms))
     accounting(request)
 
 

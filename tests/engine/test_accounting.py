@@ -41,11 +41,13 @@ class Books:
         self.entries: list[Entry] = []
         self.ledger = Accounting(self.entries.append, sidecar="s1")
         self.spending = Spending(Pricing(terms(A, FREE)), Budgets())
+        self.begun = self.spending.pricing.terms
+        """Of the calls that end."""
 
     def accounting(self, observation: Observation) -> None:
         """Let a call pass on its way from the engine to the ledger."""
         if isinstance(observation, AttemptObservation):
-            observation = self.spending.spent(observation)
+            observation = self.spending.spent(observation, self.begun)
         self.ledger(observation)
 
     def last(self) -> AttemptEntry:
@@ -139,15 +141,34 @@ def test_made_up_answers_cost_nothing(books: Books) -> None:
 
 
 def test_calls_under_way_keep_the_price_that_a_reload_took_away(books: Books) -> None:
-    """New prices win where there are any."""
-    books.spending.pricing.apply(terms(FREE))
-    books.accounting(attempt(A, usage=USAGE))
-    assert books.last().cost == 300_000_000
+    """However many reloads there are until they end. New prices win where there are any."""
+    for _ in range(2):
+        books.spending.pricing.apply(terms(FREE))
+        books.accounting(attempt(A, usage=USAGE))
+        assert books.last().cost == 300_000_000
     books.spending.pricing.apply(
         terms(upstream("a", price=TokenPrice(input_per_mtok=Decimal(0), output_per_mtok=Decimal(1))))
     )
     books.accounting(attempt(A, usage=USAGE))
     assert books.last().cost == 20_000_000
+
+
+def test_calls_begun_after_a_reload_are_not_charged_a_price_that_it_took_away(books: Books) -> None:
+    """Nobody knows what they cost, from the reload on and not from the next one on."""
+    unpriced, pricing, before = upstream("a"), books.spending.pricing, books.begun
+    pricing.apply(terms(unpriced, FREE))
+    books.begun = pricing.begun(unpriced.id, before)
+    books.accounting(attempt(unpriced, usage=USAGE))
+    assert (books.last().cost, books.last().price_source) == (None, None)
+
+
+def test_an_upstream_that_is_gone_keeps_its_price_for_requests_under_way(books: Books) -> None:
+    """They may still ask it, and have nothing else to go by."""
+    pricing, before = books.spending.pricing, books.begun
+    pricing.apply(terms(FREE))
+    books.begun = pricing.begun(A.id, before)
+    books.accounting(attempt(A, usage=USAGE))
+    assert books.last().cost == 300_000_000
 
 
 def test_requests_have_an_entry_and_refusals_none(books: Books) -> None:

@@ -1,11 +1,13 @@
 """SIGHUP's effect on a running sidecar: what changes, and what stays."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from streamroute.core.health.options import HealthOptions
-from streamroute.core.upstream import ProviderName, Route, UpstreamId
+from streamroute.core.upstream import ProviderName, Route, TokenPrice, Upstream, UpstreamId
 from streamroute.simulation.profile import Profile
 from streamroute.simulation.script import Script
 from tests.support.rig import Rig
@@ -71,3 +73,21 @@ async def test_a_rejected_key_is_tried_again() -> None:
             await rig.settled()
         assert rig.providers[0].log[-1].status == 200
         assert (await status_of(rig))["upstreams"]["a"]["breaker"]["state"] == "ramping"
+
+
+async def test_a_price_that_is_gone_is_charged_to_calls_under_way_alone() -> None:
+    """What the next call costs nobody knows, from this reload on."""
+
+    def priced(upstreams: Mapping[UpstreamId, Upstream], price: TokenPrice | None) -> dict[UpstreamId, Upstream]:
+        return {name: replace(each, price=price) for name, each in upstreams.items()}
+
+    async with Rig.of(None) as rig:
+        provider, config = rig.providers[0], rig.app.config
+        price = TokenPrice(input_per_mtok=Decimal(1), output_per_mtok=Decimal(1))
+        await rig.app.reload(replace(config, upstreams=priced(config.upstreams, price)))
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(rig.ask(stream=False))
+            await provider.wait_until(lambda: provider.in_flight == 1)
+            await rig.app.reload(config)
+        assert running.result().headers["x-streamroute-cost-usd"] != "0"
+        assert "x-streamroute-cost-usd" not in (await rig.ask(stream=False)).headers

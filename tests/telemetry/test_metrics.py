@@ -163,7 +163,7 @@ def fed(*observations: Observation) -> Metrics:
     )
     for observation in observations:
         if isinstance(observation, AttemptObservation) and observation.charged is None:
-            observation.with_charge(PRICING.charged(observation, 0))
+            observation.with_charge(PRICING.charged(observation, PRICING.terms, 0))
         metrics(observation)
     return metrics
 

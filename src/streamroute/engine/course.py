@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from streamroute.core.cost.bill import Bill
 from streamroute.core.cost.cap import Cap
+from streamroute.core.cost.pricing import Terms
 from streamroute.core.observation import AttemptObservation
 from streamroute.core.routing.decision import Decision
 from streamroute.core.upstream import ProviderName
@@ -20,6 +21,8 @@ class Course:
     decision: Decision
     providers: Mapping[ProviderName, Provider]
     """As they were when it was decided: a reload does not change a request that is under way."""
+    terms: Terms
+    """Under which it began."""
     continuations: Continuations | None
     """None: the answer does not stream."""
     holding: Holding

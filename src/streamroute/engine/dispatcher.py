@@ -166,7 +166,7 @@ class Dispatcher:
         Raises RequestError, before anything reached the sink, where nobody can serve the call as it is.
         """
         self.check_open()
-        directory = self.directory
+        directory, terms = self.directory, self.spending.pricing.terms
         settled = self._settled(call, directory)
         if self.bidding is not None:
             settled = await self.bidding.joined(settled)
@@ -186,6 +186,7 @@ class Dispatcher:
         course: Course = Course(
             decision=decision,
             providers=directory.providers,
+            terms=terms,
             continuations=continuations,
             holding=Holding(
                 call,
@@ -314,7 +315,8 @@ class Dispatcher:
         chat, rung = call.chat, None
         is_held = course.holding.holds(upstream, start.cause)
         tells_cost = call.tells_cost and not is_held
-        cost_of = partial(self.spending.cost_usd, course.bill, upstream, chat) if tells_cost else None
+        begun = self.spending.pricing.begun(upstream.id, course.terms)
+        cost_of = partial(self.spending.cost_usd, course.bill, upstream, chat, begun) if tells_cost else None
         decoder: Callable[[], StreamDecoder] = partial(provider.decoder, call.chat, cost_of)
         if start.rung is not None:
             continuation = (
@@ -361,7 +363,7 @@ class Dispatcher:
             if observation.failure is not None:
                 course.failures.append(observation)
             self._admission.settle(leave, observation)
-            observation = self.spending.settle(observation, reservation)
+            observation = self.spending.settle(observation, reservation, begun)
             if observation.charged is not None:
                 course.bill.add(observation.charged)
             self._note(call, Made(observation, start.deadlines))

@@ -197,13 +197,15 @@ class Prober:
         upstream, board, id_ = probe.upstream, self._at.board, _id()
         seen: list[AttemptObservation] = []
 
+        begun = self._at.spending.pricing.terms
+
         def settled(observation: AttemptObservation) -> None:
             if observation.failure is not None and observation.failure.kind == "empty":
                 # One token of a model that thinks before it speaks is no content, and no fault.
                 observation = replace(observation, outcome="succeeded", failure=None)
             seen.append(observation)
             board.observe(permit, observation)
-            self._bus.publish(self._at.spending.spent(observation))
+            self._bus.publish(self._at.spending.spent(observation, begun))
 
         try:
             attempt = Attempt(

@@ -16,7 +16,7 @@ from streamroute.core.cost.bill import Bill
 from streamroute.core.cost.budget import Budgets, Elsewhere, Exhausted, Identity, Key, Reservation, SpendFigures
 from streamroute.core.cost.budget_line import Scope, Window
 from streamroute.core.cost.cap import Cap
-from streamroute.core.cost.pricing import UNLIMITED_OUTPUT_TOKENS, Pricing
+from streamroute.core.cost.pricing import UNLIMITED_OUTPUT_TOKENS, Pricing, Terms
 from streamroute.core.money import NOTHING, Money, usd_text
 from streamroute.core.observation import AttemptObservation
 from streamroute.core.outcome import Failure
@@ -100,25 +100,26 @@ class Spending:
         """Return what one call may cost at most; None where nobody knows its price."""
         return self.pricing.most(upstream, chat, now_ms())
 
-    def settle(self, observation: AttemptObservation, reservation: Reservation) -> AttemptObservation:
-        """Work out what a call has cost, take it off its budgets, and return the observation that says so."""
+    def settle(self, observation: AttemptObservation, reservation: Reservation, begun: Terms) -> AttemptObservation:
+        """Work out what a call has cost that began under these terms, take it off its budgets, and return the
+        observation that says so."""
         at_ms = now_ms()
         _uncap(reservation)
-        charged = self.pricing.charged(observation, at_ms)
+        charged = self.pricing.charged(observation, begun, at_ms)
         self._warn(self.budgets.settle(reservation, charged.cost or NOTHING, at_ms))
         return observation.with_charge(charged)
 
-    def spent(self, observation: AttemptObservation) -> AttemptObservation:
+    def spent(self, observation: AttemptObservation, begun: Terms) -> AttemptObservation:
         """The same for a call that nothing was reserved for: a probe."""
         at_ms = now_ms()
-        charged = self.pricing.charged(observation, at_ms)
+        charged = self.pricing.charged(observation, begun, at_ms)
         self._warn(self.budgets.spend(observation.attribution, charged.cost or NOTHING, at_ms))
         return observation.with_charge(charged)
 
-    def cost_usd(self, bill: Bill, upstream: Upstream, chat: ChatRequest, usage: Usage) -> str | None:
-        """Return what a request has cost once a call has ended with `usage`, beside what is on its bill already: US
-        dollars with all their digits."""
-        total = bill.plus(self.pricing.cost(upstream, chat, usage, now_ms()))
+    def cost_usd(self, bill: Bill, upstream: Upstream, chat: ChatRequest, begun: Terms, usage: Usage) -> str | None:
+        """Return what a request has cost once a call that began under these terms has ended with `usage`, beside what
+        is on its bill already: US dollars with all their digits."""
+        total = bill.plus(self.pricing.cost(upstream, chat, usage, begun, now_ms()))
         return None if total is None else usd_text(total)
 
     def give_back(self, reservation: Reservation) -> None:

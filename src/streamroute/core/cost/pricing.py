@@ -1,7 +1,7 @@
 """What a call has cost, and what one may cost at most: the charge rule and the price book together.
 
-A price or an upstream that a reload has taken away is still known for the calls that were under way, and for no new
-one.
+A price that a reload has taken away is still known for the calls that were under way, one of an upstream that is gone
+for the requests that were, and neither for any new one.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ _NO_CHARGE = Charge(Usage(), is_counted=False)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What prices are found by."""
+    """What prices are found by, as a configuration has them."""
 
     prices: PriceBook
     find: Callable[[UpstreamId], Upstream | None]
@@ -38,21 +38,27 @@ class Pricing:
     """Puts a price on calls. Times are wall-clock milliseconds."""
 
     def __init__(self, terms: Terms) -> None:
-        self._terms = self._before = terms
+        self.terms = terms
+        """Those of now."""
 
     def apply(self, terms: Terms) -> None:
-        """Go by new terms; the old ones stay for what they alone know."""
-        self._before, self._terms = self._terms, terms
+        """Go by new terms; the old ones stay for what began under them."""
+        self.terms = terms
 
-    def charged(self, observation: AttemptObservation, at_ms: int) -> Charged:
-        """Return what a call that ended at `at_ms` is charged, and what that costs."""
+    def begun(self, upstream: UpstreamId, since: Terms) -> Terms:
+        """Return the terms under which a call begins now, of a request that began under `since`."""
+        return since if self.terms.find(upstream) is None else self.terms
+
+    def charged(self, observation: AttemptObservation, begun: Terms, at_ms: int) -> Charged:
+        """Return what a call that ended at `at_ms` is charged, and what that costs; `begun`: the terms under which it
+        did. Those of now count where they know a price."""
         name = observation.upstream
-        upstream = self._terms.find(name) or self._before.find(name)
+        upstream = self.terms.find(name) or begun.find(name)
         made = charge(observation, _UNKNOWN if upstream is None else upstream.capabilities)
         if made is None:
             return Charged(usage=_NO_CHARGE.usage, is_counted=False, cost=NOTHING, price_source=None)
         model, provider, tier = observation.model, observation.provider, observation.tier
-        quote = self._quote(name, provider, model, tier, at_ms)
+        quote = self._quote(begun, name, provider, model, tier, at_ms)
         cost: Money | None = None
         source: str | None = None
         if quote is not None:
@@ -61,18 +67,18 @@ class Pricing:
             cost, source = NOTHING, "simulated"
         return Charged(usage=made.usage, is_counted=made.is_counted, cost=cost, price_source=source)
 
-    def cost(self, upstream: Upstream, chat: ChatRequest, usage: Usage, at_ms: int) -> Money | None:
+    def cost(self, upstream: Upstream, chat: ChatRequest, usage: Usage, begun: Terms, at_ms: int) -> Money | None:
         """Return what a call for `chat` costs that ends now, by what the provider has counted, as `charged` will; None
         where nobody knows."""
         tier = usage.tier or chat.service_tier
-        quote = self._quote(upstream.id, upstream.provider, upstream.model, tier, at_ms)
+        quote = self._quote(begun, upstream.id, upstream.provider, upstream.model, tier, at_ms)
         if quote is None:
             return NOTHING if upstream.is_simulated else None
         return quote.price.cost(usage, chat.images)
 
     def most(self, upstream: Upstream, chat: ChatRequest, at_ms: int) -> Money | None:
         """Return what one call to `upstream` may cost at most; None where nobody knows its price."""
-        quote = self._terms.prices.find(upstream.id, upstream.provider, upstream.model, chat.service_tier, at_ms)
+        quote = self.terms.prices.find(upstream.id, upstream.provider, upstream.model, chat.service_tier, at_ms)
         if quote is None:
             return NOTHING if upstream.is_simulated else None
         longest = chat.longest_output_tokens or UNLIMITED_OUTPUT_TOKENS * chat.choices
@@ -85,8 +91,9 @@ class Pricing:
         return Money(tokens * input_ + longest * output + around)
 
     def _quote(
-        self, name: UpstreamId, provider: ProviderName, model: str, tier: str | None, at_ms: int
+        self, begun: Terms, name: UpstreamId, provider: ProviderName, model: str, tier: str | None, at_ms: int
     ) -> Quote | None:
-        """Return the price of a call that may have begun under the terms before."""
-        found = (terms.prices.find(name, provider, model, tier, at_ms) for terms in (self._terms, self._before))
-        return next((each for each in found if each is not None), None)
+        quote = self.terms.prices.find(name, provider, model, tier, at_ms)
+        if quote is None and begun is not self.terms:
+            quote = begun.prices.find(name, provider, model, tier, at_ms)
+        return quote
