@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from routing_lab.data import Outcome, Row, rows
+from routing_lab.data import rows
 
 from streamroute.core.gate import AuditOptions
 from streamroute.core.quality.checks import assess
@@ -25,6 +25,7 @@ from streamroute.core.routing.learned.ascent import EXPLORE_SHARE, Ascent
 from streamroute.core.routing.learned.domain_guard import Trust
 from streamroute.core.routing.learned.gate_features import gate_features
 from streamroute.core.routing.learned.gatekeeper import Gatekeeper, Look
+from streamroute.core.routing.learned.outcome_rows import Outcome, Row
 
 ACCEPT_AT = 0.5
 DATASETS = ("mmlu_pro", "ze_gsm", "ze_crux", "ze_math_l5")

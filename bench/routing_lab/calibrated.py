@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routing_lab.data import DataMissingError, Source, rows
-from routing_lab.first_level import batches
-from routing_lab.study import Effort, Material, all_learned, applied_material, held_out_material
+from routing_lab.effort import Effort
 from streamroute.core.quality.calibration import Calibration, OnlineCalibration, calibration_error
+from streamroute.core.routing.learned.first_level import batches
+from streamroute.core.routing.learned.fitting import Material, all_learned, applied_material, held_out_material
 
 Floats = NDArray[np.float64]
 
@@ -46,12 +47,12 @@ def measure(source: Source, split: str, *, is_fast: bool = False) -> list[dict[s
     if not asked or not known:
         msg = f"no rows in {split!r} that all of {', '.join(tiers)} were asked: nothing is measured"
         raise DataMissingError(msg)
-    fitted = held_out_material(known, partial, tiers, effort)
+    fitted = held_out_material(known, partial, tiers, effort.epochs)
     if is_same:
         is_known = [fitted.folds != fold for fold in np.unique(fitted.folds)]
         parts = [(fitted.picked(each), fitted.picked(~each)) for each in is_known]
     else:
-        models = all_learned(known, partial, tiers, effort)
+        models = all_learned(known, partial, tiers, effort.epochs)
         parts = [(fitted, applied_material(asked, tiers, models, fitted.domains))]
     of_parts = [[*judged(tiers, one, other)] for one, other in parts]
     return [

@@ -7,11 +7,11 @@ What counts is the share of calls that go to the strong model, not money: APGR, 
 from typing import Any
 
 from routing_lab.data import Source
-from routing_lab.first_level import batches, outcome_arrays
+from routing_lab.effort import Effort
 from routing_lab.metrics import call_share_metrics
 from routing_lab.pair import held_out_scores, scores_of
 from routing_lab.pool_study import split_rows
-from routing_lab.study import Effort
+from streamroute.core.routing.learned.first_level import batches, outcome_arrays
 
 POOL = "R"
 DATASET = "routellm_mmlu"

@@ -6,7 +6,6 @@ models, `NAME.outputs.jsonl.gz`.
 
 import csv
 import gzip
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,51 +13,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from streamroute.core.quality.agreement import agree
 from streamroute.core.quality.signals import Answer
+from streamroute.core.routing.learned.outcome_rows import Outcome, Row
 
 VALIDATION_SHARE = 0.25
 
 
 class DataMissingError(Exception):
     """There is nothing to measure with."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What one model made of one question."""
-
-    score: float
-    cost_usd: float
-    answer: Answer
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """A question, and all that was made of it."""
-
-    dataset: str
-    query_id: str
-    domain: str
-    text: str
-    outcomes: dict[str, Outcome]
-
-    @property
-    def hash(self) -> int:
-        """A number that stays with the question, whatever else is there."""
-        return int.from_bytes(hashlib.sha256(f"{self.dataset}/{self.query_id}".encode()).digest()[:8], "big")
-
-    @property
-    def kind(self) -> str:
-        """Its domain, apart in every dataset."""
-        return f"{self.dataset}/{self.domain}"
-
-    def is_complete(self, models: Sequence[str]) -> bool:
-        """All of them were asked it."""
-        return all(model in self.outcomes for model in models)
 
 
 @dataclass(frozen=True)
@@ -141,13 +103,3 @@ def table(path: Path) -> Iterator[dict[str, str]]:
 def is_validation(row: Row) -> bool:
     """A quarter of all questions, by their hash."""
     return row.hash % 1_000 < VALIDATION_SHARE * 1_000
-
-
-def folds(of: Sequence[Row], many: int) -> NDArray[np.intp]:
-    """Return a number 0..many-1 a row, by another part of its hash."""
-    return np.array([row.hash // 1_000 % many for row in of], np.intp)
-
-
-def agreement(row: Row, one: str, two: str) -> bool:
-    """Return whether two models came to the same conclusion."""
-    return agree(row.outcomes[one].answer.conclusion, row.outcomes[two].answer.conclusion)

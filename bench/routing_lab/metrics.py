@@ -7,25 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamroute.core.routing.learned.served import Served, always, ratio_interval, served_by
 from streamroute.core.routing.learned.tier_policy import Outcomes
 
 Floats = NDArray[np.float64]
-
-_RESAMPLES = 2_000
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """One row a request: quality, money, and whose answer it was (one column a tier, shares where it is a mean)."""
-
-    quality: Floats
-    cost_usd: Floats
-    by_tier: Floats
-
-    @property
-    def shares(self) -> Floats:
-        """Return the share of each tier."""
-        return np.asarray(self.by_tier.mean(axis=0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +20,6 @@ class Ideal:
 
     served: Served
     saving: float
-
-
-def served_by(tier: NDArray[np.intp], quality: Floats, cost_usd: Floats, tiers: int) -> Served:
-    """Return what was served, from one tier a request."""
-    return Served(quality, cost_usd, np.eye(tiers)[tier])
-
-
-def always(outcomes: Outcomes, tier: int) -> Served:
-    """Return what one tier alone comes to."""
-    many = len(outcomes.scores)
-    return served_by(np.full(many, tier), outcomes.scores[:, tier], outcomes.costs_usd[:, tier], outcomes.tiers)
 
 
 def mixed(outcomes: Outcomes, share: float) -> Served:
@@ -74,18 +48,6 @@ def ideal(outcomes: Outcomes, weights: Floats) -> Ideal:
     cost = weights @ costs[at, base] + (weights * extra)[order[:needed]].sum()
     served = served_by(pick, scores[at, pick], costs[at, pick], outcomes.tiers)
     return Ideal(served, float(1.0 - cost / (weights @ costs[:, -1])))
-
-
-def ratio_interval(quality: Floats, large: Floats, weights: Floats, seed: int = 0) -> tuple[float, float]:
-    """Return the 95 % interval of the ratio of two means over the same requests, by bootstrap."""
-    rng = np.random.default_rng(seed)
-    many = len(quality)
-    ratios = []
-    for _ in range(_RESAMPLES):
-        counts = weights * np.bincount(rng.integers(0, many, many), minlength=many)
-        ratios.append(float(counts @ quality) / max(1e-9, float(counts @ large)))
-    low, high = np.quantile(ratios, [0.025, 0.975])
-    return float(low), float(high)
 
 
 def report(served: Served, outcomes: Outcomes, best: Ideal, weights: Floats) -> dict[str, Any]:

@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from routing_lab.data import DataMissingError, Row, Source, rows
-from routing_lab.first_level import outcome_arrays
+from routing_lab.data import DataMissingError, Source, rows
 from streamroute.core.quality.calibration import OnlineCalibration, calibration_error
 from streamroute.core.quality.subject_text import SubjectText, read_subject
 from streamroute.core.routing.learned.exploration import OPTIMISM, AuditBudget, optimistic
+from streamroute.core.routing.learned.first_level import outcome_arrays
 from streamroute.core.routing.learned.online_quality import OnlineQuality
+from streamroute.core.routing.learned.outcome_rows import Row
 
 Floats = NDArray[np.float64]
 

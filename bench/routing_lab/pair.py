@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from routing_lab.data import Row, folds
-from routing_lab.first_level import fitted, prepare
-from routing_lab.study import FOLDS, SEED, Effort
+from routing_lab.effort import Effort
+from streamroute.core.routing.learned.first_level import fitted, prepare
+from streamroute.core.routing.learned.fitting import FOLDS, SEED
+from streamroute.core.routing.learned.outcome_rows import Row, folds
 
 Floats = NDArray[np.float64]
 

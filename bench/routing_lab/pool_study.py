@@ -3,39 +3,41 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from routing_lab.data import DataMissingError, Row, Source, is_validation, rows
-from routing_lab.first_level import batches
-from routing_lab.metrics import Ideal, Served, always, auroc, ideal, mixed, report, saving_at, served_by
+from routing_lab.data import DataMissingError, Source, is_validation, rows
+from routing_lab.effort import Effort
+from routing_lab.metrics import Ideal, auroc, ideal, mixed, report, saving_at
 from routing_lab.stream import Fitted, stream
-from routing_lab.study import (
+from streamroute.core.quality.calibration import Calibration, calibration_error
+from streamroute.core.routing.learned.domain_guard import GuardOptions
+from streamroute.core.routing.learned.first_level import batches
+from streamroute.core.routing.learned.fitting import (
+    KINDS,
+    OPTIMISM,
     Curve,
-    Effort,
     Material,
     all_learned,
     answers_alone,
     applied_material,
+    best_kind,
     cautious_policy,
     curve,
     domain_folds,
     held_out_material,
     policy,
 )
-from streamroute.core.quality.calibration import Calibration, calibration_error
-from streamroute.core.routing.learned.domain_guard import GuardOptions
+from streamroute.core.routing.learned.outcome_rows import Row
+from streamroute.core.routing.learned.served import Served, always, served_by
 from streamroute.core.routing.learned.tier_policy import Outcomes, PolicyKind, Replay, replay
 
 Floats = NDArray[np.float64]
 
 KEPT = {"A2": 1.0, "A": 0.995, "A3": 1.0, "O": 0.995, "O1": 1.0, "B": 0.99, "tickets": 0.995}
 """Quality ratio that a pool's requests are to have: the large model's, or a little less where that will do."""
-OPTIMISM = 0.005
-"""How much more is asked for on the fitted rows: a choice among prices flatters the one that is chosen, by half a point
-to a point."""
 WANTED = {pool: kept + OPTIMISM for pool, kept in KEPT.items()}
 """Quality ratio asked for on the fitted rows, by pool."""
 POINTS = {"quality": 1.01, "balanced": 1.0, "economy": 0.98}
@@ -43,7 +45,6 @@ POINTS = {"quality": 1.01, "balanced": 1.0, "economy": 0.98}
 CAUTIOUS = 1.0
 """Quality ratio asked for where nothing is known of a domain; the guard asks for more or less once it has looked."""
 _HINDSIGHT = (1.0, 0.995, 0.99, 0.98)
-KINDS: tuple[PolicyKind, ...] = get_args(PolicyKind)
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Halves:
 
     def chosen(self, wanted: float) -> PolicyKind:
         """Return the kind of policy that saves most at this ratio on the fitted rows."""
-        return max(KINDS, key=lambda kind: (self.curves[kind].saving_for(wanted), kind))
+        return best_kind(self.curves, wanted)
 
     def served(self, kind: PolicyKind, wanted: float) -> Served:
         """Return what a policy comes to, its prices chosen on the fitted rows: the mean of what chance may deal."""
@@ -120,10 +121,10 @@ def halves(source: Source, pool: str, split: str, effort: Effort) -> Halves:
     tiers = spec["tiers"]
     fitted, other, is_same = split_rows(source, split, spec["datasets"])
     complete, partial = batches(fitted, tiers)
-    train = held_out_material(complete, partial, tiers, effort)
+    train = held_out_material(complete, partial, tiers, effort.epochs)
     if is_same:
         return Halves(pool, split, train, train, is_same=True, every=train)
-    models = all_learned(complete, partial, tiers, effort)
+    models = all_learned(complete, partial, tiers, effort.epochs)
     every = applied_material(batches(other, tiers)[0], tiers, models, train.domains)
     known = {row.kind for row in complete}
     is_seen = np.array([row.kind in known for row in every.rows])
@@ -132,7 +133,7 @@ def halves(source: Source, pool: str, split: str, effort: Effort) -> Halves:
         raise DataMissingError(msg)
     if is_seen.all():
         return Halves(pool, split, train, every, is_same=False, every=every)
-    by_domain = held_out_material(complete, partial, tiers, effort, domain_folds(complete))
+    by_domain = held_out_material(complete, partial, tiers, effort.epochs, domain_folds(complete))
     return Halves(pool, split, train, every.picked(is_seen), is_same=False, every=every, by_domain=by_domain)
 
 

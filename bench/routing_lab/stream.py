@@ -7,8 +7,8 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
-from routing_lab.study import Material
 from streamroute.core.routing.learned.domain_guard import DomainGuard, GuardOptions
+from streamroute.core.routing.learned.fitting import Material
 from streamroute.core.routing.learned.stage import Stage
 from streamroute.core.routing.learned.tier_policy import TierPolicy, moves
 

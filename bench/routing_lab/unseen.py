@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from routing_lab.data import Row, Source, rows
-from routing_lab.first_level import batches
-from routing_lab.metrics import Ideal, ideal, report, served_by
+from routing_lab.data import Source, rows
+from routing_lab.effort import Effort
+from routing_lab.metrics import Ideal, ideal, report
 from routing_lab.pool_study import CAUTIOUS, WANTED
 from routing_lab.stream import Fitted, stream
-from routing_lab.study import (
-    Effort,
+from streamroute.core.routing.learned.domain_guard import GuardOptions
+from streamroute.core.routing.learned.first_level import batches
+from streamroute.core.routing.learned.fitting import (
     Material,
     all_learned,
     answers_alone,
@@ -28,7 +29,8 @@ from routing_lab.study import (
     held_out_material,
     policy,
 )
-from streamroute.core.routing.learned.domain_guard import GuardOptions
+from streamroute.core.routing.learned.outcome_rows import Row
+from streamroute.core.routing.learned.served import served_by
 from streamroute.core.routing.learned.tier_policy import PolicyKind, replay
 
 NAME = "unseen"
@@ -90,9 +92,9 @@ def _lines(source: Source, case: Case, split: str, effort: Effort) -> list[dict[
     tiers = source.pools[POOL]["tiers"]
     if not case.new or not case.known:
         return []
-    train = held_out_material(case.known, [], tiers, effort)
-    by_domain = held_out_material(case.known, [], tiers, effort, domain_folds(case.known))
-    test = applied_material(case.new, tiers, all_learned(case.known, [], tiers, effort), train.domains)
+    train = held_out_material(case.known, [], tiers, effort.epochs)
+    by_domain = held_out_material(case.known, [], tiers, effort.epochs, domain_folds(case.known))
+    test = applied_material(case.new, tiers, all_learned(case.known, [], tiers, effort.epochs), train.domains)
     common = {"pool": NAME, "split": split, "domains": case.name}
     best = ideal(test.outcomes, test.weights)
     known = policy(train, curve(train, KIND).price_for(WANTED[POOL]), KIND)
@@ -112,7 +114,7 @@ def _leave_one_out(source: Source, split: str, effort: Effort) -> list[dict[str,
     spec = source.pools[POOL]
     tiers = spec["tiers"]
     every = batches(rows(source.folder("train"), spec["datasets"]), tiers)[0]
-    material = held_out_material(every, [], tiers, effort, domain_folds(every))
+    material = held_out_material(every, [], tiers, effort.epochs, domain_folds(every))
     counts = Counter(row.kind for row in every)
     lines = []
     for kind in sorted(name for name, many in counts.items() if many >= _FEWEST):

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import routing
-from routing_lab.data import DataMissingError, Source, folds, is_validation, rows
-from routing_lab.metrics import always, auroc, call_share_metrics, ideal, mixed, ratio_interval, report, saving_at
+from routing_lab.data import DataMissingError, Source, is_validation, rows
+from routing_lab.metrics import auroc, call_share_metrics, ideal, mixed, report, saving_at
 from routing_lab.picture import draw
 from routing_lab.stream import Fitted, walk
-from routing_lab.study import Curve
 
+from streamroute.core.routing.learned.fitting import Curve
+from streamroute.core.routing.learned.outcome_rows import folds
+from streamroute.core.routing.learned.served import always, ratio_interval
 from streamroute.core.routing.learned.tier_policy import Outcomes, Replay, TierPolicy
 
 TIERS = ["small", "middle", "large"]

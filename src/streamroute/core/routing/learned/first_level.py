@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from routing_lab.data import Row, agreement
 from streamroute.core.quality.signals import signals
+from streamroute.core.routing.learned.outcome_rows import Row, agreement
 from streamroute.core.routing.learned.stage import Seen, Stage, features, stages
 from streamroute.core.routing.learned.tier_models import Lesson, TierModels, answer_vector, question_vector
 
