@@ -343,6 +343,17 @@ async def test_a_defect_of_ours_does_not_look_like_an_answer(stream: bool) -> No
         assert rig.in_flight() == [0]
 
 
+async def test_a_defect_where_calls_are_admitted_keeps_no_money() -> None:
+    """What was set aside for a call that could not be made is free again."""
+    async with Rig.of(None) as rig:
+        budgets = put_under_budget(rig)
+        rig.app.dispatcher._opening._admission._board = None
+        with pytest.raises(ExceptionGroup):
+            await rig.app.dispatcher.dispatch(call_of(), Collector())
+        [figures] = budgets.named(now_ms())
+        assert figures.reserved == 0
+
+
 async def test_the_plan_is_told_that_the_client_has_gone() -> None:
     """Who cancels a request's task is a client that left: attempts say so, and not that something of ours broke."""
     seen: list[AttemptObservation] = []

@@ -21,8 +21,7 @@ from streamroute.core.health.attempt_budget import AttemptBudget
 from streamroute.core.health.board import HealthBoard
 from streamroute.core.health.options import HealthOptions
 from streamroute.core.observation import AttemptObservation
-from streamroute.core.outcome import CROSS_CHECKS, Failure
-from streamroute.core.rate_limit import RateLimitReport
+from streamroute.core.outcome import Failure
 from streamroute.core.requirements import NO_REQUIREMENTS
 from streamroute.core.routing.decision import Decision
 from streamroute.core.routing.decision_log import DecisionLog, Judged, Made, NotMade
@@ -31,19 +30,18 @@ from streamroute.core.routing.route import Catalog
 from streamroute.core.routing.steering import decide
 from streamroute.core.upstream import Deadlines, ProviderName, Upstream, UpstreamId
 from streamroute.engine.attempt import Attempt
-from streamroute.engine.attempt_options import AttemptOptions
 from streamroute.engine.auditor import Auditor
 from streamroute.engine.bidding import Bidding
 from streamroute.engine.call import Call
 from streamroute.engine.choice import choose, nobody, translatable
-from streamroute.engine.continuations import NOT_CONTINUABLE, Continuations, is_continuable, midstream_of
+from streamroute.engine.continuations import Continuations, is_continuable, midstream_of
 from streamroute.engine.course import Course
 from streamroute.engine.cross_checks import CrossChecks
-from streamroute.engine.decoding import StreamDecoder
 from streamroute.engine.gates import Gates
 from streamroute.engine.holding import Holding, Oversight
 from streamroute.engine.judging import Judging
 from streamroute.engine.needs import Needs, Settled, cap_of, matched_tiers
+from streamroute.engine.opening import Opening
 from streamroute.engine.request_end import request_ended
 from streamroute.engine.routing_figures import RoutingCounter
 from streamroute.engine.runner import Runner
@@ -55,7 +53,6 @@ from streamroute.providers.provider import Provider
 from streamroute.providers.transport import Transport
 from streamroute.telemetry.bus import Bus
 
-_BESIDE = frozenset({"hedge", "race", "probe", "speculation", *CROSS_CHECKS})
 _JITTER_DRAWS = 4
 
 
@@ -93,11 +90,16 @@ class Dispatcher:
         self.directory = directory
         self.spending = spending
         self.board = board
-        self._transport = transport
         self._bus = bus
         self._rng = rng
         self.budget = AttemptBudget(board.options.hedge_spend)
-        self._admission = Admission(board, self.budget)
+        self._opening = Opening(
+            transport=transport,
+            spending=spending,
+            admission=Admission(board, self.budget),
+            in_flight=lambda: self.in_flight,
+            note=self._note,
+        )
         self._delays = HedgeDelays()
         self._explorer = Explorer()
         self.needs = Needs()
@@ -196,7 +198,7 @@ class Dispatcher:
                 publish=self._bus.publish,
                 checks=CrossChecks(
                     call,
-                    lambda aside, start, notify: self._open(aside, course, start, notify),
+                    lambda aside, start, notify: self._opening.open(aside, course, start, notify),
                     upstreams=directory.catalog.upstreams,
                     providers=directory.providers,
                     requirements=requirements,
@@ -211,7 +213,7 @@ class Dispatcher:
 
         def open_attempt(start: Start, notify: Callable[[AttemptEvent], None]) -> Attempt | Failure:
             numbered = replace(call, forwarded={**call.forwarded, ATTEMPT_HEADER: str(call.attempt + runner.attempts)})
-            return self._open(numbered, course, start, notify)
+            return self._opening.open(numbered, course, start, notify)
 
         runner = Runner(
             plan,
@@ -301,99 +303,3 @@ class Dispatcher:
         self.decisions.called(call.decision_id, what)
         if isinstance(what, Judged):
             self._bus.publish(what.outcome(call.decision_id))
-
-    def _open(
-        self,
-        call: Call,
-        course: Course,
-        start: Start,
-        notify: Callable[[AttemptEvent], None],
-    ) -> Attempt | Failure:
-        """Take a permit and make the attempt that returns it, or say why the upstream must not be called."""
-        upstream, provider = start.upstream, course.providers[start.upstream.provider]
-        decision, continuations = course.decision, course.continuations
-        chat, rung = call.chat, None
-        is_held = course.holding.holds(upstream, start.cause)
-        tells_cost = call.tells_cost and not is_held
-        begun = self.spending.pricing.begun(upstream.id, course.terms)
-        cost_of = partial(self.spending.cost_usd, course.bill, upstream, chat, begun) if tells_cost else None
-        decoder: Callable[[], StreamDecoder] = partial(provider.decoder, call.chat, cost_of)
-        if start.rung is not None:
-            continuation = (
-                continuations.call(start, provider, cost_of) if continuations is not None else NOT_CONTINUABLE
-            )
-            if isinstance(continuation, Failure):
-                return continuation
-            chat, rung, decoder = continuation.chat, continuation.rung, continuation.decoder
-        chat, clean = course.holding.asked(chat, upstream) if is_held else (chat, None)
-        reservation = self.spending.reserve(
-            call.attribution,
-            upstream,
-            chat,
-            cap=course.cap,
-            is_beside=start.cause in _BESIDE,
-            may_use_unpriced=call.caller.may_use_unpriced,
-        )
-        if isinstance(reservation, Failure):
-            self._note(call, NotMade(upstream.id, start.cause, reservation.message))
-            return reservation
-        leave = self._admission.admit(
-            start,
-            now(),
-            latency_class=decision.latency_class,
-            prompt_tokens=chat.prompt_tokens,
-            is_stream=chat.stream,
-            in_flight=self.in_flight,
-        )
-        if isinstance(leave, Failure):
-            self.spending.give_back(reservation)
-            self._note(call, NotMade(upstream.id, start.cause, leave.message))
-            return leave
-
-        def connected() -> None:
-            self._admission.connected(leave, now())
-
-        def first_token() -> None:
-            self._admission.first_token(leave, now())
-
-        def reported(report: RateLimitReport) -> None:
-            self._admission.reported(leave, report, now())
-
-        def settled(observation: AttemptObservation) -> None:
-            if observation.failure is not None:
-                course.failures.append(observation)
-            self._admission.settle(leave, observation)
-            observation = self.spending.settle(observation, reservation, begun)
-            if observation.charged is not None:
-                course.bill.add(observation.charged)
-            self._note(call, Made(observation, start.deadlines))
-            course.holding.settled(observation, is_held=is_held)
-
-        try:
-            return Attempt(
-                AttemptOptions(
-                    attempt=start.attempt,
-                    cause=start.cause,
-                    request_id=call.request_id,
-                    ledger_id=call.ledger_id,
-                    attribution=call.attribution,
-                    route=decision.route.name,
-                    chat=chat,
-                    rung=rung,
-                    decoder=decoder,
-                    clean=clean,
-                    upstream=upstream,
-                    provider=provider,
-                    transport=self._transport,
-                    forwarded=call.forwarded,
-                    notify=notify,
-                    connected=connected,
-                    first_token=first_token,
-                    reported=reported,
-                    settled=settled,
-                )
-            )
-        except BaseException:
-            self._admission.give_back(leave, now())
-            self.spending.give_back(reservation)
-            raise
