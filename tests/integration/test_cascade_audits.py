@@ -260,3 +260,15 @@ async def test_a_judge_says_whose_answer_was_better_where_two_differ(tmp_path: P
             await tiers.until(lambda count=count: made(tiers) == {"judged": count})
         assert keeper_of(tiers).gain_of(agrees=False, is_backed=False) < 0.25  # of .35, which is usual
         assert keeper_of(tiers).guard("").trust is Trust.TRUSTED
+
+
+async def test_two_audits_of_one_request_pay_each_for_itself(tmp_path: Path) -> None:
+    """They are made at once; what they have cost counts once against the day's amount."""
+    models = {"second": says('{"score": 8}'), "small": SMALL, "middle": OTHER, "large": says("The answer is 40.")}
+    route = ROUTE.replace('[["small"], ["large"]]', '[["small"], ["middle"], ["large"]]')
+    async with Tiers.of(tmp_path, models, f'{route}judge = "second"\n') as tiers:
+        await tiers.ask(max_tokens=40)
+        await tiers.until(lambda: made(tiers) == {"judged": 2})
+        [figures] = tiers.app.dispatcher.gates.figures()
+        assert tiers.requests["second"] == 4
+    assert figures.spent == tiers.waste().wasted["audit"] > 0

@@ -1,16 +1,16 @@
-"""Audits: some answers of small models that clients have already got are looked into, so that drift is noticed.
+"""Audits: some answers that clients have already got are looked into, so that drift is noticed, and who is better.
 
-The large model is asked the same afterwards, in the background, within an amount a day of each route; both answers are
-compared by what they come to, or by the judge where that cannot be told or they differ. Nothing of it touches a
-client's answer, and at shutdown it is given up.
+Another model is asked the same afterwards, in the background, within an amount a day of each route: on routes with
+tiers the large one, in auctions another bidder. Both answers are compared by what they come to, or by the judge where
+that cannot be told or they differ. Nothing of it touches a client's answer, and at shutdown it is given up.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -35,7 +35,7 @@ MAX_AT_ONCE = 2
 MAX_WAITING = 100
 """A burst is looked into in part: what does not fit was not drawn."""
 _DAY_MS = 86_400_000
-_Said = TypeVar("_Said")
+_Said_co = TypeVar("_Said_co", covariant=True)
 
 _log = structlog.get_logger(__name__)
 
@@ -48,12 +48,25 @@ class Audit:
     gate: RouteGate
     checked: Checked
     checks: CrossChecks
-    look: Look
-    """What becomes of it, without the gain."""
+    share: float
+    """The chance, above 0, with which it was drawn."""
+    against: Sequence[UpstreamId]
+    """Who may be asked the same; the first that can be asked is."""
+    better: Collection[UpstreamId]
+    """Who is held to be better than who has answered."""
     decision_id: str | None
+    look: Look | None = None
+    """What becomes of it for the gate of a route with tiers, without the gain."""
     other: Draft | None = None
-    """The large model's answer, where it is there already."""
+    """The other answer, where it is there already."""
     other_upstream: UpstreamId | None = None
+    judged: Callable[[UpstreamId, float], None] | None = None
+    """Is told what the judge thinks of both answers, 0..1 and not calibrated."""
+
+    @property
+    def is_backed(self) -> bool:
+        """A second model agreed with the answer."""
+        return self.look is not None and self.look.is_backed
 
 
 class Auditor:
@@ -88,52 +101,57 @@ class Auditor:
             self._over(audit, "failed")
 
     async def _make(self, audit: Audit) -> None:
-        large = self._large(audit)
-        if large is None:
+        second = self._second(audit)
+        if second is None:
             self._over(audit, "failed")
             return
         other: Draft | Failure | None = audit.other
         if other is None:
             chat, left_s = asked_again(audit.checked.chat), audit.route.deadlines.answer_s
-            asking = partial(audit.checks.ask, chat, large.id, "audit", left_s, most_s=left_s)
-            other = await _paid(audit, audit.checks.most(chat, large), asking)
+            asking = partial(audit.checks.ask, chat, second.id, "audit", left_s, most_s=left_s)
+            other = await _paid(audit, audit.checks.most(chat, second), asking)
         if other is None:
             self._over(audit, "no_money")
         elif isinstance(other, Failure):
             self._over(audit, "failed")
         else:
-            await self._compare(audit, other, large.id)
+            await self._compare(audit, other, audit.other_upstream or second.id)
 
-    async def _compare(self, audit: Audit, other: Draft, large: UpstreamId) -> None:
+    async def _compare(self, audit: Audit, other: Draft, second: UpstreamId) -> None:
         checked, keeper, judge = audit.checked, audit.gate.keeper, audit.route.judge
         found = agrees(checked.draft, other, checked.wanted)
         if not found and judge is not None:
-            small_word, large_word = [await self._word(audit, draft, judge) for draft in (checked.draft, other)]
-            if small_word is not None and large_word is not None:
-                gain = large_word - small_word
-                if found is False and not audit.look.is_backed:
-                    keeper.differed(gain)
-                self._over(audit, JUDGED, gain, (small_word, large_word), large)
+            one, two = [await self._word(audit, draft, judge) for draft in (checked.draft, other)]
+            if one is not None and two is not None:
+                if audit.judged is not None:
+                    audit.judged(checked.upstream, one)
+                    audit.judged(second, two)
+                own, others = keeper.calibrated(one), keeper.calibrated(two)
+                if found is False and audit.look is not None and not audit.is_backed:
+                    keeper.differed(others - own)
+                self._over(audit, JUDGED, others - own, (own, others), second)
                 return
         if found is None:
             self._over(audit, "unclear")
         else:
-            gain = keeper.gain_of(agrees=found, is_backed=audit.look.is_backed)
-            scores = None if audit.look.is_backed and not found else QUALITY[found]  # nobody knows who is right
-            self._over(audit, "agrees" if found else "differs", gain, scores, large)
+            gain = keeper.gain_of(agrees=found, is_backed=audit.is_backed)
+            scores = QUALITY[found] if second in audit.better else QUALITY[found][::-1]
+            is_known = found or not audit.is_backed  # else nobody knows who is right
+            self._over(audit, "agrees" if found else "differs", gain, scores if is_known else None, second)
 
     async def _word(self, audit: Audit, draft: Draft, judge: UpstreamId) -> float | None:
+        """Return what the judge thinks of an answer, not calibrated; None where it could not be asked."""
         chat, known = audit.checked.chat, audit.checks.upstreams.get(judge)
         asked = judging(chat, draft)
         if asked is None or known is None:
             return None
         asking = partial(audit.checks.score, chat, draft, judge, "audit", audit.route.deadlines.answer_s)
         raw = await _paid(audit, audit.checks.most(asked, known), asking)
-        return audit.gate.keeper.calibrated(raw) if isinstance(raw, float) else None
+        return raw if isinstance(raw, float) else None
 
-    def _large(self, audit: Audit) -> Upstream | None:
-        """Return a largest model that may be asked: audits are no load for one that is down or on its way back."""
-        for name in audit.route.tiers[-1]:
+    def _second(self, audit: Audit) -> Upstream | None:
+        """Return the first that may be asked: audits are no load for one that is down or on its way back."""
+        for name in audit.against:
             upstream = audit.checks.upstreams.get(name)
             standing = None if upstream is None else self._board.standing(upstream, now())
             if standing is not None and standing.can_ask and not standing.is_probe:
@@ -146,37 +164,44 @@ class Auditor:
         result: str,
         gain: float | None = None,
         scores: tuple[float, float] | None = None,
-        large: UpstreamId | None = None,
+        second: UpstreamId | None = None,
     ) -> None:
         """Learn from it, and tell everybody."""
         audit.gate.audits[result] += 1
-        audit.gate.keeper.learn(replace(audit.look, gain=gain))
-        if scores is None or large is None or audit.decision_id is None:
+        if audit.look is not None:
+            audit.gate.keeper.learn(replace(audit.look, gain=gain))
+        if scores is None or second is None or audit.decision_id is None:
             return
-        for upstream, score in zip((audit.checked.upstream, audit.other_upstream or large), scores, strict=True):
+        for upstream, score in zip((audit.checked.upstream, second), scores, strict=True):
             self._publish(
                 QualityOutcome(
                     decision_id=audit.decision_id,
                     upstream=upstream,
                     score=min(1.0, max(0.0, score)),
                     source="audit",
-                    propensity=audit.look.share,
+                    propensity=audit.share,
                     label=result,
                 )
             )
 
 
-async def _paid(audit: Audit, most: Money | None, asking: Callable[[], Awaitable[_Said]]) -> _Said | None:
+class _Paid(Protocol[_Said_co]):
+    """Makes a call, and tells what it has cost."""
+
+    def __call__(self, *, paid: Callable[[Money], None]) -> Awaitable[_Said_co]: ...
+
+
+async def _paid(audit: Audit, most: Money | None, asking: _Paid[_Said_co]) -> _Said_co | None:
     """Ask within the day's amount, `most` being what that may cost; None where it does not suffice."""
-    gate, checks = audit.gate, audit.checks
+    gate = audit.gate
     reserved = _reserve(gate, audit.route.audit, most)
     if reserved is None:
         return None
-    before = checks.spent
+    costs: list[Money] = []
     try:
-        return await asking()
+        return await asking(paid=costs.append)
     finally:
-        _settle(gate, reserved, Money(checks.spent - before))
+        _settle(gate, reserved, Money(sum(costs)))
 
 
 def _reserve(gate: RouteGate, options: AuditOptions | None, most: Money | None) -> Money | None:

@@ -12,7 +12,8 @@ from typing import Protocol
 from streamroute.core.cost.bill import Bill
 from streamroute.core.execution.commands import Start
 from streamroute.core.execution.events import AttemptEvent, AttemptId, Failed, Succeeded
-from streamroute.core.money import Money
+from streamroute.core.money import NOTHING, Money
+from streamroute.core.observation import AttemptObservation
 from streamroute.core.outcome import AttemptCause, Failure
 from streamroute.core.quality.comparison import agrees, is_comparable
 from streamroute.core.quality.judge import read_judgement
@@ -76,11 +77,13 @@ class CrossChecks:
         self._bill = bill
         self.most = most
         self._next = FIRST_NUMBER
+        self._paid: dict[int, Callable[[Money], None]] = {}
 
-    @property
-    def spent(self) -> Money:
-        """What all calls of the request have cost so far, as far as that is known."""
-        return self._bill.known
+    def settled(self, observation: AttemptObservation) -> None:
+        """Tell who wants to know what one of these calls has cost, as far as that is known."""
+        paid = self._paid.pop(observation.attempt, None)
+        if paid is not None and observation.charged is not None:
+            paid(observation.charged.cost or NOTHING)
 
     async def agreement(self, checked: Checked, with_: UpstreamId, left_s: float) -> Finding | Failure | None:
         """Ask another model the same; None where the two could not be compared anyway."""
@@ -96,22 +99,36 @@ class CrossChecks:
         return NOTHING_AGAINST if found else Finding(0.0, f"{with_} comes to another answer")
 
     async def score(
-        self, chat: ChatRequest, draft: Draft, judge: UpstreamId, cause: AttemptCause, left_s: float
+        self,
+        chat: ChatRequest,
+        draft: Draft,
+        judge: UpstreamId,
+        cause: AttemptCause,
+        left_s: float,
+        *,
+        paid: Callable[[Money], None] | None = None,
     ) -> float | Failure | None:
         """Return what a judge thinks of an answer, 0..1 and not calibrated."""
         asked = judging(chat, draft)
         if asked is None:
             return None
-        said = await self.ask(asked, judge, cause, left_s)
+        said = await self.ask(asked, judge, cause, left_s, paid=paid)
         if isinstance(said, Failure):
             return said
         score = read_judgement(said.text)
         return Failure(kind="malformed", message="the judge did not answer as it was told") if score is None else score
 
     async def ask(
-        self, chat: ChatRequest, upstream: UpstreamId, cause: AttemptCause, left_s: float, *, most_s: float = MOST_S
+        self,
+        chat: ChatRequest,
+        upstream: UpstreamId,
+        cause: AttemptCause,
+        left_s: float,
+        *,
+        most_s: float = MOST_S,
+        paid: Callable[[Money], None] | None = None,
     ) -> Draft | Failure:
-        """Make one call, and return its answer or why there is none."""
+        """Make one call, and return its answer or why there is none; `paid` is told what it has cost."""
         known = self.upstreams.get(upstream)
         reason = "it is disabled" if known is None else self._why_not(chat, known)
         if known is None or reason is not None:
@@ -128,6 +145,8 @@ class CrossChecks:
         attempt = self._open(aside, Start(number, known, cause=cause), notify)
         if isinstance(attempt, Failure):
             return attempt
+        if paid is not None:
+            self._paid[number] = paid
         too_late = asyncio.get_running_loop().call_later(
             max(0.0, min(left_s, most_s)), attempt.cancel, "lost", _TOO_LATE
         )

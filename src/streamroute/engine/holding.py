@@ -121,6 +121,7 @@ class Holding:
 
     def settled(self, observation: AttemptObservation, *, is_held: bool) -> None:
         """Publish what an attempt came to, now or once it is known whose answer is delivered."""
+        self._checks.settled(observation)
         if is_held and observation.outcome == "succeeded":
             self._kept.append(observation)
         else:
@@ -282,12 +283,16 @@ class Holding:
             gate.keeper.learn(look)
 
     def _offer(self, gate: RouteGate, held: Held, look: Look, other: Draft | None) -> None:
+        route = self._decision.route
         self._oversight.auditor.offer(
             Audit(
-                route=self._decision.route,
+                route=route,
                 gate=gate,
                 checked=held.checked,
                 checks=self._checks,
+                share=look.share,
+                against=route.tiers[-1],
+                better=route.upstreams,
                 look=look,
                 decision_id=self._call.decision_id,
                 other=other,
