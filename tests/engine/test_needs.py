@@ -10,10 +10,13 @@ import orjson
 import pytest
 
 from streamroute.core.caller import Caller
+from streamroute.core.gate import AuditOptions, Thresholds
 from streamroute.core.quality.subject_text import read_subject
 from streamroute.core.requirements import Requirements
 from streamroute.core.routing.analysis import Features, analyse
 from streamroute.core.routing.decision import Decision
+from streamroute.core.routing.domains import LEAST_EXAMPLES
+from streamroute.core.routing.learned.gatekeeper import Gatekeeper
 from streamroute.core.routing.matching import ConfiguredQualities, MergedQualities, Wanted
 from streamroute.core.routing.options import RoutingMode, RoutingOptions
 from streamroute.core.routing.question import Question
@@ -24,9 +27,11 @@ from streamroute.core.routing.steering import decide
 from streamroute.core.upstream import QualityTable, Route
 from streamroute.engine.call import Call
 from streamroute.engine.choice import Choice, choose
+from streamroute.engine.gates import RouteGate
 from streamroute.engine.learning import Learning
 from streamroute.engine.needs import Needs, matched_tiers
 from streamroute.errors import ForbiddenError
+from streamroute.telemetry.logs import configure_logs
 from tests.support.observations import upstream
 from tests.support.rig import PROMPT, Rig
 from tests.support.steering import board, draws
@@ -62,6 +67,37 @@ async def test_learning_that_breaks_takes_no_answer_away() -> None:
         reply = await rig.ask(stream=False, streamroute={"domain": "law"})
         assert reply.status == 200
         assert (await rig.ask(stream=True, streamroute={"domain": "law"})).presents_itself_as_complete
+
+
+async def test_what_was_learned_of_domains_and_breaks_is_done_without(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a question is about is told by its terms then; one line says so."""
+    async with Rig.of(None, steering="auction") as rig:
+        rig.app.learning.domains._examples = dict.fromkeys(("tax", "travel"), LEAST_EXAMPLES)
+        rig.app.learning.domains._model = None
+        configure_logs("info", "json")
+        found = await features(rig, "Who may appeal against a verdict of the court, and does a plaintiff pay?")
+        assert (found["domain"], found["domain_source"]) == ("law", "classified")
+        assert (await rig.ask(stream=True)).presents_itself_as_complete
+    assert capsys.readouterr().err.count("routing.learning_broke") == 2
+
+
+async def test_words_that_cannot_be_remembered_take_no_answer_away() -> None:
+    """What comes of the decision is learned without them."""
+    async with Rig.of(None, steering="auction") as rig:
+        rig.app.learning._questions = None
+        assert (await rig.ask(stream=False)).status == 200
+
+
+@pytest.mark.parametrize(("accept_at", "answering"), [(0.0, "a"), (1.1, "b")])
+async def test_gates_that_break_take_no_answer_away(accept_at: float, answering: str) -> None:
+    """Tiers are asked in their order then, and answers judged by their findings."""
+    async with Rig.of(None, None, tiers=("a", "b"), accept_at=Thresholds(by_tier=(accept_at,))) as rig:
+        rig.app.dispatcher.gates._routes = None
+        reply = await rig.ask(stream=False)
+        assert (reply.status, reply.headers["x-streamroute-upstream"]) == (200, answering)
+        rig.app.dispatcher.gates._routes = {"chat": RouteGate(Gatekeeper(AuditOptions()), ascents=None)}
+        reply = await rig.ask(stream=False)
+        assert (reply.status, reply.headers["x-streamroute-upstream"]) == (200, answering)
 
 
 async def test_what_was_learned_is_asked() -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from streamroute.core.cost.charge import EXPECTED_OUTPUT_TOKENS
@@ -33,6 +34,8 @@ _SPENT = "spent"
 """The name of the day and what audits have spent in it, in a saved state: a restart brings no new money."""
 MAX_JUDGEMENTS = 1_000
 """Words of judges that are remembered until somebody says what they were worth."""
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -77,9 +80,22 @@ class Gates:
         upstreams: Mapping[UpstreamId, Upstream],
     ) -> Decision:
         """Return the decision without small tiers that are not worth asking, or must not be trusted now."""
-        tiers, route = decision.tiers, decision.route
-        if len(tiers) < 2:
+        if decision.next_tier is None:
             return decision
+        try:
+            return self._begun(decision, call, uniform, upstreams)
+        except Exception:  # noqa: BLE001 - a request is decided without what was learned, rather than not at all
+            _log.exception("gate.broke", route=decision.route.name)
+            return decision
+
+    def _begun(
+        self,
+        decision: Decision,
+        call: Call,
+        uniform: Callable[[], float],
+        upstreams: Mapping[UpstreamId, Upstream],
+    ) -> Decision:
+        tiers, route = decision.tiers, decision.route
         gate, domain = self.of(route), domain_of(decision, call)
         guard = None if route.audit is None else gate.keeper.guard(domain)
         if guard is not None and guard.trust is Trust.WITHDRAWN:

@@ -30,7 +30,7 @@ from streamroute.core.routing.decision_log import Judged
 from streamroute.core.routing.learned.domain_guard import Trust
 from streamroute.core.routing.learned.gate_features import gate_features
 from streamroute.core.routing.learned.gatekeeper import Look
-from streamroute.core.upstream import Upstream, UpstreamId
+from streamroute.core.upstream import Route, Upstream, UpstreamId
 from streamroute.engine.attempt import Attempt
 from streamroute.engine.auditor import Audit, Auditor
 from streamroute.engine.call import Call
@@ -91,13 +91,20 @@ class Holding:
         self._oversight = oversight
         is_holding = decision.next_tier is not None
         self._domain = domain_of(decision, call) if is_holding else ""
-        self._gate = oversight.gates.of(decision.route) if is_holding else None
+        self._gate = self._gate_of(decision.route) if is_holding else None
         self._answering: AttemptId | None = None
         self._answered_by: UpstreamId | None = None
         self._whole: bytes | None = None
         """The answer that was delivered, where it does not stream."""
         self._judged: list[Held] = []
         self._kept: list[AttemptObservation] = []
+
+    def _gate_of(self, route: Route) -> RouteGate | None:
+        try:
+            return self._oversight.gates.of(route)
+        except Exception:  # noqa: BLE001 - answers are judged by their findings then
+            _log.exception("gate.broke", route=route.name)
+            return None
 
     def holds(self, upstream: Upstream, cause: AttemptCause) -> bool:
         """Return whether what an upstream says is held back, to be judged."""
@@ -195,19 +202,16 @@ class Holding:
         """Say what is done about an answer: by its findings, and by what was learned where answers are audited."""
         upstream, accept_at = checked.upstream, self._accept_at(checked.upstream)
         gate, route = self._gate, self._decision.route
-        if gate is None:
-            return verdict
+        ruling = Ruling(score=verdict.score, is_accepted=verdict.score >= accept_at)
         try:
-            ruling = self._by_what_was_learned(gate, attempt, checked, verdict, accept_at)
+            if gate is not None:
+                ruling = self._by_what_was_learned(gate, attempt, checked, verdict, accept_at) or ruling
+                if route.audit is None or gate.keeper.guard(self._domain).trust is Trust.TRUSTED:
+                    gate.ascent(self._domain).was_judged(route.tier_of(upstream), is_accepted=ruling.is_accepted)
+                if not ruling.is_accepted:
+                    ruling = self._going_up(gate, upstream, ruling)
         except Exception:  # noqa: BLE001 - the findings are there
             _log.exception("gate.broke", route=route.name)
-            ruling = None
-        if ruling is None:
-            ruling = Ruling(score=verdict.score, is_accepted=verdict.score >= accept_at)
-        if route.audit is None or gate.keeper.guard(self._domain).trust is Trust.TRUSTED:
-            gate.ascent(self._domain).was_judged(route.tier_of(upstream), is_accepted=ruling.is_accepted)
-        if not ruling.is_accepted:
-            ruling = self._going_up(gate, upstream, ruling)
         verdict = replace(verdict, ruling=ruling)
         self._note(Judged(upstream, verdict, accept_at, ruling.is_accepted))
         return verdict

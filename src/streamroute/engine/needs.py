@@ -41,7 +41,14 @@ def cap_of(decision: Decision, bill: Bill) -> Cap | None:
 
 def analysed(chat: ChatRequest, domain: str | None, classifier: DomainClassifier) -> Analysis:
     """Read what a request asks; `domain` is what was said of it."""
-    return analyse(read_question(chat.payload), domain=domain, classifier=classifier)
+    question = read_question(chat.payload)
+    try:
+        return analyse(question, domain=domain, classifier=classifier)
+    except Exception:
+        if classifier is TERMS:
+            raise
+        _log.exception("routing.learning_broke")
+        return analyse(question, domain=domain)
 
 
 class DecideTier(Protocol):
@@ -111,7 +118,10 @@ class Needs:
     def remember(self, decision_id: str, settled: "Settled") -> None:
         """Keep what outcomes of a decision will be learned with."""
         if self.learned is not None and settled.wanted is not None:
-            self.learned.remember(decision_id, settled.wanted.analysis)
+            try:
+                self.learned.remember(decision_id, settled.wanted.analysis)
+            except Exception:  # noqa: BLE001 - what comes of it is learned without its words
+                _log.exception("routing.learning_broke")
 
     def heed(self, settled: "Settled", at: float) -> None:
         """Learn from a request whose domain was said, as an example of that domain."""
