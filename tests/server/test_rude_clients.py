@@ -99,6 +99,7 @@ NONSENSE = {
     "wrong method": b"DELETE /v1/chat/completions HTTP/1.1\r\nHost: x\r\n\r\n",
     "unknown path": b"GET /%00%ff/../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n",
     "bad timeout header": post(GOOD, b"x-streamroute-timeout: soon\r\n"),
+    "timeout header of Python": post(GOOD, b"x-streamroute-timeout: 1_0\r\n"),
     "endless timeout header": post(GOOD, b"x-streamroute-timeout: inf\r\n"),
     "bad attempts header": post(GOOD, b"x-streamroute-max-attempts: 0\r\n"),
 }

@@ -7,6 +7,7 @@ import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
+from math import inf
 from typing import TypeVar, get_args
 
 import anyio
@@ -22,6 +23,7 @@ from streamroute.providers.addressing import ATTEMPT_HEADER, FORWARDED_HEADERS
 from streamroute.server.decisions import decision_id
 from streamroute.server.options import ServerOptions
 from streamroute.server.requirements import required_by
+from streamroute.wire.number_text import number_of
 from streamroute.wire.openai_chat.request import decode_request
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
@@ -116,11 +118,9 @@ def _seconds(request: web.BaseRequest, names: tuple[str, ...]) -> float | None:
         value = request.headers.get(name)
         if value is None:
             continue
-        try:
-            seconds = float(value)
-        except ValueError:
-            seconds = float("nan")
-        if not 0 < seconds < float("inf"):
+        number = number_of(value)
+        seconds = 0.0 if number is None else float(number)
+        if not 0.0 < seconds < inf:
             raise RequestError(f"The header `{name}` must be a number of seconds above 0; found {value!r}.")
         return seconds
     return None

@@ -7,8 +7,9 @@ The object is ours: it is taken out of the body before anything goes to a provid
 number is read by its shortest decimal text, or may be given as text.
 """
 
+import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any, get_args
 
@@ -17,11 +18,14 @@ from streamroute.core.money import MAX_MONEY, Money, money
 from streamroute.core.requirements import NO_REQUIREMENTS, Requirements
 from streamroute.core.upstream import LatencyClass, PolicyName
 from streamroute.errors import RequestError
+from streamroute.wire.number_text import number_of
 
 FIELD = "streamroute"
 MAX_SECONDS = 86_400.0
 """A day, as the longest `total_s` of a route."""
 _SHOWN_CHARS = 40
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""Not in names: they stand in logs, tables and databases that would break lines there, or refuse them."""
 
 
 def take_requirements(payload: dict[str, Any]) -> Requirements:
@@ -71,14 +75,17 @@ def _dollars(value: object) -> Money:
 
 def _seconds(value: object) -> float:
     number = _decimal(value)
-    if number is None or not 0 < number <= MAX_SECONDS:
+    seconds = 0.0 if number is None or number > MAX_SECONDS else float(number)
+    if not seconds > 0.0:  # which the least numbers are not, once they are floats
         raise ValueError(f"a number of seconds above 0, to {MAX_SECONDS:.0f}")
-    return float(number)
+    return seconds
 
 
 def _name(value: object) -> str:
     if not isinstance(value, str) or not 0 < len(value.strip()) <= MAX_NAME_CHARS:
         raise ValueError(f"a name of at most {MAX_NAME_CHARS} characters")
+    if _CONTROL.search(value.strip()):
+        raise ValueError("a name without line breaks and other control characters")
     return value.strip()
 
 
@@ -101,11 +108,7 @@ def _decimal(value: object) -> Decimal | None:
     """Return a finite number, given as one or as text."""
     if isinstance(value, bool) or not isinstance(value, int | float | str) or len(str(value)) > _SHOWN_CHARS:
         return None
-    try:
-        number = Decimal(str(value).strip())
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
+    return number_of(str(value))
 
 
 FIELDS: Mapping[str, tuple[str, Callable[[object], object]]] = {
