@@ -110,7 +110,7 @@ class App:
                 spending=Spending(Pricing(self._terms(directory.catalog)), self._budgets),
             )
             self.dispatcher.needs = Needs(learned=self.learning)
-            self.dispatcher.needs.apply(config.routing, config.requirements, config.upstreams.values())
+            self._apply_needs(config)
             self.bidding = Bidding(config.bidders, self.dispatcher.decisions)
             self.dispatcher.bidding = self.bidding if config.bidders else None
             bus.subscribe(self.bidding)
@@ -201,7 +201,7 @@ class App:
         directory = await self._directory(config)
         self.prices.apply(config)
         self.dispatcher.apply(directory, config.health)
-        self.dispatcher.needs.apply(config.routing, config.requirements, config.upstreams.values())
+        self._apply_needs(config)
         self.dispatcher.spending.pricing.apply(self._terms(directory.catalog))
         self._reprice()
         if config.ledger != self._ledger:
@@ -240,6 +240,10 @@ class App:
         """End every live request now, with an error event that says why."""
         self.site.is_draining = self.dispatcher.is_closed = self.dispatcher.auditor.is_closed = True
         self.dispatcher.shut_down()
+
+    def _apply_needs(self, config: Config) -> None:
+        upstreams, routes = config.upstreams.values(), config.routes.values()
+        self.dispatcher.needs.apply(config.routing, config.requirements, upstreams, routes)
 
     def _apply_budgets(self) -> None:
         """Keep the budgets of the configuration and of all live keys."""

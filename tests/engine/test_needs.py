@@ -31,11 +31,15 @@ from streamroute.engine.gates import RouteGate
 from streamroute.engine.learning import Learning
 from streamroute.engine.needs import Needs, matched_tiers
 from streamroute.errors import ForbiddenError
+from streamroute.simulation.profile import Profile
+from streamroute.simulation.script import Script
 from streamroute.telemetry.logs import configure_logs
 from tests.support.observations import upstream
 from tests.support.rig import PROMPT, Rig
 from tests.support.steering import board, draws
 from tests.support.steering import request as chat_request
+
+LAW = "Who may appeal against a verdict of the court, and does a plaintiff pay?"
 
 
 async def features(rig: Rig, prompt: str, **headers: str) -> dict[str, Any]:
@@ -75,7 +79,7 @@ async def test_what_was_learned_of_domains_and_breaks_is_done_without(capsys: py
         rig.app.learning.domains._examples = dict.fromkeys(("tax", "travel"), LEAST_EXAMPLES)
         rig.app.learning.domains._model = None
         configure_logs("info", "json")
-        found = await features(rig, "Who may appeal against a verdict of the court, and does a plaintiff pay?")
+        found = await features(rig, LAW)
         assert (found["domain"], found["domain_source"]) == ("law", "classified")
         assert (await rig.ask(stream=True)).presents_itself_as_complete
     assert capsys.readouterr().err.count("routing.learning_broke") == 2
@@ -117,6 +121,42 @@ async def test_a_plain_request_is_not_read() -> None:
         url = f"{rig.app.url}/v1/chat/completions"
         async with rig.session.post(url, json=body, headers={"x-streamroute-explain": "1"}) as response:
             assert orjson.loads(await response.read())["matched"] is None
+
+
+DOUBTFUL = Script(name="doubtful", profile=Profile(tpot_s=0.001, says="I'm not sure."))
+
+
+@pytest.mark.parametrize(
+    ("named", "headers", "domain", "answering"),
+    [
+        ({"law": (0.0,)}, {}, "law", "a"),
+        ({"law": (0.0,)}, {"x-streamroute-task": "drafting"}, "law", "a"),
+        ({"law": (0.0,), "drafting": (1.0,)}, {"x-streamroute-task": "drafting"}, None, "b"),
+        ({"drafting": (0.0,)}, {}, None, "b"),
+        ({"wills": (0.0,)}, {"x-streamroute-domain": "wills"}, "wills", "a"),
+        ({}, {}, None, "b"),
+    ],
+)
+async def test_thresholds_by_domain_need_nobody_to_say_it(
+    named: dict[str, tuple[float, ...]], headers: dict[str, str], domain: str | None, answering: str
+) -> None:
+    """A question is read where a threshold may go by what it is about, and nowhere else."""
+    accept_at = Thresholds(by_task=named)
+    async with Rig.of(DOUBTFUL, None, tiers=("a", "b"), accept_at=accept_at) as rig:
+        reply = await rig.ask(stream=False, messages=[{"role": "user", "content": LAW}], headers=headers)
+        assert (reply.status, reply.headers["x-streamroute-upstream"]) == (200, answering)
+        matched = rig.app.dispatcher.decisions.latest(1)[0].decision.matched
+        assert (None if matched is None else matched.features.domain) == domain
+
+
+async def test_domains_of_thresholds_are_learned() -> None:
+    """From requests that say theirs, as those are that an upstream's quality is known in."""
+    async with Rig.of(None, None, tiers=("a", "b"), accept_at=Thresholds(by_task={"wills": (0.4,)})) as rig:
+        for domain in ("wills", "made up"):
+            await rig.ask(stream=False, headers={"x-streamroute-domain": domain})
+            rig.app.learning._learned_at = -inf
+        assert "wills" in rig.app.learning.domains.domains
+        assert "made up" not in rig.app.learning.domains.domains
 
 
 SMALL, LARGE = (upstream(name, provider=name, quality=QualityTable(default=q)) for name, q in (("s", 0.6), ("l", 0.9)))

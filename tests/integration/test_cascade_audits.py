@@ -32,7 +32,7 @@ def trusted(tiers: Tiers, gain: float = 0.005) -> None:
     """Let the small model have earned its trust, unless a larger one has more of a gain."""
     for _ in range(120):
         keeper_of(tiers).learn(
-            Look(tier=0, domain="", features=np.zeros(GATE_FEATURES), margin=0.5, share=1.0, gain=gain)
+            Look(tier=0, domain="general", features=np.zeros(GATE_FEATURES), margin=0.5, share=1.0, gain=gain)
         )
 
 
@@ -58,10 +58,23 @@ async def test_a_new_domain_is_the_large_model_s(tmp_path: Path) -> None:
         document = await tiers.get(f"/status/decisions/{told.decision_id}")
         status = await gate(tiers)
     assert told.text == "6 * 7 = 42. Answer: 42"
-    assert "it would do, but its domain (none) is new here" in str(document["attempts"])
-    known = status["audits"]["domains"][""]  # type: ignore[index]
+    assert "it would do, but its domain (general) is new here" in str(document["attempts"])
+    known = status["audits"]["domains"]["general"]  # type: ignore[index]
     assert 0.0 < known.pop("loss") < 0.05
     assert known == {"trust": "new", "looks": 1, "look_share": 1.0, "caution": None}
+
+
+async def test_domains_are_told_apart_where_nobody_says_them(tmp_path: Path) -> None:
+    """By what the questions are about; of those about nothing in particular, by their task."""
+    law = "Who may appeal against a verdict of the court, and does a plaintiff pay?"
+    async with Tiers.of(tmp_path, {"small": SMALL, "large": SAME}, ROUTE) as tiers:
+        await tiers.ask(law)
+        await tiers.ask(law, headers={"x-streamroute-task": "triage"})
+        await tiers.ask(headers={"x-streamroute-task": "triage"})
+        await tiers.ask(headers={"x-streamroute-domain": "general", "x-streamroute-task": "triage"})
+        status = await gate(tiers)
+    domains = status["audits"]["domains"]  # type: ignore[index]
+    assert {name: each["looks"] for name, each in domains.items()} == {"law": 2, "triage": 1, "general": 1}
 
 
 async def test_what_was_delivered_is_looked_into(tmp_path: Path) -> None:
@@ -79,7 +92,7 @@ async def test_what_was_delivered_is_looked_into(tmp_path: Path) -> None:
         document = await tiers.get(f"/status/decisions/{told.decision_id}")
         assert str(document["cost_usd"]) == f"{told.cost_usd:f}"
         metrics = await tiers.text("/metrics")
-    assert 'streamroute_gate_trusted{domain="",route="chat"} 1.0' in metrics
+    assert 'streamroute_gate_trusted{domain="general",route="chat"} 1.0' in metrics
     assert 'streamroute_audits_total{result="agrees",route="chat"} 1.0' in metrics
     row = tiers.waste()
     assert row.wasted["audit"] > 0
@@ -100,14 +113,16 @@ async def test_a_withdrawn_domain_is_hardly_asked_about(tmp_path: Path) -> None:
     """Requests go straight to the large model, but for some, so that it can come back; others are not concerned."""
     async with Tiers.of(tmp_path, {"small": SMALL, "large": SAME}, ROUTE.replace("share = 1", "share = 0.05")) as tiers:
         trusted(tiers, gain=0.35)
-        assert keeper_of(tiers).guard("").trust is Trust.WITHDRAWN
+        assert keeper_of(tiers).guard("general").trust is Trust.WITHDRAWN
         told = [await tiers.ask() for _ in range(30)]
         straight = [each for each in told if (await tiers.calls(each)) == [("large", "first", "succeeded")]]
         document = await tiers.get(f"/status/decisions/{straight[0].decision_id}")
         assert keeper_of(tiers).guard("other").trust is Trust.NEW
     assert {each.text for each in told} == {"6 * 7 = 42. Answer: 42"}
     assert 15 <= len(straight) < 30
-    assert "skips smaller tiers (small): answers to requests have lost quality to them" in str(document["reasons"])
+    assert "skips smaller tiers (small): answers to general requests have lost quality to them" in str(
+        document["reasons"]
+    )
 
 
 async def test_audits_have_an_amount_a_day(tmp_path: Path) -> None:
@@ -128,8 +143,7 @@ async def test_a_model_without_a_price_does_not_make_audits_free(tmp_path: Path)
         priced = "price = { input_per_mtok = 1, output_per_mtok = 2 }"
         assert priced in file.read_text()
         file.write_text(file.read_text().replace(priced, ""))
-        for _ in range(2):  # the price of before one reload still holds for calls under way
-            await tiers.app.reload(load_config(file, environ={}))
+        await tiers.app.reload(load_config(file, environ={}))
         trusted(tiers)
         told = await tiers.ask()
         assert told.cost_usd is None
@@ -233,7 +247,7 @@ async def test_trust_outlives_a_restart(tmp_path: Path) -> None:
     async with Tiers.of(tmp_path, {"small": SMALL, "large": SAME}, ROUTE, more=more) as tiers:
         trusted(tiers)
     async with Tiers.of(tmp_path, {"small": SMALL, "large": SAME}, ROUTE, more=more) as tiers:
-        assert keeper_of(tiers).guard("").looks == 120
+        assert keeper_of(tiers).guard("general").looks == 120
         assert (await tiers.ask()).text == "So the answer is 42."
 
 
@@ -243,10 +257,10 @@ async def test_a_second_model_s_word_counts_in_audits(tmp_path: Path) -> None:
     models = {"small": SMALL, "second": SAME, "large": OTHER}
     async with Tiers.of(tmp_path, models, f'{ROUTE}assess = ["agreement"]\nagree_with = "second"\n') as tiers:
         trusted(tiers)
-        loss = keeper_of(tiers).guard("").loss()
+        loss = keeper_of(tiers).guard("general").loss()
         told = await tiers.ask()
         await tiers.until(lambda: made(tiers) == {"differs": 1})
-        assert keeper_of(tiers).guard("").loss() < loss + 0.001
+        assert keeper_of(tiers).guard("general").loss() < loss + 0.001
         assert not [each for each in await outcomes(tiers, told) if each[1] == "audit"]
 
 
@@ -259,7 +273,7 @@ async def test_a_judge_says_whose_answer_was_better_where_two_differ(tmp_path: P
             assert (await tiers.ask()).text == "So the answer is 42."
             await tiers.until(lambda count=count: made(tiers) == {"judged": count})
         assert keeper_of(tiers).gain_of(agrees=False, is_backed=False) < 0.25  # of .35, which is usual
-        assert keeper_of(tiers).guard("").trust is Trust.TRUSTED
+        assert keeper_of(tiers).guard("general").trust is Trust.TRUSTED
 
 
 async def test_two_audits_of_one_request_pay_each_for_itself(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ async def test_agreement_and_an_audit(pair: tuple[LocalLlm, LocalLlm], tmp_path:
         gate = app.dispatcher.gates.of(app.config.routes["checked"])
         for _ in range(120):  # else the domain is new, and the large model's
             features = np.zeros(GATE_FEATURES)
-            gate.keeper.learn(Look(tier=0, domain="", features=features, margin=0.5, share=1.0, gain=0.0))
+            gate.keeper.learn(Look(tier=0, domain="general", features=features, margin=0.5, share=1.0, gain=0.0))
         heard = asyncio.Event()
         app.bus.subscribe(lambda found: heard.set() if isinstance(found, QualityOutcome) and is_audit(found) else None)
         text, usage = "", None

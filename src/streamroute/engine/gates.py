@@ -19,6 +19,7 @@ from streamroute.core.money import NOTHING, Money
 from streamroute.core.observation import Observation
 from streamroute.core.quality.quality_outcome import QualityOutcome
 from streamroute.core.request import ChatRequest
+from streamroute.core.routing.analysis import GENERAL
 from streamroute.core.routing.decision import Decision
 from streamroute.core.routing.decision_log import traits
 from streamroute.core.routing.learned.ascent import EXPLORE_SHARE, Ascent
@@ -101,12 +102,12 @@ class Gates:
         if guard is not None and guard.trust is Trust.WITHDRAWN:
             if uniform() < guard.look_share:
                 return decision
-            why = f"answers to {domain or 'requests'} have lost quality to them"
+            why = f"answers to {_requests(domain)} have lost quality to them"
             return _skipping(decision, len(tiers) - 1, why)
         position = next_tier(gate, decision, domain, call.chat, upstreams)
         if not position or uniform() < EXPLORE_SHARE:
             return decision
-        return _skipping(decision, position, f"too few of their answers to {domain or 'requests'} are accepted")
+        return _skipping(decision, position, f"too few of their answers to {_requests(domain)} are accepted")
 
     def judged_by_model(self, call: Call, route: Route, upstream: UpstreamId, raw: float) -> None:
         """Remember a judge's word on an answer of `upstream`."""
@@ -169,8 +170,11 @@ class Gates:
 
 
 def domain_of(decision: Decision, call: Call) -> str:
-    """Return what a request is about, as the gate tells requests apart: its domain, else its task; "" for neither."""
-    domain = traits(decision, None, call.requirements.domain).domain
+    """Return what a request is about, as the gate tells requests apart: the domain that was said or found, else its
+    task; "" where it was not read and has none."""
+    domain, matched = traits(decision, None, call.requirements.domain).domain, decision.matched
+    if domain == GENERAL and matched is not None and matched.features.domain_source == "classified":
+        return call.attribution.task or GENERAL  # nothing was found
     return domain or call.attribution.task or ""
 
 
@@ -200,6 +204,10 @@ def next_tier(
 def _expected_usd(upstream: Upstream, chat: ChatRequest) -> float:
     output = chat.longest_output_tokens or EXPECTED_OUTPUT_TOKENS
     return attempt_cost_usd(upstream, chat.prompt_tokens, min(output, EXPECTED_OUTPUT_TOKENS))
+
+
+def _requests(domain: str) -> str:
+    return f"{domain} requests" if domain else "requests"
 
 
 def _skipping(decision: Decision, position: int, why: str) -> Decision:

@@ -16,7 +16,7 @@ from streamroute.core.cost.cap import Cap
 from streamroute.core.money import Money
 from streamroute.core.request import ChatRequest
 from streamroute.core.requirements import Requirements
-from streamroute.core.routing.analysis import TERMS, Analysis, DomainClassifier, analyse
+from streamroute.core.routing.analysis import GENERAL, TERMS, Analysis, DomainClassifier, analyse
 from streamroute.core.routing.decision import Decision
 from streamroute.core.routing.domains import spoken_of
 from streamroute.core.routing.matching import ConfiguredQualities, MergedQualities, QualityEstimates, Wanted
@@ -103,10 +103,15 @@ class Needs:
     """What is known of a request, given the domain that was said; replays read it from their record."""
 
     def apply(
-        self, options: RoutingOptions, required: Mapping[str, Requirements], upstreams: Iterable[Upstream]
+        self,
+        options: RoutingOptions,
+        required: Mapping[str, Requirements],
+        upstreams: Iterable[Upstream],
+        routes: Iterable[Route] = (),
     ) -> None:
         """Go by a configuration; what was learned stays."""
-        self.learnable = spoken_of(upstreams, options.rules)
+        thresholds = {name for route in routes for name in route.accept_at.by_task}  # of tasks: nobody says those
+        self.learnable = spoken_of(upstreams, options.rules) | thresholds
         self.options = options
         self.required = required
 
@@ -167,6 +172,7 @@ class Needs:
         class_ = needs.latency_class or call.latency_class
         is_special = any(each.domains for each in choice.upstreams)
         is_matched = route.steering == "auction" or needs.are_limits or rules or is_special
+        is_matched = is_matched or (bool(route.tiers) and self._goes_by_domain(route, call, stated.domain))
         if not (is_matched or reading.is_made):
             return Settled(choice, None, class_)
         policy = needs.policy or route.policy or ("balanced" if needs.min_quality is None else "economy")
@@ -183,6 +189,16 @@ class Needs:
             rules=rules,
         )
         return Settled(choice, wanted, class_)
+
+    def _goes_by_domain(self, route: Route, call: Call, stated: str | None) -> bool:
+        """Return whether what is asked of answers may depend on what the request is about: guards tell domains apart,
+        and so do thresholds, where there is none of the request's task."""
+        named = route.accept_at.by_task
+        if route.audit is not None or not named:
+            return route.audit is not None
+        if call.attribution.task in named:
+            return False
+        return stated in named or not named.keys().isdisjoint((GENERAL, *self.classifier.domains))
 
     def _said(self, call: Call, route: Route, reading: "_Reading") -> tuple[Then, tuple[str, ...]]:
         """Return what rules say of a call, and which."""
