@@ -32,7 +32,7 @@ EXAMPLE_EVERY_S = 0.05
 MAX_QUESTIONS = 1000
 """As many as decisions are kept: 3 kB each at most, 4 bytes a bucket."""
 
-_NO_WORDS = SubjectText(np.empty(0, np.intp), np.empty(0, np.intp))
+_NO_WORDS = SubjectText(np.empty(0, np.intp), 0)
 _log = structlog.get_logger(__name__)
 
 
@@ -52,7 +52,8 @@ class Learning:
 
     def of(self, analysis: Analysis, upstreams: Sequence[Upstream]) -> Sequence[QualityEstimate | None]:
         """Return an estimate for each upstream that has outcomes, None for the others."""
-        known = [each.id for each in upstreams if self.table.count(each.id)]
+        counts = {each.id: self.table.count(each.id) for each in upstreams}
+        known = [name for name, count in counts.items() if count]
         if not known:
             return [None] * len(upstreams)
         try:
@@ -61,8 +62,8 @@ class Learning:
             _log.exception("routing.learning_broke")
             return [None] * len(upstreams)
         by_name = {
-            name: QualityEstimate(float(mean), float(sd), f"learned ({self.table.count(name)} outcomes)")
-            for name, mean, sd in zip(known, found.means, found.sds, strict=True)
+            name: QualityEstimate(mean, sd, f"learned ({counts[name]} outcomes)")
+            for name, mean, sd in zip(known, found.means.tolist(), found.sds.tolist(), strict=True)
             if isfinite(mean) and isfinite(sd)  # no floor of quality would stop another
         }
         return [by_name.get(each.id) for each in upstreams]
@@ -79,7 +80,7 @@ class Learning:
             return
         outcome, domain = observation.outcome, observation.traits.domain
         words = self._questions.get(outcome.decision_id)
-        question = _NO_WORDS if words is None else SubjectText(words.astype(np.intp), _NO_WORDS.stretches)
+        question = _NO_WORDS if words is None else SubjectText(words.astype(np.intp), len(words))
         weight = 1.0 / outcome.propensity
         try:
             self.quality.learn(question, domain or "", {outcome.upstream: outcome.score}, weight)

@@ -2,7 +2,8 @@
 
 Word by word in Python takes three times as long. A word's hash is a polynomial of its bytes: the sums of all of them
 are differences of one running sum (Karp and Rabin, 1987), brought back to the word's start by the inverse of the base
-modulo 2**32. Letters are small, digits are all the same, and bytes of other scripts than Latin are letters.
+modulo 2**32. Letters are small, digits are all the same, and bytes of other scripts than Latin are letters. Pairs and
+stretches are left to be mixed all at once: it is the number of operations that takes time here, not their length.
 """
 
 from typing import Final
@@ -11,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Hashes = NDArray[np.uint32]
-Bytes = NDArray[np.uint8]
 
 _BASE = 2_654_435_761
 _MIX = np.uint32(2_246_822_519)
-_FIRST, _LAST = np.array([[1], [2]], np.uint32)
+_NONE: Hashes = np.empty(0, np.uint32)
+_FIRST, _LAST = np.array([1, 2], np.uint32)
 """Stand where a word would before the first and after the last one."""
 _BLANK, _LETTER, _DIGIT, _SIGN = range(4)
 _FOLD: Final = bytes(32 if chr(each).isspace() or each < 32 else 48 if 48 <= each < 58 else each for each in range(256))
@@ -29,7 +30,7 @@ def _kind(each: int) -> int:
     return _LETTER if each >= 128 or chr(each).isalpha() else _SIGN
 
 
-_KIND = np.array([_kind(each) for each in _FOLD], np.uint8)
+_KIND: Final = bytes(_kind(each) for each in range(256))
 
 
 def _powers(base: int, many: int) -> Hashes:
@@ -40,50 +41,58 @@ def _powers(base: int, many: int) -> Hashes:
 
 _MOST_BYTES = 1 << 14
 _UP = _powers(_BASE, _MOST_BYTES)
-_DOWN = _powers(pow(_BASE, -1, 1 << 32), _MOST_BYTES)
+_DOWN = _powers(pow(_BASE, -1, 1 << 32), _MOST_BYTES + 1)[1:]
+"""By the place before a word."""
 
 
-def folded(text: str) -> Bytes:
+def folded(text: str) -> bytes:
     """Return a text's bytes as they are hashed, a blank before and after them; of a long one the first 16,000."""
     data = text.lower().encode("utf-8", "surrogatepass")[: _MOST_BYTES - 2].translate(_FOLD)
-    return np.frombuffer(b" " + data + b" ", np.uint8)
+    return b" " + data + b" "
 
 
-def word_hashes(data: Bytes) -> Hashes:
-    """Return the hashes of words, numbers and single signs, in order."""
-    kinds = _KIND.take(data)
+def word_hashes(data: bytes) -> Hashes:
+    """Return the hashes of words, numbers and single signs of a folded text, in order; they are mixed."""
+    kinds = np.frombuffer(data.translate(_KIND), np.uint8)
     is_border = kinds[1:] != kinds[:-1]
     is_border |= kinds[1:] == _SIGN
-    borders = np.flatnonzero(is_border) + 1
-    is_word = kinds.take(borders[:-1]) != _BLANK
-    begins, ends = borders[:-1][is_word], borders[1:][is_word]
-    sums = np.cumsum(data * _UP[: len(data)], dtype=np.uint32)
-    return mixed((sums.take(ends - 1) - sums.take(begins - 1)) * _DOWN.take(begins))
+    before = np.flatnonzero(is_border)  # where each run ends; the next one begins behind it
+    is_word = kinds.take(before[1:]) != _BLANK
+    begins, ends = before[:-1][is_word], before[1:][is_word]
+    sums = np.cumsum(np.frombuffer(data, np.uint8) * _UP[: len(data)], dtype=np.uint32)
+    return mixed((sums.take(ends) - sums.take(begins)) * _DOWN.take(begins))
 
 
 def neighbour_hashes(words: Hashes) -> Hashes:
-    """Return the hashes of every word with the next one; the text's edges count as words."""
-    padded = np.concatenate([_FIRST, words, _LAST])
-    return mixed(padded[:-1] * np.uint32(_BASE) + padded[1:])
+    """Return the hashes of every word with the next one, to be mixed; the text's edges count as words."""
+    found = np.empty(len(words) + 1, np.uint32)
+    found[0], found[1:] = _FIRST, words
+    found *= np.uint32(_BASE)
+    found[:-1] += words
+    found[-1] += _LAST
+    return found
 
 
 def pair_hashes(words: Hashes, most: int) -> Hashes:
-    """Return the hashes of every two different words, in whichever order they stand; none of a text of more than
-    `most` words."""
+    """Return the hashes of every two different words, in whichever order they stand, to be mixed; none of a text of
+    more than `most` words."""
     if len(words) > most:
-        return np.empty(0, np.uint32)
+        return _NONE
     known = np.unique(words)
     one, two = np.triu_indices(len(known), 1)
-    return mixed(known[one] * _MIX + known[two])
+    return known[one] * _MIX + known[two]
 
 
-def stretch_hashes(data: Bytes, *, with_threes: bool = True) -> Hashes:
-    """Return the hashes of every four bytes that follow each other, and of every three if wanted."""
-    base, wide = np.uint32(_BASE), data.astype(np.uint32)
-    two = wide[:-1] * base + wide[1:]
-    three = two[:-1] * base + wide[2:]
-    four = three[:-1] * base + wide[3:]
-    return mixed(np.concatenate([three, four]) if with_threes else four)
+def stretch_hashes(data: bytes, *, with_threes: bool = True) -> Hashes:
+    """Return the hashes of every four bytes that follow each other, and of every three if wanted, to be mixed."""
+    wide = np.frombuffer(data, np.uint8).astype(np.uint32)
+    two = wide[:-1] * np.uint32(_BASE)
+    two += wide[1:]
+    three = two[:-1] * np.uint32(_BASE)
+    three += wide[2:]
+    four = three[:-1] * np.uint32(_BASE)
+    four += wide[3:]
+    return np.concatenate([three, four]) if with_threes else four
 
 
 def mixed(hashes: Hashes) -> Hashes:

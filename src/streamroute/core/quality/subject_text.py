@@ -14,7 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamroute.core.quality.byte_hashes import folded, neighbour_hashes, pair_hashes, stretch_hashes, word_hashes
+from streamroute.core.quality.byte_hashes import (
+    folded,
+    mixed,
+    neighbour_hashes,
+    pair_hashes,
+    stretch_hashes,
+    word_hashes,
+)
 from streamroute.core.quality.hashed_text import BUCKET_BITS, SparseVector
 
 _MOST_CHARS = 1_200
@@ -23,15 +30,29 @@ _MOST_PAIRED = 24
 """Words of a text whose pairs all count: 276 of them then."""
 _THREES_TO = 300
 """Characters of a text whose stretches of three count too: a longer one has words enough."""
-_MASK = np.uint32((1 << BUCKET_BITS) - 1)
+_STRETCH = np.uint32(1 << BUCKET_BITS)
+"""Marks buckets of the second view."""
+_MASK = np.uint32(_STRETCH - 1)
 
 
 @dataclass(frozen=True, slots=True)
 class SubjectText:
-    """A text that was read: the buckets of its two views, each bucket once."""
+    """A text that was read: the buckets of its two views, each bucket of a view once."""
 
-    words: NDArray[np.intp]
-    stretches: NDArray[np.intp]
+    ids: NDArray[np.intp]
+    """Those of words, then those of stretches."""
+    split: int
+    """How many are of words."""
+
+    @property
+    def words(self) -> NDArray[np.intp]:
+        """Buckets of the first view."""
+        return self.ids[: self.split]
+
+    @property
+    def stretches(self) -> NDArray[np.intp]:
+        """Buckets of the second view."""
+        return self.ids[self.split :]
 
 
 def read_subject(text: str) -> SubjectText:
@@ -40,13 +61,19 @@ def read_subject(text: str) -> SubjectText:
         text = f"{text[: _MOST_CHARS // 2]} {text[-_MOST_CHARS // 2 :]}"
     data = folded(text)
     singles = word_hashes(data)
-    words = np.concatenate([singles, neighbour_hashes(singles), pair_hashes(singles, _MOST_PAIRED)])
-    return SubjectText(_buckets(words), _buckets(stretch_hashes(data, with_threes=len(text) <= _THREES_TO)))
-
-
-def _buckets(hashes: NDArray[np.uint32]) -> NDArray[np.intp]:
-    found = np.sort(hashes & _MASK)
-    return found[np.concatenate(([True], found[1:] != found[:-1]))[: len(found)]].astype(np.intp)
+    beside, pairs = neighbour_hashes(singles), pair_hashes(singles, _MOST_PAIRED)
+    stretches = stretch_hashes(data, with_threes=len(text) <= _THREES_TO)
+    marked = np.concatenate([singles, beside, pairs, stretches])
+    mixed(marked[len(singles) :])
+    marked &= _MASK
+    words = len(marked) - len(stretches)
+    marked[words:] |= _STRETCH  # both views are sorted at once
+    marked.sort()
+    is_first = np.empty(len(marked), np.bool_)
+    is_first[0] = True
+    np.not_equal(marked[1:], marked[:-1], out=is_first[1:])
+    found = marked[is_first]
+    return SubjectText((found & _MASK).astype(np.intp), int(found.searchsorted(_STRETCH)))
 
 
 class Rarity:
@@ -67,13 +94,11 @@ class Rarity:
 
     def vector(self, read: SubjectText) -> SparseVector:
         """Return the text's buckets; the values of each view have the length 1."""
-        views = [self._weighted(read.words), self._weighted(read.stretches)]
-        return SparseVector(np.concatenate([read.words, read.stretches]), np.concatenate(views))
-
-    def _weighted(self, ids: NDArray[np.intp]) -> NDArray[np.float32]:
-        rarity = np.float32(1.0 + log1p(self.texts)) - self._logs.take(ids)
-        rarity /= np.float32(sqrt(max(1.0, float(rarity @ rarity))))
-        return rarity
+        rarity = np.float32(1.0 + log1p(self.texts)) - self._logs.take(read.ids)
+        for view in (slice(None, read.split), slice(read.split, None)):
+            own = rarity[view]
+            rarity[view] = own / np.float32(sqrt(max(1.0, float(own @ own))))
+        return SparseVector(read.ids, rarity)
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return what `restore` takes."""

@@ -131,6 +131,24 @@ def test_reset_forgets_what_it_names() -> None:
     assert (quality.upstreams, quality.outcomes) == ((), 0)
 
 
+def test_who_comes_after_a_reset_starts_from_nothing() -> None:
+    """It takes the place of the one that went, none of its words; and a saved state tells them apart."""
+    quality, fresh = taught(), taught()
+    fresh.reset(upstream="small")
+    quality.reset(upstream="small")
+    quality.learn(EASY, "mixed", {"third": 0.0})
+    fresh.learn(EASY, "mixed", {"fourth": 0.0})
+    fresh.reset(upstream="fourth")
+    fresh.learn(EASY, "mixed", {"third": 0.0})
+    other = OnlineQuality()
+    other.restore(quality.state())
+    for question in (EASY, HARD):
+        own = quality.estimates(question, "mixed", ["third", "large"])
+        assert own.means == pytest.approx(fresh.estimates(question, "mixed", ["third", "large"]).means, abs=0.05)
+        assert other.estimates(question, "mixed", ["third", "large"]).means == pytest.approx(own.means, rel=1e-5)
+        assert other.estimates(question, "mixed", ["third", "large"]).sds == pytest.approx(own.sds, rel=1e-5)
+
+
 def test_what_was_learned_can_be_saved_and_learned_on() -> None:
     """A restored one says the same, and goes on in the same way."""
     quality, other = taught(), OnlineQuality()

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamroute.core.quality.bucket_table import BucketTable
 from streamroute.core.quality.hashed_text import BUCKET_BITS, SparseVector
 from streamroute.core.quality.subject_text import Rarity, SubjectText
 
@@ -60,8 +61,8 @@ class DomainClassifier:
         self._rarity = Rarity()
         self._domains: list[str] = []
         self._places: dict[str, int] = {}
-        self._weights: NDArray[np.float32] = np.zeros((1 << BUCKET_BITS, 0), np.float32)
-        self._squares: NDArray[np.float32] = np.zeros((1 << BUCKET_BITS, 0), np.float32)
+        self._weights, self._squares = BucketTable(), BucketTable()
+        """One column a domain; of squared gradients what goes beyond the first one, so that unused ones are 0."""
         self._trust: NDArray[np.float64] = np.array(_FIRST_TRUST)
         """Log-odds that the best is right: a constant, then times its score and its lead."""
         self.examples = 0
@@ -90,7 +91,7 @@ class DomainClassifier:
         if not is_repeated:
             self._rarity.count(read)
         vector = self._rarity.vector(read)
-        weights = self._weights.take(vector.ids, 0)
+        weights = self._weights.take(vector.ids)
         scores = vector.values @ weights
         if not is_repeated:
             self._learn_trust(scores.astype(np.float64), place)
@@ -99,12 +100,12 @@ class DomainClassifier:
         targets[place] = 1.0
         error = targets * np.maximum(0.0, 1.0 - targets * scores)
         gradient = vector.values[:, None] * error
-        squares = self._squares.take(vector.ids, 0) + gradient * gradient
-        self._squares[vector.ids] = squares
-        self._weights[vector.ids] = weights + np.float32(_RATE) * gradient / np.sqrt(squares)
+        squares = self._squares.take(vector.ids) + gradient * gradient
+        self._squares.put(vector.ids, squares)
+        self._weights.put(vector.ids, weights + np.float32(_RATE) * gradient / np.sqrt(squares + _FIRST_SQUARE))
 
     def _scores(self, vector: SparseVector) -> NDArray[np.float64]:
-        return np.asarray(vector.values @ self._weights.take(vector.ids, 0), np.float64)
+        return np.asarray(vector.values @ self._weights.take(vector.ids), np.float64)
 
     def _guess(self, scores: NDArray[np.float64]) -> DomainGuess:
         best = int(scores.argmax())
@@ -133,19 +134,18 @@ class DomainClassifier:
     def _add(self, domain: str) -> None:
         self._places[domain] = len(self._domains)
         self._domains.append(domain)
-        column = np.zeros((1 << BUCKET_BITS, 1), np.float32)
-        self._weights = np.concatenate([self._weights, column], axis=1)
-        self._squares = np.concatenate([self._squares, column + _FIRST_SQUARE], axis=1)
+        self._weights.add()
+        self._squares.add()
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return what `restore` takes, as arrays that can be saved: only the buckets that were ever touched."""
-        used = np.flatnonzero((self._squares != _FIRST_SQUARE).any(axis=1))
+        used = self._squares.used(range(len(self._domains)))
         return {
             "version": np.array(1),
             "domains": np.array(self._domains, np.str_),
             "used": used,
-            "weights": self._weights[used],
-            "squares": self._squares[used],
+            "weights": self._weights.take(used),
+            "squares": self._squares.take(used) + _FIRST_SQUARE,
             "trust": self._trust.copy(),  # learning changes it in its place, while another thread saves
             "examples": np.array(self.examples),
             **{f"rarity.{name}": value for name, value in self._rarity.state().items()},
@@ -161,10 +161,11 @@ class DomainClassifier:
         if not fits or (len(used) and int(used.max()) >= 1 << BUCKET_BITS) or len(state["trust"]) != len(_FIRST_TRUST):
             msg = f"saved weights have the shape {state['weights'].shape}; {len(used)} buckets, {len(domains)} domains"
             raise ValueError(msg)
-        self._domains, self._places = domains, {domain: place for place, domain in enumerate(domains)}
-        self._weights = np.zeros((1 << BUCKET_BITS, len(domains)), np.float32)
-        self._squares = np.full((1 << BUCKET_BITS, len(domains)), _FIRST_SQUARE, np.float32)
-        self._weights[used], self._squares[used] = state["weights"], state["squares"]
+        self._domains, self._places, self._weights, self._squares = [], {}, BucketTable(), BucketTable()
+        for domain in domains:
+            self._add(domain)
+        self._weights.put(used, np.asarray(state["weights"], np.float32))
+        self._squares.put(used, np.asarray(state["squares"], np.float32) - _FIRST_SQUARE)
         self._trust = np.array(state["trust"], np.float64)
         self.examples = int(state["examples"])
         self._rarity.restore({name.removeprefix("rarity."): state[name] for name in state if name[:7] == "rarity."})

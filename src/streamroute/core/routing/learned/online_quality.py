@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamroute.core.quality.bucket_table import BucketTable
 from streamroute.core.quality.domain_quality import DomainQuality, DomainQualityOptions
 from streamroute.core.quality.hashed_text import BUCKET_BITS
 from streamroute.core.quality.subject_text import SubjectText
@@ -35,6 +36,8 @@ _LEAST_CURVATURE = 0.02
 _MOST_SURE = 0.02
 """Means of a domain are held this far from 0 and 1, where log-odds have no end."""
 _NOWHERE = ""
+_MOST_BASES = 256
+"""Domains, for each choice of upstreams that is asked about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +93,20 @@ class OnlineQuality:
         self._upstreams: dict[str, int] = {}
         """Places by name."""
         self._domains = DomainQuality(0, self.options.domains)
-        self._weights: NDArray[np.float32] = np.zeros((1 << BUCKET_BITS, 1), np.float32)
-        self._precisions: NDArray[np.float32] = np.full((1 << BUCKET_BITS, 1), _SHARED_PRECISION, np.float32)
+        self._weights, self._precisions = BucketTable(), BucketTable()
+        """What all share in the first column; of precisions what goes beyond the first ones, so that unused ones are 0.
+        """
+        self._first: NDArray[np.float32] = np.full(self._add_column() + 1, _SHARED_PRECISION)
+        """Precisions before anything was learned, one a column."""
+        self._columns: dict[str, int] = {}
+        """By name: they stay where they are when another upstream goes."""
+        self._bases: dict[tuple[str, Sequence[str]], _Base] = {}
+        """Since the last outcome: there are many more questions than outcomes."""
         self.outcomes = 0
+
+    def _add_column(self) -> int:
+        self._precisions.add()
+        return self._weights.add()
 
     @property
     def upstreams(self) -> Sequence[str]:
@@ -111,21 +125,39 @@ class OnlineQuality:
         `domain`: "" where nobody knows. `rule_priors`: log-odds, one an upstream, of what rules say against the
         average question; they fade as outcomes come in. ValueError: there are too many upstreams.
         """
-        at, domain = self._places(upstreams), self._known(domain)
-        means, covariance = self._domains.posterior(domain)
-        means, covariance = means[at], covariance[at][:, at]
-        looks = self._domains.looks(domain)[at]
+        base = self._base(self._known(domain), tuple(upstreams))
         ids, value = _words(question)
-        values = np.full(len(ids), value, np.float32)
-        words = (values @ self._weights.take(ids, 0)).astype(np.float64)
-        doubts = ((values * values) @ (1.0 / self._precisions.take(ids, 0))).astype(np.float64)
-        log_odds = _log_odds(means) + words[0] + words[at + 1]
+        variances = self._precisions.take(ids)
+        variances += self._first
+        np.reciprocal(variances, out=variances)
+        words = np.add.reduce(self._weights.take(ids), 0) * np.float32(value)
+        doubts = np.add.reduce(variances, 0) * np.float32(value * value)
+        log_odds = base.log_odds + (words.take(base.columns) + words[0])
         if rule_priors is not None:
-            log_odds = log_odds + np.asarray(rule_priors) * _RULES_LOOKS / (_RULES_LOOKS + looks)
+            log_odds = log_odds + np.asarray(rule_priors) * _RULES_LOOKS / (_RULES_LOOKS + base.looks)
         found = _sigmoid(log_odds)
         slope = found * (1.0 - found)
-        sds = np.sqrt(covariance.diagonal() + slope * slope * (doubts[0] + doubts[at + 1]))
-        return QualityEstimates(upstreams=tuple(upstreams), means=found, sds=sds, covariance=covariance, looks=looks)
+        sds = np.sqrt(base.variances + slope * slope * (doubts.take(base.columns) + doubts[0]))
+        return QualityEstimates(upstreams=upstreams, means=found, sds=sds, covariance=base.covariance, looks=base.looks)
+
+    def _base(self, domain: str, upstreams: Sequence[str]) -> "_Base":
+        """Return what is believed of some upstreams before a question is looked at."""
+        base = self._bases.get((domain, upstreams))
+        if base is None:
+            at = self._places(upstreams)
+            means, covariance = self._domains.posterior(domain)
+            covariance = covariance[at][:, at]
+            base = _Base(
+                columns=np.array([self._columns[each] for each in upstreams], np.intp),
+                log_odds=_log_odds(means[at]),
+                covariance=covariance,
+                variances=covariance.diagonal(),
+                looks=self._domains.looks(domain)[at],
+            )
+            if len(self._bases) >= _MOST_BASES:
+                self._bases.clear()
+            self._bases[domain, upstreams] = base
+        return base
 
     def learn(self, question: SubjectText, domain: str, scores: Mapping[str, float], weight: float = 1.0) -> None:
         """Learn what answers to one question were worth: 0..1 by upstream; more than one where it was audited.
@@ -139,37 +171,40 @@ class OnlineQuality:
             msg = f"scores are 0..1, not {dict(scores)}"
             raise ValueError(msg)
         at = self._places(list(scores))
+        self._bases.clear()
         domain = self._known(domain)
         before = _log_odds(self._domains.posterior(domain)[0])
-        self._learn_words(question, before, at, list(scores.values()), min(weight, self.options.domains.most_weight))
+        self._learn_words(question, before[at], scores, min(weight, self.options.domains.most_weight))
         self._domains.learn(domain, at.tolist(), list(scores.values()), weight)
         self.outcomes += len(scores)
 
-    def _learn_words(
-        self, question: SubjectText, before: Floats, at: NDArray[np.intp], scores: Sequence[float], weight: float
-    ) -> None:
+    def _learn_words(self, question: SubjectText, before: Floats, scores: Mapping[str, float], weight: float) -> None:
         ids, value = _words(question)
-        weights, precisions = self._weights.take(ids, 0), self._precisions.take(ids, 0)
-        for model, score in zip(at.tolist(), scores, strict=True):
-            columns = [0, model + 1]
-            log_odds = before[model] + value * float(weights[:, columns].sum())
+        weights, precisions = self._weights.take(ids), self._precisions.take(ids)
+        for known, (upstream, score) in zip(before.tolist(), scores.items(), strict=True):
+            columns = [0, self._columns[upstream]]
+            log_odds = known + value * float(weights[:, columns].sum())
             expected = float(_sigmoid(np.array(log_odds)))
             precisions[:, columns] += weight * max(_LEAST_CURVATURE, expected * (1.0 - expected)) * value**2
-            weights[:, columns] += weight * (score - expected) * value / precisions[:, columns]
-        self._weights[ids], self._precisions[ids] = weights, precisions
+            sure = precisions[:, columns] + self._first[columns]
+            weights[:, columns] += weight * (score - expected) * value / sure
+        self._weights.put(ids, weights)
+        self._precisions.put(ids, precisions)
 
     def reset(self, *, upstream: str | None = None, domain: str | None = None) -> None:
         """Forget an upstream, or a domain; neither: everything."""
         if upstream is None and domain is None:
             self._clear()
+        self._bases.clear()
         if domain is not None:
             self._domains.forget_domain(domain)
         if upstream is not None and upstream in self._upstreams:
             place = self._upstreams[upstream]
             self._upstreams = _places(each for each in self._upstreams if each != upstream)
             self._domains.remove_model(place)
-            self._weights = np.delete(self._weights, place + 1, 1)
-            self._precisions = np.delete(self._precisions, place + 1, 1)
+            column = self._columns.pop(upstream)
+            self._weights.drop(column)
+            self._precisions.drop(column)
 
     def explain(self) -> Sequence[DomainReport]:
         """Return what is believed of every domain, those first that were seen first. Words cannot be had back from
@@ -201,20 +236,22 @@ class OnlineQuality:
             raise ValueError(msg)
         self._upstreams[upstream] = len(self._upstreams)
         self._domains.add_model()
-        column = np.zeros((1 << BUCKET_BITS, 1), np.float32)
-        self._weights = np.concatenate([self._weights, column], axis=1)
-        self._precisions = np.concatenate([self._precisions, column + _OWN_PRECISION], axis=1)
+        self._bases.clear()
+        column = self._columns[upstream] = self._add_column()
+        if column == len(self._first):
+            self._first = np.append(self._first, _OWN_PRECISION)
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return what `restore` takes, as arrays that can be saved: only the buckets that were ever touched."""
-        used = np.flatnonzero(self._precisions[:, 0] != _SHARED_PRECISION)
+        used = self._precisions.used([0])
+        columns = [0, *[self._columns[each] for each in self._upstreams]]
         return {
             "version": np.array(STATE_VERSION),
             "upstreams": np.array(list(self._upstreams), np.str_),
             "outcomes": np.array(self.outcomes),
             "used": used,
-            "weights": self._weights[used],
-            "precisions": self._precisions[used],
+            "weights": self._weights.take(used)[:, columns],
+            "precisions": self._precisions.take(used)[:, columns] + self._first[columns],
             **{f"domains.{name}": value for name, value in self._domains.state().items()},
         }
 
@@ -229,13 +266,27 @@ class OnlineQuality:
         if is_torn or len(state["domains.overall"]) != len(upstreams) or (used >= 1 << BUCKET_BITS).any():
             msg = f"saved weights have the shape {state['weights'].shape}; {shape} is wanted"
             raise ValueError(msg)
-        self._domains.restore({name[8:]: value for name, value in state.items() if name.startswith("domains.")})
-        self._upstreams = _places(upstreams)
-        self._weights = np.zeros((1 << BUCKET_BITS, shape[1]), np.float32)
-        self._precisions = np.full((1 << BUCKET_BITS, shape[1]), _OWN_PRECISION, np.float32)
-        self._precisions[:, 0] = _SHARED_PRECISION
-        self._weights[used], self._precisions[used] = state["weights"], state["precisions"]
+        domains = DomainQuality(0, self.options.domains)
+        domains.restore({name[8:]: value for name, value in state.items() if name.startswith("domains.")})
+        weights, precisions = np.asarray(state["weights"], np.float32), np.asarray(state["precisions"], np.float32)
+        self._clear()
+        for upstream in upstreams:
+            self._add(upstream)
+        self._domains = domains
+        self._weights.put(used, weights)
+        self._precisions.put(used, precisions - self._first)
         self.outcomes = int(state["outcomes"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Base:
+    """What is believed of some upstreams' answers to any question of a domain."""
+
+    columns: NDArray[np.intp]
+    log_odds: Floats
+    covariance: Floats
+    variances: Floats
+    looks: Floats
 
 
 def _places(upstreams: Iterable[str]) -> dict[str, int]:

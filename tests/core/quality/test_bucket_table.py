@@ -1,0 +1,58 @@
+"""A table by bucket whose columns come and go."""
+
+import numpy as np
+import pytest
+
+from streamroute.core.quality.bucket_table import BucketTable
+
+IDS = np.array([3, 70_000, 131_071], np.intp)
+
+
+def test_there_is_nothing_at_first() -> None:
+    """No columns: rows of none."""
+    assert BucketTable().take(IDS).shape == (3, 0)
+
+
+@pytest.mark.parametrize("columns", [1, 7, 8, 9, 16, 20])
+def test_rows_come_back_as_they_were_put(columns: int) -> None:
+    """Whatever the number of blocks, and other buckets stay 0."""
+    table = BucketTable()
+    assert [table.add() for _ in range(columns)] == list(range(columns))
+    rows = np.arange(3 * columns, dtype=np.float32).reshape(3, columns) + 1
+    table.put(IDS, rows)
+    assert table.take(IDS).tolist() == rows.tolist()
+    assert not table.take(IDS + -1).any()
+    assert table.used(range(columns)).tolist() == IDS.tolist()
+    assert table.used([]).tolist() == []
+
+
+def test_a_new_column_leaves_the_others_and_is_empty() -> None:
+    """Also where it begins a block."""
+    table = BucketTable()
+    for _ in range(8):
+        table.add()
+    table.put(IDS, np.ones((3, 8), np.float32))
+    table.add()
+    assert table.take(IDS).tolist() == [[1.0] * 8 + [0.0]] * 3
+
+
+def test_a_dropped_column_is_wiped_and_used_again() -> None:
+    """The others stay where they are."""
+    table = BucketTable()
+    for _ in range(10):
+        table.add()
+    table.put(IDS, np.ones((3, 10), np.float32))
+    table.drop(1)
+    table.drop(9)
+    assert table.take(IDS)[0].tolist() == [1, 0, 1, 1, 1, 1, 1, 1, 1, 0]
+    assert sorted([table.add(), table.add()]) == [1, 9]
+    assert table.add() == 10
+    assert not table.take(IDS)[:, [1, 9, 10]].any()
+
+
+def test_what_is_taken_is_a_copy() -> None:
+    """Learning changes rows before it puts them back."""
+    table = BucketTable()
+    table.add()
+    table.take(IDS)[:] = 5.0
+    assert not table.take(IDS).any()
