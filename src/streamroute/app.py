@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import anyio
 import structlog
@@ -44,16 +44,15 @@ from streamroute.reports import usage_report
 from streamroute.routing_memory import RoutingMemory
 from streamroute.server.books import NO_BOOKS, Books
 from streamroute.server.site import Site
-from streamroute.simulation.profile import Profile
-from streamroute.simulation.script import Script
-from streamroute.simulation.script_file import load_script
-from streamroute.simulation.server import SimulationServer
 from streamroute.stores.key_watch import KeyWatch
 from streamroute.stores.request_reader import find_request
 from streamroute.telemetry.bus import Bus
 from streamroute.telemetry.logs import log_observation
 from streamroute.telemetry.metrics.registry import Metrics
 from streamroute.telemetry.metrics.upstreams import Snapshot
+
+if TYPE_CHECKING:
+    from streamroute.simulation.server import SimulationServer
 
 BACKLOG = 4096
 """A thousand clients may connect at once; the kernel caps it at net.core.somaxconn."""
@@ -187,7 +186,7 @@ class App:
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     @property
-    def simulations(self) -> Mapping[ProviderName, SimulationServer]:
+    def simulations(self) -> Mapping[ProviderName, "SimulationServer"]:
         """The embedded simulated providers that are running."""
         return {name: server for name, (_, server) in self._simulations.items()}
 
@@ -333,21 +332,24 @@ class App:
 
     async def _start_simulations(
         self, wanted: Mapping[ProviderName, ProviderOptions]
-    ) -> dict[ProviderName, SimulationServer]:
+    ) -> dict[ProviderName, "SimulationServer"]:
         """Start the ones that are missing; ones no longer wanted end with the app, for requests that still run."""
         started = {}
         for name, options in wanted.items():
             simulation = options.simulation
             if simulation is None:
                 continue
+            # Some sixty modules, which nobody with real providers needs.
+            from streamroute.simulation import embedded  # noqa: PLC0415
+
             known = self._simulations.get(name)
             if known is None:
-                server = await SimulationServer(_script(simulation), keep_bodies=False).__aenter__()
+                server = await embedded.start(simulation)
                 self._simulations[name] = (simulation, server)
             else:
                 server = known[1]
                 if known[0] != simulation:
-                    server.play(_script(simulation))
+                    server.play(embedded.script_of(simulation))
                     self._simulations[name] = (simulation, server)
             started[name] = server
         return started
@@ -363,13 +365,6 @@ class App:
             self._protocols.pre_shutdown()  # ends idle keep-alive connections, which shutdown() would wait for
             await self._protocols.shutdown(CLOSE_TIMEOUT_S)
             await self._server.wait_closed()
-
-
-def _script(options: SimulationOptions) -> Script:
-    if options.script is not None:
-        return load_script(options.script)
-    profile = Profile(ttft_s=options.ttft_s, tpot_s=1 / options.tokens_per_s, tokens=options.answer_tokens, jitter=0.2)
-    return Script(name="embedded", seed=options.seed, profile=profile)
 
 
 def _config_facts(config: Config) -> dict[str, object]:

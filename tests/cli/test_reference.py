@@ -3,13 +3,19 @@
 `python tests/cli/test_reference.py --write` writes it anew.
 """
 
+import json
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-import typer
+from typer.main import get_command
+
+from streamroute.cli.main import COMMANDS as ON_DEMAND
+from streamroute.cli.main import app
+from streamroute.cli.on_demand import OnDemand
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
 COMMANDS = (
@@ -46,30 +52,41 @@ The rest of this page is what `--help` prints. `python tests/cli/test_reference.
 """  # noqa: E501 - rows of a Markdown table
 
 
+_RENDER = """
+import json, sys
+from typer.testing import CliRunner
+from streamroute.cli.main import app
+ended = [CliRunner().invoke(app, [*command.split(), "--help"]) for command in json.load(sys.stdin)]
+json.dump([each.stdout if each.exit_code == 0 else repr(each) for each in ended], sys.stdout)
+"""
+
+
 def reference() -> str:
     """Return the document as it should be."""
-    with ThreadPoolExecutor(2) as pool:
-        helps = list(pool.map(_help, COMMANDS))
+    helps = json.loads(run(["-c", _RENDER], json.dumps(COMMANDS)))
     sections = [
-        f"## {f'streamroute {command}'.strip()}\n\n```text\n{text}\n```\n"
+        f"## {f'streamroute {command}'.strip()}\n\n```text\n{tidy(text)}\n```\n"
         for command, text in zip(COMMANDS, helps, strict=True)
     ]
     return "\n".join((_HEAD, *sections))
 
 
-def _help(command: str) -> str:
-    """Run `--help` in surroundings that are the same everywhere."""
+def run(args: Sequence[str], said: str = "") -> str:
+    """Run Python in surroundings that are the same everywhere."""
     kept = {key: value for key, value in os.environ.items() if key in {"PATH", "PYTHONPATH", "HOME", "LANG"}}
-    ended = subprocess.run(
-        [sys.executable, "-m", "streamroute", *command.split(), "--help"],
-        stdin=subprocess.DEVNULL,
+    return subprocess.run(
+        [sys.executable, *args],
+        input=said,
         capture_output=True,
         text=True,
         env={**kept, "COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb", "PYTHONIOENCODING": "utf-8"},
-        timeout=20,
+        timeout=30,
         check=True,
-    )
-    lines = [line.rstrip() for line in ended.stdout.splitlines()]
+    ).stdout
+
+
+def tidy(text: str) -> str:
+    lines = [line.rstrip() for line in text.splitlines()]
     return "\n".join(lines).strip("\n").replace("python -m streamroute", "streamroute")
 
 
@@ -78,20 +95,36 @@ def test_the_reference_is_what_help_prints() -> None:
     assert REFERENCE.read_text() == reference(), "write it anew: python tests/cli/test_reference.py --write"
 
 
+def test_a_process_of_its_own_prints_the_same() -> None:
+    """The document was made by calling the commands in one process: here is one as people start it."""
+    assert f"```text\n{tidy(run(['-m', 'streamroute', 'keys', 'create', '--help']))}\n```" in REFERENCE.read_text()
+
+
 def test_every_command_is_in_the_reference() -> None:
     """A new command is not forgotten in the document."""
-    from streamroute.cli.main import app  # noqa: PLC0415 - the script above needs no import of the product
-
-    names = commands_of(app)
-    for group in app.registered_groups:
-        inner = group.typer_instance
-        assert inner is not None
-        names |= {str(inner.info.name)} | {f"{inner.info.name} {name}" for name in commands_of(inner)}
-    assert names == set(COMMANDS) - {""}
+    assert set(named(get_command(app))) == set(COMMANDS)
 
 
-def commands_of(app: typer.Typer) -> set[str]:
-    return {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+def test_the_list_of_commands_says_what_they_say_themselves() -> None:
+    """The list is there without importing them, so it holds the beginning of their help a second time."""
+    assert {each.name: each.help for each in ON_DEMAND} == {
+        each.name: " ".join((each.imported().help or "").partition("\n\n")[0].split()) for each in ON_DEMAND
+    }
+
+
+def test_the_list_of_commands_costs_no_imports() -> None:
+    """Nobody waits for a database and a web server to be told what there is."""
+    heavy = {"aiohttp", "alembic", "numpy", "prometheus_client", "pydantic", "sqlalchemy", "structlog"}
+    loaded = run(["-c", f"{_RENDER}\nprint(*sys.modules)"], json.dumps([""])).split()
+    assert "streamroute.cli.main" in loaded
+    assert heavy & set(loaded) == set()
+
+
+def named(command: Any, before: str = "") -> Iterator[str]:
+    """Give a command and all below it as they are typed."""
+    yield before
+    for name, each in getattr(command, "commands", {}).items():
+        yield from named(each.imported() if isinstance(each, OnDemand) else each, f"{before} {name}".strip())
 
 
 if __name__ == "__main__" and "--write" in sys.argv[1:]:

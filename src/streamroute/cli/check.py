@@ -23,7 +23,6 @@ from streamroute.config.listen import require_keys
 from streamroute.config.load import load_config
 from streamroute.config.model import Config
 from streamroute.errors import ConfigError, Problem
-from streamroute.stores.key_reader import KeyReader
 
 EXIT_CONFIG = 78
 
@@ -58,6 +57,9 @@ def _check_keys(config: Config) -> None:
     """Raise ConfigError where `serve` would refuse to listen, because it knows no key."""
     if config.server.is_loopback or config.server.api_keys or config.ledger.url is None:
         return
+    # A fifth of a second for a database that is rarely asked here.
+    from streamroute.stores.key_reader import KeyReader  # noqa: PLC0415
+
     with closing(KeyReader(config.ledger)) as reader:
         ring, trouble = reader.look()
         if trouble is not None:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import typer
 
-from streamroute.config.draft import suggestion
 from streamroute.config.model import Config
+from streamroute.config.suggestion import suggestion
 from streamroute.core.attribution import MAX_NAME_CHARS, name_of
 from streamroute.core.requirements import Requirements
 from streamroute.core.upstream import ProviderName, UpstreamId

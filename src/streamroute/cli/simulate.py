@@ -13,7 +13,7 @@ from typing import Annotated
 import anyio
 import typer
 
-from streamroute.config.draft import suggestion
+from streamroute.config.suggestion import suggestion
 from streamroute.errors import ConfigError, Problem
 from streamroute.simulation.profile import Profile
 from streamroute.simulation.scenarios import SCENARIOS, Timing

@@ -2,12 +2,12 @@
 
 from urllib.parse import urlsplit
 
-from streamroute.config.draft import Draft, suggestion
+from streamroute.config.draft import Draft
 from streamroute.config.locate import Path
 from streamroute.config.routing_schema import BidderTable
+from streamroute.config.suggestion import suggestion
 from streamroute.config.validate import validate
-from streamroute.feeds.options import BidderOptions
-from streamroute.feeds.source import is_web
+from streamroute.feeds.options import BidderOptions, is_web
 
 
 def build_bidders(draft: Draft) -> tuple[BidderOptions, ...]:

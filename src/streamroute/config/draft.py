@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -91,18 +90,6 @@ def dotted(path: Path) -> str:
             key = part if _BARE_KEY.fullmatch(part) else '"' + part.replace('"', '\\"') + '"'
             text += f".{key}" if text else key
     return text
-
-
-def suggestion(name: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
-    """Return `; did you mean "x"?`, or the whole list where nothing is near and it is short."""
-    names = tuple(known)
-    folded = {candidate.casefold(): candidate for candidate in reversed(names)}
-    near = get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
-    if near:
-        return f'; did you mean "{folded[near[0]]}"?'
-    if 0 < len(names) <= 12:
-        return "; known: " + ", ".join(names)
-    return ""
 
 
 def _paths(tree: object, at: Path) -> list[Path]:

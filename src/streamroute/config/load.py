@@ -13,7 +13,7 @@ from pathlib import Path as FilePath
 
 from streamroute.config.bidders import build_bidders
 from streamroute.config.budgets import build_budgets
-from streamroute.config.draft import BROKEN, Draft, Tree, suggestion
+from streamroute.config.draft import BROKEN, Draft, Tree
 from streamroute.config.health import build_health
 from streamroute.config.interpolate import Mark, interpolate
 from streamroute.config.ledger import build_ledger
@@ -45,6 +45,7 @@ from streamroute.config.schema import (
     ServerTable,
     UpstreamTable,
 )
+from streamroute.config.suggestion import suggestion
 from streamroute.config.validate import validate
 from streamroute.core.requirements import Requirements
 from streamroute.core.upstream import ProviderName, Route, Upstream, UpstreamId

@@ -11,11 +11,12 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
-from streamroute.config.draft import Draft, Tree, suggestion
+from streamroute.config.draft import Draft, Tree
 from streamroute.config.fields import Table
 from streamroute.config.locate import Path
 from streamroute.config.model import Source
 from streamroute.config.schema import is_secret, shape_at
+from streamroute.config.suggestion import suggestion
 
 PREFIX = "STREAMROUTE__"
 

@@ -6,8 +6,7 @@ from streamroute.config.draft import Draft
 from streamroute.config.locate import Path
 from streamroute.config.schema import FeedTable
 from streamroute.config.validate import validate
-from streamroute.feeds.options import FeedOptions
-from streamroute.feeds.source import is_web
+from streamroute.feeds.options import FeedOptions, is_web
 
 
 def build_price_feeds(draft: Draft) -> tuple[FeedOptions, ...]:

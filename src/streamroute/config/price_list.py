@@ -4,9 +4,10 @@ Who is paid decides, not how the API is spoken: behind `kind = "openai"` with an
 anything, and a price that is wrong is worse than none.
 """
 
-from streamroute.config.draft import Draft, suggestion
+from streamroute.config.draft import Draft
 from streamroute.config.model import Source
 from streamroute.config.schema import ProviderTable
+from streamroute.config.suggestion import suggestion
 from streamroute.feeds.price_list import EXTRA, is_installed, known_lists, list_at
 from streamroute.providers.presets import SIMULATED, Preset
 

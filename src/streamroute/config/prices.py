@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from streamroute.config.draft import Draft, dotted, suggestion
+from streamroute.config.draft import Draft, dotted
 from streamroute.config.locate import Path
 from streamroute.config.model import Config
 from streamroute.config.schema import PriceLineTable, PriceTable, TokenPriceTable
+from streamroute.config.suggestion import suggestion
 from streamroute.config.validate import validate
 from streamroute.core.cost.price_book import DatedPrice, PriceBook, Subject
 from streamroute.core.upstream import LongContext, ProviderName, TokenPrice, UpstreamId

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from urllib.parse import SplitResult, urlsplit
 
 from streamroute.config.credentials import check_headers, find_key
-from streamroute.config.draft import Draft, suggestion
+from streamroute.config.draft import Draft
 from streamroute.config.model import Disabled, Source
 from streamroute.config.price_list import price_list
 from streamroute.config.schema import ProviderTable, QuirksTable, SimulationTable
+from streamroute.config.suggestion import suggestion
 from streamroute.core.upstream import ProviderName
 from streamroute.providers.formats import FORMATS
 from streamroute.providers.options import ProviderOptions, Quirks, SimulationOptions

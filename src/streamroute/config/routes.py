@@ -7,12 +7,13 @@ one that is enabled.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from streamroute.config.draft import Draft, suggestion
+from streamroute.config.draft import Draft
 from streamroute.config.locate import Path
 from streamroute.config.model import Disabled, Source
 from streamroute.config.prices import build_price
 from streamroute.config.routing_schema import RequirementsTable
 from streamroute.config.schema import DeadlinesTable, RouteTable, UpstreamTable
+from streamroute.config.suggestion import suggestion
 from streamroute.core.gate import AuditOptions, CallingAssessor
 from streamroute.core.money import money
 from streamroute.core.requirements import Requirements

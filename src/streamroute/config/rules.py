@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from math import inf
 from typing import get_args
 
-from streamroute.config.draft import BROKEN, Draft, suggestion
+from streamroute.config.draft import BROKEN, Draft
 from streamroute.config.locate import Path
 from streamroute.config.routing_schema import RuleTable, ThenTable
+from streamroute.config.suggestion import suggestion
 from streamroute.config.validate import validate
 from streamroute.core.money import money
 from streamroute.core.routing.analysis import LANGUAGES, Modality

@@ -12,10 +12,11 @@ from typing import TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from streamroute.config.draft import BROKEN, Draft, suggestion
+from streamroute.config.draft import BROKEN, Draft
 from streamroute.config.fields import Table
 from streamroute.config.locate import Path
 from streamroute.config.schema import is_secret, shape_at
+from streamroute.config.suggestion import suggestion
 
 _T = TypeVar("_T", bound=Table)
 _MAX_SHOWN = 60

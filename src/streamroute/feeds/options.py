@@ -6,6 +6,11 @@ from typing import Literal
 StaleAction = Literal["fall_back", "keep"]
 
 
+def is_web(url: str) -> bool:
+    """Say whether it is fetched over HTTP; else it is a file."""
+    return url.startswith(("http://", "https://"))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedOptions:
     """One feed."""

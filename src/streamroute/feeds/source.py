@@ -8,16 +8,12 @@ import anyio.to_thread
 
 from streamroute import __version__
 from streamroute.errors import FeedError
+from streamroute.feeds.options import is_web
 
 MAX_BYTES = 4 << 20
 """4 MiB: four times the largest document that is allowed, at a hundred bytes a price."""
 TIMEOUT_S = 10.0
 """For one read: what a slow server needs, and far below any use of stale prices."""
-
-
-def is_web(url: str) -> bool:
-    """Say whether it is fetched over HTTP; else it is a file."""
-    return url.startswith(("http://", "https://"))
 
 
 async def read_source(url: str, session: aiohttp.ClientSession) -> bytes:

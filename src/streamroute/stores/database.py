@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
@@ -74,6 +75,13 @@ def transaction(engine: Engine) -> Iterator[Connection]:
         raise StoreError(_first_line(error), is_refused=True) from error
     except SQLAlchemyError as error:
         raise StoreError(_first_line(error)) from error
+
+
+def insert_into(connection: Connection, table: Table) -> Any:
+    """Return an INSERT that knows what to do with rows that are there already: a `sqlite.Insert` or its twin."""
+    # Only the one that is used: either brings the adapters of all its drivers.
+    dialect = "postgresql" if connection.dialect.name == "postgresql" else "sqlite"
+    return import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
 
 
 def _first_line(error: Exception) -> str:

@@ -6,11 +6,10 @@ from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table
-from sqlalchemy.dialects import postgresql, sqlite
 
 from streamroute.core.cost.entry import AttemptEntry, Entry, QualityEntry, RequestEntry
 from streamroute.errors import StoreError
-from streamroute.stores.database import BUSY_TIMEOUT_S, transaction
+from streamroute.stores.database import BUSY_TIMEOUT_S, insert_into, transaction
 from streamroute.stores.migrate import open_newest
 from streamroute.stores.retention import announce, prune, pruned_before_ms
 from streamroute.stores.rollup import Rollup
@@ -122,9 +121,8 @@ def _insert(connection: Connection, table: Table, rows: list[Row]) -> list[Row]:
     """Insert what is not there yet; return it."""
     if not rows:
         return []
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     keys = list(table.primary_key)
-    insert = dialect.insert(table).on_conflict_do_nothing().returning(*keys)
+    insert = insert_into(connection, table).on_conflict_do_nothing().returning(*keys)
     page = {"insertmanyvalues_page_size": ROWS_A_STATEMENT}
     inserted = {tuple(key) for key in connection.execute(insert, rows, execution_options=page)}
     new = []

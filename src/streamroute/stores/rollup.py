@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
+from streamroute.stores.database import insert_into
 from streamroute.stores.schema import ATTEMPTS, GROUPED, LEDGER_STATE, REQUESTS, ROLLUPS, SUMS
 from streamroute.stores.sums import DAY_MS, HALF, Row, fate_columns, fate_of_row, sums_over
 
@@ -91,8 +91,7 @@ class Rollup:
             for (is_by_user, day, digest), (group, is_collapsed, values) in sorted(written.items())
         ]
         if rows:
-            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-            insert = dialect.insert(ROLLUPS)
+            insert = insert_into(connection, ROLLUPS)
             grown: dict[str, Any] = {name: ROLLUPS.c[name] + insert.excluded[name] for name in SUMS}
             # A client may call its task `(others)` itself, before any name was given up.
             grown["is_collapsed"] = ROLLUPS.c.is_collapsed | insert.excluded.is_collapsed
