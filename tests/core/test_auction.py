@@ -23,7 +23,7 @@ from streamroute.core.routing.matching import (
 )
 from streamroute.core.routing.options import ANSWER_VALUE_USD
 from streamroute.core.routing.question import Question
-from streamroute.core.routing.refusal import refusal
+from streamroute.core.routing.refusal import kept, refusal
 from streamroute.core.routing.steering import decide
 from streamroute.core.upstream import Capabilities, LatencyClass, QualityTable, Route, Steering, TokenPrice, Upstream
 from tests.support.observations import upstream
@@ -304,3 +304,8 @@ def test_of_very_many_the_best_are_kept() -> None:
     none = decided(wanted(Requirements(min_quality=0.999)), upstreams=many)
     assert none.matched is not None
     assert refusal(none.matched) == "Nobody offers quality 0.999 for general: the best is u199 with 0.995."
+    shown = kept(none)
+    assert shown.matched is not None
+    assert (len(shown.matched.bids), shown.matched.others, len(shown.rejected)) == (50, 150, 50)
+    assert shown.reasons == ("150 more are rejected than are kept here",)
+    assert kept(found) is found

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from streamroute.core.execution.hedge_delay import MIN_SAMPLES, MIN_TTFT_S
-from streamroute.core.upstream import Deadlines
+from streamroute.core.upstream import Capabilities, Deadlines
 from streamroute.server.decisions import DECISIONS_SHOWN
 from streamroute.server.options import ServerOptions
 from streamroute.simulation.faults import ErrorStatus
@@ -50,6 +50,42 @@ async def test_every_reply_names_its_decision() -> None:
         reply = await rig.ask(stream=True)
         assert reply.status >= 500
         assert (await get(rig, f"/status/decisions/{reply.headers['x-streamroute-decision-id']}"))[0] == 200
+
+
+async def test_a_refusal_names_its_decision() -> None:
+    """The id leads to the table of bids: why everybody fell short. So does the dry run."""
+    async with Rig.of(None, None) as rig:
+        needs = {"min_quality": 0.9}
+        for stream in (True, False):
+            reply = await rig.ask(stream=stream, streamroute=needs)
+            assert (reply.status, reply.error and reply.error["code"]) == (400, "requirements_not_met")
+            id_ = reply.headers["x-streamroute-decision-id"]
+            status, document, raw = await get(rig, f"/status/decisions/{id_}")
+            assert (status, document["outcome"], document["answered_by"]) == (200, "refused", None)
+            assert document["refusal"] == (reply.error or {})["message"]
+            shortfalls = {each["upstream"]: each["shortfalls"] for each in document["matched"]["bids"]}
+            assert shortfalls == {name: ["its quality is not known, and 0.9 is required"] for name in "ab"}
+            assert PROMPT not in raw
+        _, document, _ = await get(rig, "/status/decisions")
+        newest = document["decisions"][0]
+        assert (newest["id"], newest["outcome"]) == (id_, "refused")
+        status, document = await dry_run(rig, streamroute=needs)
+        assert (status, document["candidates"]) == (200, [])
+        assert document["refusal"].startswith("No upstream of 'chat' meets what this request requires.")
+        assert [each["upstream"] for each in document["matched"]["bids"]] == ["a", "b"]
+        judged = {"decision_id": id_, "score": 1}
+        async with rig.session.post(f"{rig.app.url}/v1/feedback", json=judged) as response:
+            assert (await response.json())["error"]["code"] == "nothing_to_judge"
+
+
+async def test_what_nobody_can_do_names_its_decision() -> None:
+    """Where nothing is required too; a name that does not exist is no decision."""
+    async with Rig.of(None, capabilities=[Capabilities(tools=False)]) as rig:
+        reply = await rig.ask(stream=True, tools=[{"type": "function", "function": {"name": "f"}}])
+        assert (reply.status, reply.error and reply.error["code"]) == (400, "unsupported_by_route")
+        _, document, _ = await get(rig, f"/status/decisions/{reply.headers['x-streamroute-decision-id']}")
+        assert document["rejected"] == [{"upstream": "a", "reason": "it has no tools"}]
+        assert "x-streamroute-decision-id" not in (await rig.ask(stream=True, model="other")).headers
 
 
 async def test_the_client_does_not_choose_the_id() -> None:

@@ -26,6 +26,7 @@ from streamroute.core.requirements import NO_REQUIREMENTS
 from streamroute.core.routing.decision import Decision
 from streamroute.core.routing.decision_log import DecisionLog, Judged, Made, NotMade
 from streamroute.core.routing.explorer import Explorer
+from streamroute.core.routing.refusal import kept
 from streamroute.core.routing.route import Catalog
 from streamroute.core.routing.steering import decide
 from streamroute.core.upstream import Deadlines, ProviderName, Upstream, UpstreamId
@@ -72,6 +73,8 @@ class Foresight:
     hedge_after_s: float | None
     deadlines: Mapping[UpstreamId, Deadlines]
     """That each candidate would be given."""
+    refusal: str | None = None
+    """What the client would be told; None: there are candidates."""
 
 
 class Dispatcher:
@@ -174,6 +177,8 @@ class Dispatcher:
             settled = await self.bidding.joined(settled)
             self.check_open()
         decision = self._decide(call, settled, self._explorer)
+        if not decision.candidates:
+            raise self._refused(call, decision)
         midstream = midstream_of(call.chat, call.midstream or decision.route.midstream)
         rescue = RescueOptions(midstream=midstream, is_continuable=is_continuable(call.chat))
         continuations = Continuations(call.chat) if call.chat.stream else None
@@ -238,8 +243,12 @@ class Dispatcher:
         return course.bill
 
     def foresee(self, call: Call) -> Foresight:
-        """Return what would be done for a call now, without a trace; raises RequestError as `dispatch` does."""
+        """Return what would be done for a call now, without a trace; raises RequestError where there is nothing to
+        decide, as `dispatch` does."""
         decision = self._decide(call, self._settled(call, self.directory), None)
+        if not decision.candidates:
+            error = nobody(call.chat.model, decision.rejected, decision.matched)
+            return Foresight(decision=kept(decision), hedge_after_s=None, deadlines={}, refusal=error.message)
         request = self._request(call, None)
         return Foresight(
             decision=decision,
@@ -259,7 +268,7 @@ class Dispatcher:
     def _decide(self, call: Call, settled: Settled, explorer: Explorer | None) -> Decision:
         chat, choice = call.chat, settled.choice
         if not choice.upstreams:
-            raise nobody(chat.model, choice.rejected)
+            return Decision(route=choice.route, candidates=(), rejected=choice.rejected)
         decide_one = partial(
             decide,
             chat,
@@ -274,9 +283,16 @@ class Dispatcher:
         decision = self.gates.begun(decision, call, self._rng.random, self.directory.catalog.upstreams)
         if choice.rejected:
             decision = replace(decision, rejected=(*choice.rejected, *decision.rejected))
-        if not decision.candidates:
-            raise nobody(chat.model, decision.rejected, decision.matched)
         return decision
+
+    def _refused(self, call: Call, decision: Decision) -> RequestError:
+        """Keep a decision that nobody will do, and return what the client is told."""
+        error = nobody(call.chat.model, decision.rejected, decision.matched)
+        if call.decision_id is not None:
+            decision = kept(decision)
+            record = self.decisions.add(call.decision_id, decision, call.arrived_at, attribution=call.attribution)
+            record.requirements, record.refusal, record.outcome = call.requirements, error.message, "failed"
+        return error
 
     def _request(self, call: Call, rescue: RescueOptions | None) -> PlanRequest:
         return PlanRequest(

@@ -11,6 +11,7 @@ from streamroute.core.cost.bill import Bill
 from streamroute.core.money import usd_text
 from streamroute.engine.call import Call
 from streamroute.engine.dispatcher import Dispatcher
+from streamroute.errors import RequestError
 from streamroute.server.answers import StreamAnswer, WholeAnswer, answer_headers
 from streamroute.server.budget_status import warning_headers
 from streamroute.server.call import decode_call, read_body
@@ -51,8 +52,14 @@ class ChatHandler:
         with self._limits.held(call):
             headers.update(self._limits.headers(caller))
             warning = warning_headers(self._dispatcher.spending.near(call.attribution))
-            headers = {**headers, **warning, DECISION_ID: call.decision_id or ""}
-            return await (self._stream(request, call, headers) if call.chat.stream else self._whole(call, headers))
+            decision = {DECISION_ID: call.ledger_id}
+            told = {**headers, **warning, **decision}
+            try:
+                return await (self._stream(request, call, told) if call.chat.stream else self._whole(call, told))
+            except RequestError:
+                if self._dispatcher.decisions.get(call.ledger_id) is not None:  # it says why nobody would do
+                    headers.update(decision)
+                raise
 
     async def _stream(self, request: web.BaseRequest, call: Call, headers: dict[str, str]) -> web.StreamResponse:
         answer = StreamAnswer(request, model=call.chat.model, headers=headers, keepalive_s=self._options.keepalive_s)

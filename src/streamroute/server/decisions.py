@@ -3,9 +3,9 @@
     GET /status/decisions         the latest 50, newest first, a line each
     GET /status/decisions/{id}    one of the latest 1000, with how each upstream stood and what came of the attempts
 
-Every reply to a chat request says its id in `x-streamroute-decision-id`. A chat request with the header
-`x-streamroute-explain: 1` is answered with what would be decided now, and calls nobody. Prompts, answers and keys
-are in none of these.
+Every reply to a chat request says its id in `x-streamroute-decision-id`, a refusal too where it was decided that no
+upstream will do. A chat request with the header `x-streamroute-explain: 1` is answered with what would be decided now,
+and calls nobody. Prompts, answers and keys are in none of these.
 """
 
 import uuid
@@ -43,7 +43,7 @@ def wants_explanation(request: web.BaseRequest) -> bool:
 def dry_run(foresight: Foresight) -> dict[str, object]:
     """Return the explanation of a decision that is not carried out."""
     document = explain(foresight.decision, now(), hedge_after_s=foresight.hedge_after_s, deadlines=foresight.deadlines)
-    return {"is_dry_run": True, "at": wall_iso(wall()), **document}
+    return {"is_dry_run": True, "at": wall_iso(wall()), "refusal": foresight.refusal, **document}
 
 
 def decisions_reply(log: DecisionLog, path: str, headers: dict[str, str]) -> web.Response:
@@ -65,6 +65,7 @@ def decisions_reply(log: DecisionLog, path: str, headers: dict[str, str]) -> web
         "at": _moment(record),
         **explain(record.decision, record.at, hedge_after_s=record.hedge_after_s),
         **_end(record),
+        "refusal": record.refusal,
         "cost_usd": _cost(record),
         "attempts": [explain_call(each) for each in record.calls],
         "quality": [explain_quality(each) for each in record.outcomes],
@@ -84,7 +85,8 @@ def _line(record: DecisionRecord) -> dict[str, object]:
 
 
 def _end(record: DecisionRecord) -> dict[str, object]:
-    return {"outcome": record.outcome or "under_way", "answered_by": record.answered_by}
+    outcome = "refused" if record.refusal is not None else record.outcome or "under_way"
+    return {"outcome": outcome, "answered_by": record.answered_by}
 
 
 def _cost(record: DecisionRecord) -> str | None:

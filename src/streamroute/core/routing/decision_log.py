@@ -60,7 +60,7 @@ class DecisionRecord:
 
     __slots__ = (
         "answered_by", "at", "attribution", "calls", "decision", "hedge_after_s", "id", "outcome", "outcomes",
-        "request", "requirements",
+        "refusal", "request", "requirements",
     )  # fmt: skip
 
     def __init__(
@@ -77,6 +77,8 @@ class DecisionRecord:
         """As they were said; what the route says is not in them."""
         self.outcome: OutcomeKind | None = None
         """None: it is under way."""
+        self.refusal: str | None = None
+        """What the client was told where nobody would do; None: somebody was to be asked."""
         self.answered_by: UpstreamId | None = None
         """Who began the answer that the client got."""
         self.calls: Sequence[Made | NotMade | Judged] = ()

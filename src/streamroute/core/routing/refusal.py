@@ -1,10 +1,14 @@
-"""Why nobody can serve a request as it was required, and what would do: the words for the client."""
+"""Why nobody can serve a request as it was required, and what would do: the words for the client, and what is kept for
+those who ask."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from streamroute.core.money import usd_text
 from streamroute.core.requirements import Requirements
+from streamroute.core.routing.decision import Decision
 from streamroute.core.routing.matching import Bid, Matched
+from streamroute.core.routing.narrowing import MOST_KEPT
 
 _SHOWN = 5
 """Upstreams that are named one by one."""
@@ -24,6 +28,20 @@ def refusal(matched: Matched) -> str:
     )
     more = f"; and {len(bids) - _SHOWN} more" if len(bids) > _SHOWN else ""
     return f"Nobody meets all that is required at once ({shown}{more})."
+
+
+def kept(decision: Decision) -> Decision:
+    """Return a decision that nobody will do as it is kept and shown: of many upstreams with those that came nearest."""
+    matched, rejected = decision.matched, decision.rejected
+    if len(rejected) <= MOST_KEPT:
+        return decision
+    if matched is not None and len(matched.bids) > MOST_KEPT:
+        nearest = tuple(_nearest(matched.bids)[:MOST_KEPT])
+        matched = replace(matched, bids=nearest, others=matched.others + len(matched.bids) - MOST_KEPT)
+        names = {bid.upstream.id for bid in nearest}
+        rejected = tuple([each for each in rejected if each.upstream in names])
+    reasons = (*decision.reasons, f"{len(decision.rejected) - MOST_KEPT} more are rejected than are kept here")
+    return replace(decision, matched=matched, rejected=rejected[:MOST_KEPT], reasons=reasons)
 
 
 def _nearest(bids: Sequence[Bid]) -> list[Bid]:
