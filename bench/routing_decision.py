@@ -23,6 +23,7 @@ import numpy as np
 from harness.run_facts import run_facts
 from rich.console import Console
 from rich.table import Table
+from routing_lab.online import largest_lead
 
 from streamroute.core.quality.subject_text import read_subject
 from streamroute.core.routing.learned.domain_classifier import DomainClassifier
@@ -97,7 +98,7 @@ class World:
         found = self.quality.estimates(read, guess.domain, UPSTREAMS)
         estimated = clock()
         chosen = int(optimistic(found, self._prices).argmax())
-        self.audits.chance(found, self._prices, chosen)
+        self.audits.chance(largest_lead(found, self._prices, chosen))
         ended = clock()
         return {
             "structure": features - begun,

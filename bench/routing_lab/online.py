@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from routing_lab.data import DataMissingError, Source, rows
 from streamroute.core.quality.calibration import OnlineCalibration, calibration_error
 from streamroute.core.quality.subject_text import SubjectText, read_subject
-from streamroute.core.routing.learned.exploration import OPTIMISM, AuditBudget, optimistic
+from streamroute.core.routing.learned.exploration import OPTIMISM, AuditBudget, expected_lead, optimistic
 from streamroute.core.routing.learned.first_level import outcome_arrays
-from streamroute.core.routing.learned.online_quality import OnlineQuality
+from streamroute.core.routing.learned.online_quality import OnlineQuality, QualityEstimates
 from streamroute.core.routing.learned.outcome_rows import Row
 
 Floats = NDArray[np.float64]
@@ -122,7 +122,7 @@ def serve(stream: Stream, mode: Mode, seed: int) -> Run:
         found = quality.estimates(question, domain, stream.upstreams)
         prices = PRICE * costs.of(domain)
         chosen = int(optimistic(found, prices.tolist(), mode.optimism).argmax())
-        chance = mode.audits if mode.is_uniform else budget.chance(found, prices.tolist(), chosen)
+        chance = mode.audits if mode.is_uniform else budget.chance(largest_lead(found, prices.tolist(), chosen))
         is_audited[place] = rng.random() < chance
         believed[place] = found.means
         calibrated[place] = [each.probability(mean) for each, mean in zip(calibrations, found.means, strict=True)]
@@ -137,6 +137,14 @@ def serve(stream: Stream, mode: Mode, seed: int) -> Run:
         for each in known:
             calibrations[each].learn(float(found.means[each]), float(scores[each]))
     return Run(order, utility, audit_usd, is_audited, believed, calibrated)
+
+
+def largest_lead(found: QualityEstimates, prices: Sequence[float], chosen: int) -> float:
+    """Return the largest expected lead of another upstream over the chosen one, in points of quality."""
+    worth = (found.means - np.asarray(prices)).tolist()
+    sds = found.lead_sds(chosen).tolist()
+    leads = [expected_lead(worth[other] - worth[chosen], sd) for other, sd in enumerate(sds) if other != chosen]
+    return max(leads, default=0.0)
 
 
 class _Costs:

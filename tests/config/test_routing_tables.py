@@ -1,5 +1,8 @@
 """`[routing]`, rules, qualities and requirements of the file, and what is wrong with them."""
 
+from decimal import Decimal
+
+from streamroute.core.gate import AuditOptions
 from streamroute.core.money import Money
 from streamroute.core.requirements import Requirements
 from streamroute.core.routing.rules import Between, OneOf
@@ -56,6 +59,30 @@ def test_auto_is_everybody_or_whom_the_file_says(load: Load) -> None:
     own = load(TWO + "[routes.auto]\nrace_width = 3\n")
     assert own.auto is None
     assert (own.routes["auto"].upstreams, own.routes["auto"].steering) == (("one", "two"), "auction")
+    both = load(TWO + '[routing]\nauto = ["two"]\n[routes.auto]\nrace_width = 3\n').routes["auto"]
+    assert (both.upstreams, both.steering) == (("two",), "auction")
+
+
+def test_auctions_are_audited_where_the_file_says_so(load: Load) -> None:
+    """Also those of `auto`; without a judge, or with one that judges itself, that is told."""
+    judge = '[upstreams.judge]\nprovider = "lab"\nmodel = "judge"\n[routing]\nauto = ["one", "two"]\n'
+    auto = TWO + judge + "[routes.auto]\naudit = { share = 0.1, max_usd_per_day = 2 }\n"
+    found = load(f'{auto}judge = "judge"\n')
+    assert found.warnings == {}
+    assert (found.routes["auto"].judge, found.routes["auto"].audit) == (
+        "judge", AuditOptions(share=0.1, max_usd_per_day=Decimal(2))
+    )  # fmt: skip
+    (warned,) = load(auto).warnings.values()
+    assert "no `judge`: only answers that come to a figure, a letter or a word can be compared" in warned
+    assert "where two differ, the one that is held to be better is believed" in warned
+    (warned,) = load(f'{auto}judge = "two"\n').warnings.values()
+    assert warned.startswith("route auto has its answers judged by two, which is one of those that give them")
+
+
+def test_what_no_audit_can_look_into(problems: Problems) -> None:
+    """A route that asks one upstream after another in its own order."""
+    [found] = problems(TWO + '[routes.other]\nupstreams = ["one", "two"]\naudit = { share = 0.1 }\n')
+    assert 'routes.other.audit: there is nothing to look into without `tiers` or steering = "auction"' in found
 
 
 def test_auto_leaves_out_made_up_answers(load: Load) -> None:

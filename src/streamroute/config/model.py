@@ -10,6 +10,7 @@ from streamroute.core.cost.price_book import DatedPrice
 from streamroute.core.health.options import HealthOptions
 from streamroute.core.requirements import Requirements
 from streamroute.core.routing.options import RoutingOptions
+from streamroute.core.routing.route import AUTO
 from streamroute.core.upstream import ProviderName, Route, Upstream, UpstreamId
 from streamroute.feeds.options import BidderOptions, FeedOptions
 from streamroute.providers.options import ProviderOptions
@@ -57,6 +58,10 @@ class Disabled:
     reason: str
 
 
+_DIFFERING = {True: "", False: "; where two differ, the one that is held to be better is believed"}
+"""What is said besides of audits without a judge, on routes with tiers or without."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """A valid configuration. Secrets are in fields that `repr` leaves out."""
@@ -94,6 +99,7 @@ class Config:
     @property
     def warnings(self) -> dict[str, str]:
         """What is allowed and probably not meant, by route or rule."""
+        served = self.routes if self.auto is None else {**self.routes, AUTO: self.auto}
         return {
             **self.rule_warnings,
             **{
@@ -103,8 +109,14 @@ class Config:
             },
             **{
                 f"{name}.audit": f"route {name} has an `audit` and no `judge`: only answers that come to a figure, a "
-                "letter or a word can be compared, and nothing looks into the others"
-                for name, route in self.routes.items()
+                f"letter or a word can be compared, and nothing looks into the others{_DIFFERING[bool(route.tiers)]}"
+                for name, route in served.items()
                 if route.audit is not None and route.judge is None
+            },
+            **{
+                f"{name}.judge": f"route {name} has its answers judged by {route.judge}, which is one of those that "
+                "give them: a model likes its own answers best"
+                for name, route in served.items()
+                if route.audit is not None and not route.tiers and route.judge in route.upstreams
             },
         }

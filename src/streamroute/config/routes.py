@@ -25,6 +25,7 @@ from streamroute.core.upstream import (
     QualityTable,
     RetryOptions,
     Route,
+    Steering,
     Upstream,
     UpstreamId,
 )
@@ -100,7 +101,7 @@ def build_route(draft: Draft, name: str, table: RouteTable) -> Route:
     """Return route `name` with all its upstreams, enabled or not."""
     at = ("routes", name)
     if name == AUTO and not table.tiers and not table.upstreams:
-        table = table.model_copy(update={"upstreams": list(draft.table("upstreams"))})
+        table = table.model_copy(update={"upstreams": _auto(draft)})
     if table.tiers and table.upstreams:
         draft.report((*at, "tiers"), "stands beside `upstreams`: give one of them; the tiers list all upstreams")
     elif not table.tiers and not table.upstreams:
@@ -128,7 +129,7 @@ def build_route(draft: Draft, name: str, table: RouteTable) -> Route:
         audit=None if table.audit is None else AuditOptions(**table.audit.model_dump()),
         speculate_after_s=table.speculate_after_s,
         plan=table.plan,
-        steering="auction" if name == AUTO and "steering" not in table.model_fields_set else table.steering,
+        steering=_steering(name, table),
         policy=table.policy,
         latency_class=table.latency_class,
         midstream=table.midstream,
@@ -142,19 +143,29 @@ def build_route(draft: Draft, name: str, table: RouteTable) -> Route:
     )
 
 
+def _steering(name: str, table: RouteTable) -> Steering:
+    return "auction" if name == AUTO and "steering" not in table.model_fields_set else table.steering
+
+
 def build_auto(draft: Draft) -> Route | None:
     """Return what `model = "auto"` means where neither a route nor an upstream is called that: an auction among those
     of `[routing] auto`, or among all upstreams."""
-    upstreams, given = draft.table("upstreams"), draft.table("routing").get("auto")
-    listed = [each for each in given if isinstance(each, str)] if isinstance(given, list) else []
+    upstreams = draft.table("upstreams")
     if AUTO in upstreams or AUTO in draft.table("routes") or not upstreams:
         return None
+    names = tuple(UpstreamId(name) for name in _auto(draft))
+    return Route(name=AUTO, upstreams=tuple(dict.fromkeys(names)), steering="auction")
+
+
+def _auto(draft: Draft) -> list[str]:
+    """Return the upstreams of `[routing] auto`, or all."""
+    upstreams, given = draft.table("upstreams"), draft.table("routing").get("auto")
+    listed = [each for each in given if isinstance(each, str)] if isinstance(given, list) else []
     for position, name in enumerate(listed):
         if name not in upstreams:
             path = ("routing", "auto", position)
             draft.report(path, f"there is no upstream {draft.shown(path, name)}{suggestion(name, upstreams)}")
-    names = tuple(UpstreamId(name) for name in listed or upstreams)
-    return Route(name=AUTO, upstreams=tuple(dict.fromkeys(names)), steering="auction")
+    return listed or list(upstreams)
 
 
 def build_requirements(table: RequirementsTable) -> Requirements:
@@ -174,8 +185,9 @@ def _assess(draft: Draft, name: str, table: RouteTable) -> tuple[tuple[CallingAs
     path = ("routes", name, "assess")
     if table.assess and not table.tiers:
         draft.report(path, "there is nothing to assess without `tiers`")
-    if table.audit is not None and not table.tiers:
-        draft.report(("routes", name, "audit"), "there is nothing to look into without `tiers`")
+    if table.audit is not None and not table.tiers and _steering(name, table) != "auction":
+        message = 'there is nothing to look into without `tiers` or steering = "auction"'
+        draft.report(("routes", name, "audit"), message)
     for assessor, key, whom in (("agreement", "agree_with", table.agree_with), ("judge", "judge", table.judge)):
         if whom is None and any(assessor in each for each in table.assess):
             draft.report(path, f'"{assessor}" needs somebody to ask; add {key} = "UPSTREAM"')

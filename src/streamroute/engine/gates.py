@@ -1,4 +1,5 @@
-"""What every route with tiers has learned of its small models, while the process lives; a listener for the bus.
+"""What every route with tiers has learned of its small models, and what audits of any route came to, while the process
+lives; a listener for the bus.
 
 A judge's word is held against what people and audits say of the same answer later, so that it comes to mean something.
 """
@@ -24,6 +25,7 @@ from streamroute.core.routing.decision import Decision
 from streamroute.core.routing.decision_log import traits
 from streamroute.core.routing.learned.ascent import EXPLORE_SHARE, Ascent
 from streamroute.core.routing.learned.domain_guard import Trust
+from streamroute.core.routing.learned.exploration import AuditBudget
 from streamroute.core.routing.learned.gate_figures import GateFigures
 from streamroute.core.routing.learned.gatekeeper import MAX_DOMAINS, OTHERS, Gatekeeper
 from streamroute.core.upstream import Route, Upstream, UpstreamId
@@ -44,6 +46,8 @@ class RouteGate:
     """What is known of one route."""
 
     keeper: Gatekeeper
+    draws: AuditBudget = field(default_factory=AuditBudget)
+    """Of an auction's audits."""
     ascents: dict[str, Ascent] = field(default_factory=dict)
     audits: Counter[str] = field(default_factory=Counter)
     """By what they came to: `agrees`, `differs`, `judged`, `unclear`, `failed`, `no_money`, `dropped`."""
@@ -71,6 +75,7 @@ class Gates:
         options = route.audit or AuditOptions()
         gate = self._routes.setdefault(route.name, RouteGate(Gatekeeper(options)))
         gate.keeper.apply(options)
+        gate.draws.share = options.share
         return gate
 
     def begun(

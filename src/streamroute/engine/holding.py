@@ -32,6 +32,7 @@ from streamroute.core.routing.learned.gate_features import gate_features
 from streamroute.core.routing.learned.gatekeeper import Look
 from streamroute.core.upstream import Route, Upstream, UpstreamId
 from streamroute.engine.attempt import Attempt
+from streamroute.engine.auction_audits import drawn
 from streamroute.engine.auditor import Audit, Auditor
 from streamroute.engine.call import Call
 from streamroute.engine.continuations import Continuations
@@ -92,6 +93,7 @@ class Holding:
         is_holding = decision.next_tier is not None
         self._domain = domain_of(decision, call) if is_holding else ""
         self._gate = self._gate_of(decision.route) if is_holding else None
+        self._draw = drawn(decision, call, oversight.gates, oversight.uniform)
         self._answering: AttemptId | None = None
         self._answered_by: UpstreamId | None = None
         self._whole: bytes | None = None
@@ -251,6 +253,9 @@ class Holding:
         """Learn from the request, now that the client has its answer. Whatever it is, it must not harm that."""
         try:
             self._learn(continuations, is_finished=is_finished)
+            if self._draw is not None and self._answered_by is not None and is_finished:
+                body = self._whole if continuations is None else continuations.transcript.events
+                self._draw.offer(body, self._answered_by, self._oversight.auditor, self._checks)
         except Exception:  # noqa: BLE001 - the answer is there
             _log.exception("gate.broke", route=self._decision.route.name)
 

@@ -1,4 +1,4 @@
-"""How the gate of a route with tiers stands, for `/status`."""
+"""How the gate of a route with tiers, and audits of any route, stand, for `/status`."""
 
 from math import isfinite
 
@@ -9,21 +9,17 @@ from streamroute.engine.gates import RouteGate
 
 def gate_status(gate: RouteGate, route: Route) -> dict[str, object]:
     """Return what is trusted, what was learned, and what audits came to."""
+    if not route.tiers:
+        return {"audits": _audits(gate, route)}
     accepted = {
         domain: {
             str(tier): round(share, 3) for tier in sorted(ascent.judged) if (share := ascent.share(tier)) is not None
         }
         for domain, ascent in gate.ascents.items()
     }
-    return {
-        "accept_at": str(route.accept_at),
-        "accepted_share": accepted,
-        "audits": None
-        if route.audit is None
-        else {
-            "made": dict(gate.audits),
-            "spent_today_usd": usd_text(gate.spent_today),
-            "max_usd_per_day": str(route.audit.max_usd_per_day),
+    audits = _audits(gate, route)
+    if audits is not None:
+        audits |= {
             "looks": {str(tier): looks for tier, looks in gate.keeper.looks.items()},
             "domains": {
                 each.domain: {
@@ -35,5 +31,15 @@ def gate_status(gate: RouteGate, route: Route) -> dict[str, object]:
                 }
                 for each in gate.keeper.figures()
             },
-        },
+        }
+    return {"accept_at": str(route.accept_at), "accepted_share": accepted, "audits": audits}
+
+
+def _audits(gate: RouteGate, route: Route) -> dict[str, object] | None:
+    if route.audit is None:
+        return None
+    return {
+        "made": dict(gate.audits),
+        "spent_today_usd": usd_text(gate.spent_today),
+        "max_usd_per_day": str(route.audit.max_usd_per_day),
     }

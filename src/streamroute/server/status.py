@@ -156,7 +156,7 @@ def _route(site: "Site", route: Route, catalog: Catalog, at: float) -> dict[str,
         "is_panic": site.dispatcher.board.outlook(upstreams, at, prompt_tokens=0).is_panic,
         "retry": asdict(route.retry),
         "deadlines": asdict(route.deadlines),
-        "gate": gate_status(site.dispatcher.gates.of(route), route) if route.tiers else None,
+        "gate": gate_status(site.dispatcher.gates.of(route), route) if route.tiers or route.audit else None,
     }
 
 

@@ -56,8 +56,9 @@ def compose(body: ChatBody, profile: Profile) -> tuple[Choice, ...]:
         return tuple(Choice(pieces=_fragments(_json_text(body, wanted, i))) for i in range(body.choices))
     if profile.doubt_share > 0.0 and fraction("doubt", body.prompt) < profile.doubt_share:
         return tuple(Choice(pieces=DOUBT) for _ in range(body.choices))
-    if profile.says:
-        return tuple(Choice(pieces=_words(profile.says)) for _ in range(body.choices))
+    says = next((answer for words, answer in profile.says_to if words in body.prompt), profile.says)
+    if says:
+        return tuple(Choice(pieces=_words(says)) for _ in range(body.choices))
     return tuple(Choice(pieces=_stopped(_tokens(body, profile, i), body.stop)) for i in range(body.choices))
 
 

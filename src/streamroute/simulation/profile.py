@@ -35,6 +35,9 @@ class Profile:
     """Share of the questions, 0 to 1, that are beyond it: it answers that it is not sure, as small models do."""
     says: str = ""
     """What it answers to everything, instead of made-up text; empty: text that the prompt decides."""
+    says_to: tuple[tuple[str, str], ...] = ()
+    """What it answers to prompts with certain words, before anything else: pairs of both, the first that fits. A judge
+    is made this way: it knows a good answer when it sees one."""
     tokens: int = 16
     """Tokens of an answer to a request without `max_tokens` and `max_completion_tokens`; 0 to 9999."""
     cached_share: float = 0.0

@@ -66,6 +66,12 @@ class Transcript:
         """All of it is there; else it was longer than is remembered, and only its head is known."""
         return self._bytes <= MAX_TRANSCRIPT_BYTES
 
+    @property
+    def events(self) -> bytes | None:
+        """All of it as it was sent; None where it was longer than is remembered, or has been decoded."""
+        found = b"".join(self._blocks)
+        return found if len(found) == self._bytes else None
+
     def append(self, block: bytes) -> None:
         """Take note of whole events that went to the client."""
         if self._bytes <= MAX_TRANSCRIPT_BYTES:

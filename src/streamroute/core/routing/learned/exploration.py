@@ -46,15 +46,14 @@ class AuditBudget:
         self._usual = _FIRST_VALUE
         self._left = share * _AHEAD
 
-    def chance(self, estimates: QualityEstimates, prices: Sequence[float], chosen: int) -> float:
+    def chance(self, lead: float) -> float:
         """Return with what chance (0..1) to audit a request; to be called once a request.
 
-        `prices` as for `optimistic`; `chosen` is the place of who is asked.
+        `lead` (at least 0, points of quality) is the expected lead of another upstream over who is asked.
         """
-        worth = (estimates.means - np.asarray(prices)).tolist()
-        sds = estimates.lead_sds(chosen).tolist()
-        value = sum(expected_lead(worth[other] - worth[chosen], sd) for other, sd in enumerate(sds) if other != chosen)
-        root = sqrt(value)
+        if self.share >= 1.0:
+            return 1.0
+        root = sqrt(lead)
         self._usual = _KEEP * self._usual + (1.0 - _KEEP) * root
         self._left += self.share
         wanted = max(self.share * _LEAST, self.share * root / max(self._usual, 1e-9))

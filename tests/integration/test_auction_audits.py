@@ -1,0 +1,168 @@
+"""Audits of auctions: what no client ever says is found out, and the better upstream gets the requests."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamroute.simulation.faults import NoResponse
+from streamroute.simulation.profile import Profile
+from streamroute.simulation.script import Script
+from tests.support.tiers import Tiers, Told, usd
+
+WRONG = "Dear customer, we will look into the matter when we find the time for it, which may well be never. Yours."
+RIGHT = "Dear customer, you get your money back within three days, and we are sorry for all the trouble. Yours."
+
+
+def says(text: str) -> Script:
+    return Script(name="says", profile=Profile(tpot_s=0.001, says=text))
+
+
+JUDGE = Script(
+    name="judge",
+    profile=Profile(
+        tpot_s=0.001, says_to=(("money back", '{"score": 9}'), ("which may well be never", '{"score": 1}'))
+    ),
+)
+MODELS = {"judge": JUDGE, "cheap": says(WRONG), "dear": says(RIGHT)}
+QUALITY = "cheap: quality = 0.9\ndear: quality = 0.85"
+ROUTE = """[routes.chat]
+upstreams = ["cheap", "dear"]
+steering = "auction"
+policy = "quality"
+plan = "failover"
+judge = "judge"
+audit = { share = 1, max_usd_per_day = 100 }
+"""
+NO_JUDGE = ROUTE.replace('judge = "judge"\n', "")
+
+
+def made(tiers: Tiers) -> dict[str, int]:
+    [figures] = tiers.app.dispatcher.gates.figures()
+    return dict(figures.audits)
+
+
+async def audited(tiers: Tiers, count: int, **more: Any) -> Told:
+    """Ask, and wait until so many audits have been made."""
+    told = await tiers.ask(**more)
+    await tiers.until(lambda: sum(made(tiers).values()) == count)
+    return told
+
+
+async def outcomes(tiers: Tiers, told: Told) -> list[tuple[str, str, float]]:
+    document = await tiers.get(f"/status/decisions/{told.decision_id}")
+    return [(each["upstream"], each["source"], round(each["score"], 2)) for each in document["quality"]]
+
+
+async def test_requests_move_to_the_better_upstream_though_nobody_says_a_word(tmp_path: Path) -> None:
+    """The cheap one is held to be better, and is not: audits find that out. No client is asked, none notices."""
+    async with Tiers.of(tmp_path, MODELS, ROUTE, each=QUALITY) as tiers:
+        texts = [(await audited(tiers, count)).text for count in range(1, 51)]
+        assert made(tiers) == {"judged": 50}
+        metrics = await tiers.text("/metrics")
+        document = await tiers.get("/status")
+    assert texts[0] == WRONG
+    assert set(texts[-15:]) == {RIGHT}
+    assert 'streamroute_audits_total{result="judged",route="chat"} 50.0' in metrics
+    assert document["routes"]["chat"]["gate"]["audits"]["made"] == {"judged": 50}
+    learned = {each["upstream"]: each for each in document["routing"]["learned"]}
+    assert learned["cheap"]["outcomes"] == learned["dear"]["outcomes"] == 50
+    assert learned["cheap"]["observed"] == pytest.approx(0.1)
+    assert learned["dear"]["observed"] == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_audit_asks_another_bidder_and_the_judge(tmp_path: Path, *, stream: bool) -> None:
+    """After the client has its answer; it is on the ledger as an audit, and in no price that the client was told."""
+    async with Tiers.of(tmp_path, MODELS, ROUTE, each=QUALITY) as tiers:
+        told = await audited(tiers, 1, stream=stream)
+        calls = await tiers.calls(told)
+        found = await outcomes(tiers, told)
+        [figures] = tiers.app.dispatcher.gates.figures()
+        document = await tiers.get(f"/status/decisions/{told.decision_id}")
+    assert told.text == WRONG
+    assert calls == [
+        ("cheap", "first", "succeeded"),
+        ("dear", "audit", "succeeded"),
+        *[("judge", "audit", "succeeded")] * 2,
+    ]
+    assert found == [("cheap", "audit", 0.1), ("dear", "audit", 0.9)]
+    assert str(document["cost_usd"]) == f"{told.cost_usd:f}"
+    assert figures.spent == tiers.waste().wasted["audit"] > 0
+    assert usd(figures.spent) + (told.cost_usd or 0) == tiers.spent_usd()
+
+
+async def test_answers_that_are_alike_need_no_judge(tmp_path: Path) -> None:
+    """Two that come to the same are as good as each other."""
+    models = {"judge": JUDGE, "cheap": says("The answer is 42."), "dear": says("6 * 7 = 42. Answer: 42")}
+    async with Tiers.of(tmp_path, models, ROUTE, each=QUALITY) as tiers:
+        told = await audited(tiers, 1)
+        assert made(tiers) == {"agrees": 1}
+        assert await outcomes(tiers, told) == [("cheap", "audit", 0.91), ("dear", "audit", 0.91)]
+        assert tiers.requests == {"judge": 0, "cheap": 1, "dear": 1}
+
+
+async def test_without_a_judge_the_one_that_is_held_to_be_better_is_believed(tmp_path: Path) -> None:
+    """Where two differ, nobody else knows; whoever was asked first."""
+    models = {"judge": JUDGE, "cheap": says("The answer is 42."), "dear": says("Answer: 41")}
+    async with Tiers.of(tmp_path, models, NO_JUDGE, each=QUALITY) as tiers:
+        told = await audited(tiers, 1)
+        assert made(tiers) == {"differs": 1}
+        assert await outcomes(tiers, told) == [("cheap", "audit", 0.48), ("dear", "audit", 0.13)]
+
+
+async def test_what_nobody_could_compare_is_not_asked(tmp_path: Path) -> None:
+    """Letters without a judge: it would be paid for nothing."""
+    async with Tiers.of(tmp_path, MODELS, NO_JUDGE, each=QUALITY) as tiers:
+        told = await audited(tiers, 1)
+        assert made(tiers) == {"unclear": 1}
+        assert tiers.requests == {"judge": 0, "cheap": 1, "dear": 0}
+        assert await outcomes(tiers, told) == []
+
+
+async def test_the_day_s_amount_ends_audits(tmp_path: Path) -> None:
+    """Nobody is asked beyond it."""
+    route = ROUTE.replace("max_usd_per_day = 100", "max_usd_per_day = 0.000001")
+    async with Tiers.of(tmp_path, MODELS, route, each=QUALITY) as tiers:
+        await audited(tiers, 1)
+        assert made(tiers) == {"no_money": 1}
+        assert tiers.requests == {"judge": 0, "cheap": 1, "dear": 0}
+
+
+async def test_a_share_of_requests_is_audited(tmp_path: Path) -> None:
+    """No more, and each counts for those that were not."""
+    async with Tiers.of(tmp_path, MODELS, ROUTE.replace("share = 1", "share = 0.1"), each=QUALITY) as tiers:
+        for _ in range(100):
+            await tiers.ask()
+        await tiers.until(lambda: sum(made(tiers).values()) == tiers.requests["judge"] / 2)
+        assert 3 <= made(tiers)["judged"] <= 12
+
+
+async def test_an_answer_that_is_too_long_is_not_kept(tmp_path: Path) -> None:
+    """It is delivered, and the audit is not made."""
+    models = MODELS | {"cheap": says("word " * 14_000)}
+    async with Tiers.of(tmp_path, models, ROUTE, each=QUALITY) as tiers:
+        told = await audited(tiers, 1, stream=False)
+        assert len(told.text) > 65_536
+        assert made(tiers) == {"dropped": 1}
+        assert tiers.requests == {"judge": 0, "cheap": 1, "dear": 0}
+
+
+async def test_an_audit_of_an_auction_ends_with_the_process(tmp_path: Path) -> None:
+    """It is given up, and what it has cost is on the ledger."""
+    async with Tiers.of(tmp_path, MODELS, ROUTE, each=QUALITY) as tiers:
+        tiers.servers["dear"].play(NoResponse(after="accept"))
+        await tiers.ask()
+        await tiers.servers["dear"].wait_until(lambda: tiers.servers["dear"].in_flight == 1)
+    row = tiers.waste()
+    assert row.attempts == 2
+    assert row.wasted["audit"] > 0
+
+
+async def test_whoever_must_not_be_asked_is_not_asked_in_an_audit(tmp_path: Path) -> None:
+    """What the request requires holds for it too."""
+    async with Tiers.of(tmp_path, MODELS, ROUTE, each='cheap: quality = 0.9\ncheap: residency = "eu"') as tiers:
+        told = await tiers.ask(streamroute={"residency": "eu"})
+        assert told.text == WRONG
+        assert tiers.app.dispatcher.gates.figures() == []
+        assert tiers.requests["dear"] == 0
