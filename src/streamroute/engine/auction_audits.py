@@ -16,7 +16,7 @@ from streamroute.core.quality.comparison import is_comparable
 from streamroute.core.quality.verdict import Draft
 from streamroute.core.routing.decision import Decision
 from streamroute.core.routing.matching import Matched
-from streamroute.core.routing.rivals import rivals
+from streamroute.core.routing.rivals import Rival, picked, rivals
 from streamroute.core.upstream import UpstreamId
 from streamroute.engine.auditor import Audit, Auditor
 from streamroute.engine.call import Call
@@ -43,19 +43,22 @@ class Drawn:
     gate: RouteGate
     chance: float
     """With which it was drawn."""
+    uniform: Callable[[], float]
+    """Draws from [0, 1)."""
 
     def offer(self, body: bytes | None, upstream: UpstreamId, auditor: Auditor, checks: CrossChecks) -> None:
         """Have an answer looked into. `body`: as the client has it, whole; None: it is not there to be looked at."""
         chat, route = self.call.chat, self.decision.route
-        others = rivals(self.matched, upstream)
+        others = [each for each in rivals(self.matched, upstream) if self._can_ask(each, auditor, checks)]
         draft = None if body is None or len(body) > MOST_BYTES else read_draft(body, stream=chat.stream)
         if draft is None or _chars(draft) > MOST_CHARS or not others:
-            self.gate.audits["dropped"] += 1
+            self.gate.audits["failed" if draft is not None and not others else "dropped"] += 1
             return
         wanted = wanted_of(chat)
         if not is_comparable(draft, wanted) and (route.judge is None or judging(chat, draft) is None):
             self.gate.audits["unclear"] += 1
             return
+        rival, chance = picked(others, self.uniform())
         auditor.offer(
             Audit(
                 route=route,
@@ -63,12 +66,17 @@ class Drawn:
                 checked=Checked(chat, draft, wanted, upstream),
                 checks=checks,
                 share=self.chance,
-                against=[each.upstream for each in others],
-                better=[each.upstream for each in others if each.is_better],
+                others_share=self.chance * chance,
+                against=[rival.upstream],
+                better=[rival.upstream] if rival.is_better else [],
                 decision_id=self.call.decision_id,
                 judged=partial(self.gates.judged_by_model, self.call, route),
             )
         )
+
+    def _can_ask(self, rival: Rival, auditor: Auditor, checks: CrossChecks) -> bool:
+        upstream = checks.upstreams.get(rival.upstream)
+        return upstream is not None and auditor.can_ask(upstream)
 
 
 def drawn(decision: Decision, call: Call, gates: Gates, uniform: Callable[[], float]) -> Drawn | None:
@@ -86,7 +94,7 @@ def drawn(decision: Decision, call: Call, gates: Gates, uniform: Callable[[], fl
     except Exception:  # noqa: BLE001 - it is answered without being looked into
         _log.exception("audit.broke", route=route.name)
         return None
-    return Drawn(call, decision, matched, gates, gate, chance) if uniform() < chance else None
+    return Drawn(call, decision, matched, gates, gate, chance, uniform) if uniform() < chance else None
 
 
 def _chars(draft: Draft) -> int:

@@ -50,6 +50,8 @@ class Audit:
     checks: CrossChecks
     share: float
     """The chance, above 0, with which it was drawn."""
+    others_share: float | None = None
+    """The same for the other answer; None: it is no other."""
     against: Sequence[UpstreamId]
     """Who may be asked the same; the first that can be asked is."""
     better: Collection[UpstreamId]
@@ -149,14 +151,14 @@ class Auditor:
         raw = await _paid(audit, audit.checks.most(asked, known), asking)
         return raw if isinstance(raw, float) else None
 
+    def can_ask(self, upstream: Upstream) -> bool:
+        """Return whether one may be asked: audits are no load for one that is down or on its way back."""
+        standing = self._board.standing(upstream, now())
+        return standing.can_ask and not standing.is_probe
+
     def _second(self, audit: Audit) -> Upstream | None:
-        """Return the first that may be asked: audits are no load for one that is down or on its way back."""
-        for name in audit.against:
-            upstream = audit.checks.upstreams.get(name)
-            standing = None if upstream is None else self._board.standing(upstream, now())
-            if standing is not None and standing.can_ask and not standing.is_probe:
-                return upstream
-        return None
+        known = [audit.checks.upstreams[name] for name in audit.against if name in audit.checks.upstreams]
+        return next((each for each in known if self.can_ask(each)), None)
 
     def _over(
         self,
@@ -172,14 +174,15 @@ class Auditor:
             audit.gate.keeper.learn(replace(audit.look, gain=gain))
         if scores is None or second is None or audit.decision_id is None:
             return
-        for upstream, score in zip((audit.checked.upstream, second), scores, strict=True):
+        shares = audit.share, audit.others_share or audit.share
+        for upstream, score, share in zip((audit.checked.upstream, second), scores, shares, strict=True):
             self._publish(
                 QualityOutcome(
                     decision_id=audit.decision_id,
                     upstream=upstream,
                     score=min(1.0, max(0.0, score)),
                     source="audit",
-                    propensity=audit.share,
+                    propensity=share,
                     label=result,
                 )
             )
