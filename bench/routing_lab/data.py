@@ -4,17 +4,15 @@ A folder holds `pools.json`, and one folder a split with `NAME.queries.jsonl.gz`
 models, `NAME.outputs.jsonl.gz`.
 """
 
-import csv
-import gzip
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from streamroute.core.quality.signals import Answer
-from streamroute.core.routing.learned.outcome_rows import Outcome, Row
+from streamroute.core.routing.learned.outcome_rows import Row
+from streamroute.stores.outcome_files import data_set
 
 VALIDATION_SHARE = 0.25
 
@@ -53,51 +51,7 @@ def rows(folder: Path, datasets: Sequence[str] | None = None) -> list[Row]:
     names = datasets or sorted(
         path.name.removesuffix(".queries.jsonl.gz") for path in folder.glob("*.queries.jsonl.gz")
     )
-    return [row for name in names if (folder / f"{name}.queries.jsonl.gz").exists() for row in _dataset(folder, name)]
-
-
-def _dataset(folder: Path, name: str) -> Iterator[Row]:
-    texts = {(each["query_id"], each["model"]): each["text"] for each in lines(folder / f"{name}.outputs.jsonl.gz")}
-    outcomes: dict[str, dict[str, Outcome]] = {}
-    for each in table(folder / f"{name}.outcomes.csv.gz"):
-        key = each["query_id"], each["model"]
-        outcomes.setdefault(key[0], {})[key[1]] = _outcome(each, texts.get(key, ""))
-    for each in lines(folder / f"{name}.queries.jsonl.gz"):
-        found = outcomes.get(each["query_id"])
-        if found:
-            yield Row(
-                dataset=name, query_id=each["query_id"], domain=each["domain"], text=each["prompt"], outcomes=found
-            )
-
-
-def _outcome(each: dict[str, str], text: str) -> Outcome:
-    is_well_formed = each["format_ok"] == "1"
-    says = each["answer"]
-    return Outcome(
-        score=float(each["score"]),
-        cost_usd=float(each["cost_usd"]),
-        answer=Answer(
-            text=text,
-            conclusion=says if says or is_well_formed else None,
-            is_well_formed=is_well_formed,
-            is_truncated=each["truncated"] == "1",
-            is_refusal=each["refusal"] == "1",
-        ),
-    )
-
-
-def lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Read a file of JSON lines, packed or not; nothing where there is none."""
-    if path.exists():
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
-            yield from map(json.loads, file)
-
-
-def table(path: Path) -> Iterator[dict[str, str]]:
-    """Read a packed CSV file; nothing where there is none."""
-    if path.exists():
-        with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
-            yield from csv.DictReader(file)
+    return [row for name in names if (folder / f"{name}.queries.jsonl.gz").exists() for row in data_set(folder, name)]
 
 
 def is_validation(row: Row) -> bool:

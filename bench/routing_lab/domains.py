@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from routing_lab.data import DataMissingError, Source, lines, table
+from routing_lab.data import DataMissingError, Source
 from streamroute.core.quality.calibration import calibration_error
 from streamroute.core.quality.subject_text import SubjectText, read_subject
 from streamroute.core.routing.learned.domain_classifier import DomainClassifier, DomainOptions
+from streamroute.stores.outcome_files import lines, table
 
 EPOCHS = 5
 _VALIDATION_PART = 6

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from routing_lab.data import DataMissingError, Source, lines
+from routing_lab.data import DataMissingError, Source
 from routing_lab.effort import Effort
 from routing_lab.pool_study import WANTED, Halves, halves, policy_lines
 from streamroute.core.routing.learned.outcome_rows import Row
+from streamroute.stores.outcome_files import lines
 
 POOL = "A2"
 SHARES = {"simple": 0.40, "moderate": 0.35, "complex": 0.20, "edge": 0.05}

@@ -108,6 +108,7 @@ class App:
                 rng=self._rng,
                 spending=Spending(Pricing(self._terms(directory.catalog)), self._budgets),
             )
+            self.dispatcher.gates.policies = config.tier_policies
             self.dispatcher.needs = Needs(learned=self.learning)
             self._apply_needs(config)
             self.bidding = Bidding(config.bidders, self.dispatcher.decisions)
@@ -200,6 +201,7 @@ class App:
         directory = await self._directory(config)
         self.prices.apply(config)
         self.dispatcher.apply(directory, config.health)
+        self.dispatcher.gates.policies = config.tier_policies
         self._apply_needs(config)
         self.dispatcher.spending.pricing.apply(self._terms(directory.catalog))
         self._reprice()

@@ -21,7 +21,7 @@ REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
 COMMANDS = (
     "", "demo", "serve", "check", "simulate", "usage", "reconcile", "replay",
     "keys", "keys create", "keys list", "keys rotate", "keys revoke", "routing", "routing show", "routing reset",
-    "routing report",
+    "routing report", "routing fit",
 )  # fmt: skip
 """In the order of the document; the empty one is `streamroute` itself."""
 _HEAD = """\

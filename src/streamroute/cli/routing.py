@@ -10,6 +10,7 @@ from typing import Annotated, get_args
 import typer
 from rich.table import Table
 
+from streamroute.cli.routing_fit import fit
 from streamroute.cli.routing_state import ConfigFile, reset, show
 from streamroute.cli.usage import config_or_exit, unavailable
 from streamroute.cli.whole_table import print_whole
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 app.command()(show)
 app.command()(reset)
+app.command()(fit)
 
 
 @app.command()

@@ -104,7 +104,7 @@ async def _drain(app: App, scope: anyio.CancelScope) -> None:
 async def _reload(app: App, file: Path | None, listen: str | None) -> None:
     """Replace the configuration, or keep the old one and say why."""
     try:
-        config = _load(file, listen)
+        config = await anyio.to_thread.run_sync(_load, file, listen)  # a policy of many megabytes may be in it
         await app.reload(config)
         configure_logs(config.log.level, config.log.format)
     except ConfigError as error:

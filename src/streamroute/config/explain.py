@@ -21,7 +21,7 @@ _DERIVED = frozenset({"name", "id", "is_simulated", "credential"})
 """Fields that repeat a table's name or follow from others."""
 _ROUGH = frozenset({"rough_input", "rough_output"})
 """The same for a price, at any depth."""
-_OPTIONAL = frozenset({"simulation", "price", "quality", "policy", "residency"})
+_OPTIONAL = frozenset({"simulation", "price", "quality", "policy", "residency", "tier_policy"})
 """Fields that are not shown where they are not given."""
 _PASSWORD = re.compile(r"(://[^/@]*:).*@")
 

@@ -46,6 +46,7 @@ from streamroute.config.schema import (
     UpstreamTable,
 )
 from streamroute.config.suggestion import suggestion
+from streamroute.config.tier_policies import build_tier_policies
 from streamroute.config.validate import validate
 from streamroute.core.requirements import Requirements
 from streamroute.core.upstream import ProviderName, Route, Upstream, UpstreamId
@@ -166,6 +167,7 @@ def _build(draft: Draft, environ: Mapping[str, str]) -> Config:
     routing = build_routing(draft, table)
     auto = build_auto(draft)
     routes, requirements = _routes(draft)
+    tier_policies = build_tier_policies(draft, routes)
     kept, left, fallen = settle_routes(routes, upstreams, off)
     auto = None if auto is None else settle_auto(auto, left)
     used = {upstream.provider for upstream in left.values()}
@@ -185,6 +187,8 @@ def _build(draft: Draft, environ: Mapping[str, str]) -> Config:
         providers=providers,
         upstreams=left,
         routes=kept,
+        tiers={name: route.tiers for name, route in routes.items()},
+        tier_policies=tier_policies,
         auto=auto,
         requirements=requirements,
         routing=routing,

@@ -9,6 +9,7 @@ from streamroute.core.cost.budget_line import BudgetLine
 from streamroute.core.cost.price_book import DatedPrice
 from streamroute.core.health.options import HealthOptions
 from streamroute.core.requirements import Requirements
+from streamroute.core.routing.learned.fitted_policy import FittedPolicy
 from streamroute.core.routing.options import RoutingOptions
 from streamroute.core.routing.route import AUTO
 from streamroute.core.upstream import ProviderName, Route, Upstream, UpstreamId
@@ -82,6 +83,10 @@ class Config:
     """Enabled ones, in the order of the file."""
     routes: Mapping[str, Route]
     """Those with at least one enabled upstream; they list enabled ones only."""
+    tiers: Mapping[str, tuple[tuple[UpstreamId, ...], ...]] = field(default_factory=dict)
+    """Of all routes as they stand in the file, with what is disabled."""
+    tier_policies: Mapping[str, FittedPolicy] = field(default_factory=dict, repr=False)
+    """By route, of those that go by one."""
     auto: Route | None = None
     """What `model = "auto"` means where no route is called that."""
     requirements: Mapping[str, Requirements] = field(default_factory=dict)

@@ -123,6 +123,7 @@ def build_route(draft: Draft, name: str, table: RouteTable) -> Route:
         upstreams=tuple(UpstreamId(each) for _, each in listed),
         tiers=tuple(tuple(UpstreamId(each) for each in tier) for tier in table.tiers),
         accept_at=table.accept_at,
+        tier_policy=table.tier_policy,
         assess=_assess(draft, name, table),
         agree_with=None if table.agree_with is None else UpstreamId(table.agree_with),
         judge=None if table.judge is None else UpstreamId(table.judge),

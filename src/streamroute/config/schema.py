@@ -270,6 +270,7 @@ class RouteTable(Table):
     upstreams: list[str] = Field(default_factory=list)
     tiers: list[list[str]] = Field(default_factory=list)
     accept_at: AcceptAt = _ROUTE.accept_at
+    tier_policy: Text | None = None
     assess: Assess = Field(default_factory=list)
     agree_with: Text | None = None
     judge: Text | None = None

@@ -199,6 +199,9 @@ class Route:
     """The same upstreams, smallest models first: an answer of a tier but the last is judged before it is delivered.
     Empty: all are as good as each other."""
     accept_at: Thresholds = Thresholds()
+    tier_policy: str | None = None
+    """The file of a fitted policy that says where to begin and what is delivered, as it was written; None: findings and
+    what was learned do."""
     assess: tuple[tuple[CallingAssessor, ...], ...] = ()
     """Who is asked beside the answer itself what it is worth, by tier; the last one counts for all that follow. In this
     order, until one has said something."""

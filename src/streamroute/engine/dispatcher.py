@@ -26,6 +26,7 @@ from streamroute.core.requirements import NO_REQUIREMENTS
 from streamroute.core.routing.decision import Decision
 from streamroute.core.routing.decision_log import DecisionLog, Judged, Made, NotMade
 from streamroute.core.routing.explorer import Explorer
+from streamroute.core.routing.learned.policy_walk import PolicyWalk
 from streamroute.core.routing.refusal import kept
 from streamroute.core.routing.route import Catalog
 from streamroute.core.routing.steering import decide
@@ -176,7 +177,7 @@ class Dispatcher:
         if self.bidding is not None:
             settled = await self.bidding.joined(settled)
             self.check_open()
-        decision = self._decide(call, settled, self._explorer)
+        decision, walk = self._decide(call, settled, self._explorer)
         if not decision.candidates:
             raise self._refused(call, decision)
         midstream = midstream_of(call.chat, call.midstream or decision.route.midstream)
@@ -210,7 +211,7 @@ class Dispatcher:
                     bill=bill,
                     most=self.spending.most,
                 ),
-                oversight=Oversight(self.gates, self.auditor, self._rng.random),
+                oversight=Oversight(self.gates, self.auditor, self._rng.random, walk),
             ),
             bill=bill,
             cap=cap_of(decision, bill),
@@ -245,7 +246,7 @@ class Dispatcher:
     def foresee(self, call: Call) -> Foresight:
         """Return what would be done for a call now, without a trace; raises RequestError where there is nothing to
         decide, as `dispatch` does."""
-        decision = self._decide(call, self._settled(call, self.directory), None)
+        decision, _ = self._decide(call, self._settled(call, self.directory), None)
         if not decision.candidates:
             error = nobody(call.chat.model, decision.rejected, decision.matched)
             return Foresight(decision=kept(decision), hedge_after_s=None, deadlines={}, refusal=error.message)
@@ -265,10 +266,10 @@ class Dispatcher:
             partial(self.spending.most, chat),
         )
 
-    def _decide(self, call: Call, settled: Settled, explorer: Explorer | None) -> Decision:
+    def _decide(self, call: Call, settled: Settled, explorer: Explorer | None) -> tuple[Decision, PolicyWalk | None]:
         chat, choice = call.chat, settled.choice
         if not choice.upstreams:
-            return Decision(route=choice.route, candidates=(), rejected=choice.rejected)
+            return Decision(route=choice.route, candidates=(), rejected=choice.rejected), None
         decide_one = partial(
             decide,
             chat,
@@ -280,10 +281,10 @@ class Dispatcher:
             explorer=explorer,
         )
         decision = matched_tiers(chat, choice, settled.wanted, decide_one)
-        decision = self.gates.begun(decision, call, self._rng.random, self.directory.catalog.upstreams)
+        decision, walk = self.gates.begun(decision, call, self._rng.random, self.directory.catalog.upstreams)
         if choice.rejected:
             decision = replace(decision, rejected=(*choice.rejected, *decision.rejected))
-        return decision
+        return decision, walk
 
     def _refused(self, call: Call, decision: Decision) -> RequestError:
         """Keep a decision that nobody will do, and return what the client is told."""

@@ -26,15 +26,23 @@ from streamroute.core.routing.decision_log import traits
 from streamroute.core.routing.learned.ascent import EXPLORE_SHARE, Ascent
 from streamroute.core.routing.learned.domain_guard import Trust
 from streamroute.core.routing.learned.exploration import AuditBudget
+from streamroute.core.routing.learned.fitted_policy import FittedPolicy
 from streamroute.core.routing.learned.gate_figures import GateFigures
 from streamroute.core.routing.learned.gatekeeper import MAX_DOMAINS, OTHERS, Gatekeeper
+from streamroute.core.routing.learned.policy_walk import PolicyWalk
 from streamroute.core.upstream import Route, Upstream, UpstreamId
 from streamroute.engine.call import Call
+from streamroute.engine.policy_gate import begun
+from streamroute.wire.openai_chat.question import read_question
+
+_log = structlog.get_logger(__name__)
 
 JUDGED = "judged"
 """What audits say of answers that only the judge could compare."""
 _SPENT = "spent"
 """The name of the day and what audits have spent in it, in a saved state: a restart brings no new money."""
+_POLICY = "policy"
+"""The name of the digest of the route's policy, there."""
 MAX_JUDGEMENTS = 1_000
 """Words of judges that are remembered until somebody says what they were worth."""
 
@@ -46,6 +54,8 @@ class RouteGate:
     """What is known of one route."""
 
     keeper: Gatekeeper
+    policy: str = ""
+    """Digest of the fitted policy whose answers were looked into; "": the route went by none."""
     draws: AuditBudget = field(default_factory=AuditBudget)
     """Of an auction's audits."""
     ascents: dict[str, Ascent] = field(default_factory=dict)
@@ -67,13 +77,20 @@ class Gates:
     """Those of all routes."""
 
     def __init__(self) -> None:
+        self.policies: Mapping[str, FittedPolicy] = {}
+        """By route, of those that go by a fitted one."""
         self._routes: dict[str, RouteGate] = {}
         self._judgements: dict[tuple[str, UpstreamId], tuple[str, float]] = {}
 
     def of(self, route: Route) -> RouteGate:
         """Return what is known of a route."""
-        options = route.audit or AuditOptions()
-        gate = self._routes.setdefault(route.name, RouteGate(Gatekeeper(options)))
+        options, policy = route.audit or AuditOptions(), self.policies.get(route.name)
+        digest = "" if policy is None else policy.digest
+        gate = self._routes.get(route.name)
+        if gate is None or gate.policy != digest:  # what was found of other answers says nothing of these
+            keeper = Gatekeeper(options) if policy is None else _keeper(options, policy)
+            new = RouteGate(keeper, digest)
+            gate = self._routes[route.name] = new if gate is None else replace(gate, keeper=keeper, policy=digest)
         gate.keeper.apply(options)
         gate.draws.share = options.share
         return gate
@@ -84,15 +101,16 @@ class Gates:
         call: Call,
         uniform: Callable[[], float],
         upstreams: Mapping[UpstreamId, Upstream],
-    ) -> Decision:
-        """Return the decision without small tiers that are not worth asking, or must not be trusted now."""
+    ) -> tuple[Decision, PolicyWalk | None]:
+        """Return the decision without small tiers that are not worth asking, or must not be trusted now; and what a
+        fitted policy knows of the request, where there is one."""
         if decision.next_tier is None:
-            return decision
+            return decision, None
         try:
             return self._begun(decision, call, uniform, upstreams)
         except Exception:  # noqa: BLE001 - a request is decided without what was learned, rather than not at all
             _log.exception("gate.broke", route=decision.route.name)
-            return decision
+            return decision, None
 
     def _begun(
         self,
@@ -100,19 +118,24 @@ class Gates:
         call: Call,
         uniform: Callable[[], float],
         upstreams: Mapping[UpstreamId, Upstream],
-    ) -> Decision:
+    ) -> tuple[Decision, PolicyWalk | None]:
         tiers, route = decision.tiers, decision.route
+        policy = self.policies.get(route.name)
         gate, domain = self.of(route), domain_of(decision, call)
         guard = None if route.audit is None else gate.keeper.guard(domain)
         if guard is not None and guard.trust is Trust.WITHDRAWN:
-            if uniform() < guard.look_share:
-                return decision
-            why = f"answers to {_requests(domain)} have lost quality to them"
-            return _skipping(decision, len(tiers) - 1, why)
+            if uniform() >= guard.look_share:
+                why = f"answers to {_requests(domain)} have lost quality to them"
+                return _skipping(decision, len(tiers) - 1, why), None
+            if policy is None:
+                return decision, None
+        if policy is not None:
+            walk = PolicyWalk(policy, read_question(call.chat.payload).text, domain)
+            return begun(walk, decision, guard), walk
         position = next_tier(gate, decision, domain, call.chat, upstreams)
         if not position or uniform() < EXPLORE_SHARE:
-            return decision
-        return _skipping(decision, position, f"too few of their answers to {_requests(domain)} are accepted")
+            return decision, None
+        return _skipping(decision, position, f"too few of their answers to {_requests(domain)} are accepted"), None
 
     def judged_by_model(self, call: Call, route: Route, upstream: UpstreamId, raw: float) -> None:
         """Remember a judge's word on an answer of `upstream`."""
@@ -155,7 +178,11 @@ class Gates:
         return {
             f"{route}/{name}": array
             for route, gate in self._routes.items()
-            for name, array in {**gate.keeper.state(), _SPENT: np.array([gate.day, gate.spent_today])}.items()
+            for name, array in {
+                **gate.keeper.state(),
+                _SPENT: np.array([gate.day, gate.spent_today]),
+                _POLICY: np.array(gate.policy.encode()),
+            }.items()
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -163,15 +190,20 @@ class Gates:
         IndexError: it is of another shape, and then all is as it was."""
         found: dict[str, Gatekeeper] = {}
         for route in {name.rpartition("/")[0] for name in state}:
-            found[route] = Gatekeeper(AuditOptions())
-            found[route].restore(
-                {name.rpartition("/")[2]: each for name, each in state.items() if name.rpartition("/")[0] == route}
-            )
+            policy = self.policies.get(route)
+            found[route] = Gatekeeper(AuditOptions()) if policy is None else _keeper(AuditOptions(), policy)
+            own = {name.rpartition("/")[2]: each for name, each in state.items() if name.rpartition("/")[0] == route}
+            found[route].restore({name: each for name, each in own.items() if name not in {_SPENT, _POLICY}})
         gates: dict[str, RouteGate] = {}
         for route, keeper in found.items():
             day, today = (int(each) for each in state.get(f"{route}/{_SPENT}", (0, 0)))
-            gates[route] = RouteGate(keeper, day=day, spent_today=Money(today))
+            digest = bytes(state.get(f"{route}/{_POLICY}", np.array(b"")).item()).decode()
+            gates[route] = RouteGate(keeper, digest, day=day, spent_today=Money(today))
         self._routes |= gates
+
+
+def _keeper(options: AuditOptions, policy: FittedPolicy) -> Gatekeeper:
+    return Gatekeeper(options, policy.seen_domains, policy.attempt_cost)
 
 
 def domain_of(decision: Decision, call: Call) -> str:

@@ -30,6 +30,7 @@ from streamroute.core.routing.decision_log import Judged
 from streamroute.core.routing.learned.domain_guard import Trust
 from streamroute.core.routing.learned.gate_features import gate_features
 from streamroute.core.routing.learned.gatekeeper import Look
+from streamroute.core.routing.learned.policy_walk import PolicyWalk
 from streamroute.core.upstream import Route, Upstream, UpstreamId
 from streamroute.engine.attempt import Attempt
 from streamroute.engine.auction_audits import drawn
@@ -38,6 +39,7 @@ from streamroute.engine.call import Call
 from streamroute.engine.continuations import Continuations
 from streamroute.engine.cross_checks import Checked, CrossChecks
 from streamroute.engine.gates import Gates, RouteGate, domain_of, next_tier
+from streamroute.engine.policy_gate import ruled
 from streamroute.wire.openai_chat.draft import read_draft, wanted_of, with_cost_told, with_logprobs, without_logprobs
 
 _log = structlog.get_logger(__name__)
@@ -49,12 +51,15 @@ LEAST_SHARE = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Oversight:
-    """What outlives requests: what was learned, and who looks into answers afterwards."""
+    """What outlives requests: what was learned, and who looks into answers afterwards; and a fitted policy's view of
+    this one."""
 
     gates: Gates
     auditor: Auditor
     uniform: Callable[[], float]
     """Draws from [0, 1)."""
+    walk: PolicyWalk | None = None
+    """None: the route goes by no policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,9 +209,12 @@ class Holding:
         """Say what is done about an answer: by its findings, and by what was learned where answers are audited."""
         upstream, accept_at = checked.upstream, self._accept_at(checked.upstream)
         gate, route = self._gate, self._decision.route
+        walk = self._oversight.walk
         ruling = Ruling(score=verdict.score, is_accepted=verdict.score >= accept_at)
         try:
-            if gate is not None:
+            if gate is not None and walk is not None:
+                ruling = self._by_policy(gate, walk, attempt, checked, verdict)
+            elif gate is not None:
                 ruling = self._by_what_was_learned(gate, attempt, checked, verdict, accept_at) or ruling
                 if route.audit is None or gate.keeper.guard(self._domain).trust is Trust.TRUSTED:
                     gate.ascent(self._domain).was_judged(route.tier_of(upstream), is_accepted=ruling.is_accepted)
@@ -218,13 +226,17 @@ class Holding:
         self._note(Judged(upstream, verdict, accept_at, ruling.is_accepted))
         return verdict
 
+    def _is_audited(self, checked: Checked) -> bool:
+        route = self._decision.route
+        return route.audit is not None and (is_comparable(checked.draft, checked.wanted) or route.judge is not None)
+
     def _by_what_was_learned(
         self, gate: RouteGate, attempt: Attempt, checked: Checked, verdict: Verdict, accept_at: float
     ) -> Ruling | None:
         """Return what the gate says; None where nothing can be learned of such answers."""
-        route = self._decision.route
-        if route.audit is None or not (is_comparable(checked.draft, checked.wanted) or route.judge is not None):
+        if not self._is_audited(checked):
             return None
+        route = self._decision.route
         place, features = route.tier_of(checked.upstream), gate_features(checked.draft, verdict)
         expected = gate.keeper.expected_gain(place, verdict, features)
         ruling = gate.keeper.rule(self._domain, verdict, expected, accept_at)
@@ -239,6 +251,35 @@ class Holding:
         )
         self._judged.append(Held(attempt.number, checked, look, is_accepted=ruling.is_accepted))
         return ruling
+
+    def _by_policy(
+        self, gate: RouteGate, walk: PolicyWalk, attempt: Attempt, checked: Checked, verdict: Verdict
+    ) -> Ruling:
+        """Return what the route's policy says; where an earlier answer is delivered, that is the accepted one."""
+        decision, is_audited = self._decision, self._is_audited(checked)
+        guard = gate.keeper.guard(self._domain) if is_audited else None
+        found = ruled(walk, decision, checked, verdict, guard)
+        if not is_audited:
+            return found.ruling
+        if found.ruling.delivers is not None:
+            delivered = {each.upstream.id for each in decision.tiers[found.ruling.delivers].candidates}
+            self._judged = [
+                replace(each, is_accepted=True, look=replace(each.look, margin=found.margin))
+                if each.checked.upstream in delivered
+                else each
+                for each in self._judged
+            ]
+        look = Look(
+            tier=decision.route.tier_of(checked.upstream),
+            domain=self._domain,
+            features=gate_features(checked.draft, verdict),
+            margin=found.margin,
+            share=1.0,
+            is_backed=found.is_backed,
+            gain=None,
+        )
+        self._judged.append(Held(attempt.number, checked, look, is_accepted=found.ruling.is_accepted))
+        return found.ruling
 
     def _going_up(self, gate: RouteGate, upstream: UpstreamId, ruling: Ruling) -> Ruling:
         """Say which tier is asked next: the best of those that are left."""

@@ -13,7 +13,8 @@ Within a tier everything is as without tiers: its own `Failover`, with hedges, p
 2. An answer that is held and breaks off is not carried on: nobody has any of it, so the next tier is asked.
 3. A tier that takes long is not waited for in vain: after `speculate_after_s` the next one is started beside it, and
    the first that is good enough is delivered. It is a call beside another one, and asks the budget of these.
-4. Which tier follows is decided anew after each answer (`Ruling.next_tier`).
+4. Which tier follows is decided anew after each answer (`Ruling.next_tier`), and whether an earlier one's answer is
+   delivered after all (`Ruling.delivers`).
 5. A rejected answer beats none: where all larger models fail, or none may be asked any more, the best of what is there
    is delivered.
 """
@@ -202,6 +203,10 @@ class Cascade:
         tier, ruling = self._tier_of[attempt], verdict.ruling
         if verdict.score >= self._tiers[tier].accept_at if ruling is None else ruling.is_accepted:
             return self._deliver(attempt, now)
+        if ruling is not None and ruling.delivers is not None:
+            earlier = [each for _, each in self._drafts if self._tier_of[each] == ruling.delivers]
+            if earlier:
+                return self._deliver(earlier[-1], now)
         if ruling is not None:
             self._begun = max(self._begun, min(ruling.next_tier, self._last))
         self._drafts.append((verdict.score, attempt))

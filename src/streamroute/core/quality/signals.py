@@ -10,6 +10,9 @@ import re
 from dataclasses import dataclass
 
 from streamroute.core.quality.arithmetic import checked_sums
+from streamroute.core.quality.comparison import concluded
+from streamroute.core.quality.hashed_text import shortened
+from streamroute.core.quality.verdict import Draft, Verdict
 
 SIGNALS = ("is_well_formed", "is_truncated", "is_refusal", "hedges", "sums_wrong", "has_no_conclusion")
 """Names of the numbers that `signals` returns, in order; each is 0 to 1."""
@@ -32,6 +35,22 @@ class Answer:
     """It has the form that was asked for."""
     is_truncated: bool = False
     is_refusal: bool = False
+
+
+def answer_of(draft: Draft, verdict: Verdict) -> Answer:
+    """Return a held answer, as far as its words and the findings about it tell; of a long one both ends, for everybody
+    waits while it is read."""
+    return Answer(
+        text=shortened(draft.text),
+        conclusion=concluded(draft),
+        is_well_formed=_is_well(verdict, "form", "arguments", "code"),
+        is_truncated=not _is_well(verdict, "completeness"),
+        is_refusal=not _is_well(verdict, "refusal"),
+    )
+
+
+def _is_well(verdict: Verdict, *names: str) -> bool:
+    return all(verdict.findings[name].score >= 1.0 for name in names if name in verdict.findings)
 
 
 def signals(answer: Answer) -> tuple[float, ...]:

@@ -46,6 +46,8 @@ class Finding:
 
 
 NOTHING_AGAINST = Finding(1.0)
+_UNUSABLE = ("completeness", "form", "arguments")
+"""Checks of which a 0 is no opinion."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,8 @@ class Ruling:
     is_accepted: bool
     next_tier: int = 0
     """Of the tiers that were decided on, the least that is to be asked next, where it is not accepted."""
+    delivers: int | None = None
+    """Of the same, the one whose earlier answer is delivered instead of this one, where it is not accepted."""
     reason: str = ""
     """Why it is another one than the findings alone would give; empty where it is not."""
 
@@ -71,6 +75,11 @@ class Verdict:
     """By assessor; only of those that had something to judge."""
     ruling: Ruling | None = None
     """None: the score alone decides."""
+
+    @property
+    def is_unusable(self) -> bool:
+        """A machine cannot use the answer: that is no opinion, whatever was learned."""
+        return any(self.findings[name].score <= 0.0 for name in _UNUSABLE if name in self.findings)
 
     @property
     def reason(self) -> str:

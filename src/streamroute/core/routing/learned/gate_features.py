@@ -5,9 +5,7 @@ from math import log1p
 import numpy as np
 from numpy.typing import NDArray
 
-from streamroute.core.quality.comparison import concluded
-from streamroute.core.quality.hashed_text import shortened
-from streamroute.core.quality.signals import SIGNALS, Answer, signals
+from streamroute.core.quality.signals import SIGNALS, answer_of, signals
 from streamroute.core.quality.verdict import Draft, Verdict
 
 _EVIDENCE = ("confidence", "agreement", "judge")
@@ -24,17 +22,5 @@ def gate_features(draft: Draft, verdict: Verdict) -> NDArray[np.float64]:
         numbers += [found[name].score, 1.0] if name in found else [0.5, 0.0]
     numbers.append(min((found[name].score for name in _CHECKS if name in found), default=1.0))
     numbers.append(log1p(len(draft.text)) / 10.0)
-    numbers += signals(
-        Answer(
-            text=shortened(draft.text),
-            conclusion=concluded(draft),
-            is_well_formed=_is_well(verdict, "form", "arguments", "code"),
-            is_truncated=not _is_well(verdict, "completeness"),
-            is_refusal=not _is_well(verdict, "refusal"),
-        )
-    )
+    numbers += signals(answer_of(draft, verdict))
     return np.asarray(numbers, np.float64)
-
-
-def _is_well(verdict: Verdict, *names: str) -> bool:
-    return all(verdict.findings[name].score >= 1.0 for name in names if name in verdict.findings)

@@ -35,8 +35,6 @@ MAX_JUDGED = 2_000
 _CALIBRATE_EVERY = 25
 _USUAL_DIFFERENCES = 20.0
 """Disagreements that what is usual counts as: how much one gains differs a lot, -.05 to .48 from pair to pair."""
-_UNREADABLE = ("completeness", "form", "arguments")
-"""Checks of which a 0 is no opinion: a machine cannot use the answer, whatever was learned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +70,11 @@ class DomainFigures:
 class Gatekeeper:
     """Decides for one route, and learns."""
 
-    def __init__(self, options: AuditOptions) -> None:
+    def __init__(self, options: AuditOptions, known: frozenset[str] = frozenset(), attempt_cost: float = 0.0) -> None:
+        """`known`: domains that a policy was fitted on, `attempt_cost` as in `DomainGuard`; none without one."""
         self.options = options
+        self._known = known
+        self._attempt_cost = attempt_cost
         self._guards: dict[str, DomainGuard] = {}
         self._gains: dict[int, Ridge] = {}
         self._judged: list[tuple[float, float]] = []
@@ -95,13 +96,16 @@ class Gatekeeper:
         if domain not in self._guards:
             if len(self._guards) >= MAX_DOMAINS:
                 domain = OTHERS
-            self._guards.setdefault(domain, DomainGuard(_guarding(self.options), is_known=False))
+            self._guards.setdefault(domain, self._new(domain))
         return self._guards[domain]
+
+    def _new(self, domain: str) -> DomainGuard:
+        return DomainGuard(_guarding(self.options), domain in self._known, self._attempt_cost)
 
     def expected_gain(self, tier: int, verdict: Verdict, features: Floats) -> float:
         """Return the gain to be expected of a larger model, 0..1, as a share of what it is where the two disagree."""
-        found, model = verdict.findings, self._gains.get(tier)
-        if any(found[name].score <= 0.0 for name in _UNREADABLE if name in found):
+        model = self._gains.get(tier)
+        if verdict.is_unusable:
             return 1.0
         if model is None or model.examples < LEAST_LOOKS:
             return 1.0 - verdict.score
@@ -201,7 +205,7 @@ class Gatekeeper:
         """Take a saved state over. ValueError or KeyError: it is of another shape."""
         guards = {}
         for name, row in zip(state["domains"], state["guards"], strict=True):
-            guards[bytes(name).decode()] = guard = DomainGuard(_guarding(self.options), is_known=False)
+            guards[bytes(name).decode()] = guard = self._new(bytes(name).decode())
             guard.restore([float(each) for each in row])
         gains: dict[int, Ridge] = {}
         for tier in {int(name.split("_")[1]) for name in state if name.startswith("gain_")}:
@@ -217,10 +221,11 @@ class Gatekeeper:
 
 
 def _guarding(options: AuditOptions) -> GuardOptions:
-    """Return how domains are guarded. None of them was fitted on, so the share is that of a settled one."""
+    """Return how domains are guarded: one share for those that were fitted on and those that are settled."""
     known = GuardOptions()
     return replace(
         known,
+        audit_share=options.share,
         settled_audit_share=options.share,
         doubt_audit_share=max(options.share, known.doubt_audit_share),
         most_loss=options.max_loss,

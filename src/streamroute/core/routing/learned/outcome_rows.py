@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamroute.core.quality.agreement import agree
+from streamroute.core.quality.comparison import agrees
 from streamroute.core.quality.signals import Answer
+from streamroute.core.quality.verdict import Draft, Wanted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +22,8 @@ class Outcome:
     """0..1."""
     cost_usd: float
     answer: Answer
+    draft: Draft | None = None
+    """The same as a sidecar holds it, where the answer is there as a whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,5 +59,9 @@ def folds(of: Sequence[Row], many: int) -> NDArray[np.intp]:
 
 
 def agreement(row: Row, one: str, two: str) -> bool:
-    """Return whether two models came to the same conclusion."""
-    return agree(row.outcomes[one].answer.conclusion, row.outcomes[two].answer.conclusion)
+    """Return whether two models came to the same: as a sidecar tells where it has their answers, else by their
+    conclusions."""
+    first, second = row.outcomes[one], row.outcomes[two]
+    if first.draft is not None and second.draft is not None:
+        return agrees(first.draft, second.draft, Wanted()) is True
+    return agree(first.answer.conclusion, second.answer.conclusion)

@@ -10,7 +10,7 @@ correctness: a doubtful answer is kept where the larger model fails too.
 `router` asks one tier and delivers, `cascade` begins with the smallest, `hybrid` may begin anywhere.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -83,13 +83,17 @@ class TierPolicy:
         """Return the utility of each of `moves`, for one row of features or for many."""
         return self.models[stage].predict(features)
 
-    def choose(self, stage: Stage, features: Floats, caution: float = 0.0) -> Move:
-        """Return the best move; `caution` is added to the utility of the largest tier."""
+    def choose(
+        self, stage: Stage, features: Floats, caution: float = 0.0, may: Callable[[Move], bool] = lambda _: True
+    ) -> Move | None:
+        """Return the best of the moves that `may` be made, None where there is none; `caution` is added to the utility
+        of the largest tier."""
         options = moves(stage, self.tiers, self.kind)
         utilities = self.utilities(stage, features)
         if options[-1].tier == self.tiers - 1:
             utilities = utilities + caution * np.eye(len(options))[-1]
-        return options[int(utilities.argmax())]
+        best = max((at for at, move in enumerate(options) if may(move)), key=lambda at: utilities[at], default=None)
+        return None if best is None else options[best]
 
 
 def fit(

@@ -1,0 +1,130 @@
+"""A tier policy that was fitted for one route, as it is kept in a file and used by requests."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamroute.core.quality.ridge import Ridge
+from streamroute.core.routing.learned.stage import Stage, stages
+from streamroute.core.routing.learned.tier_models import TierModels
+from streamroute.core.routing.learned.tier_policy import PolicyKind, TierPolicy
+
+Arrays = Mapping[str, NDArray[Any]]
+
+_KIND = "streamroute tier policy 1"
+"""What a file says that it is; the number changes with whatever its numbers mean."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedPolicy:
+    """Everything that decides whom to ask, and whether to deliver."""
+
+    name: str
+    """Of its file, for explanations."""
+    tiers: tuple[tuple[str, ...], ...]
+    """Names of upstreams, smallest models first."""
+    policy: TierPolicy
+    """With a model for every stage there is: a tier can fail, and another may answer first."""
+    models: TierModels
+    domains: tuple[str, ...]
+    """Those with a number of their own among the features."""
+    seen_domains: frozenset[str]
+    """All that it was fitted on."""
+    attempt_cost: float
+    """Of asking the smallest tier, as a share of what the largest costs."""
+
+    @cached_property
+    def digest(self) -> str:
+        """Tells it from others: what audits have found belongs to one policy."""
+        models = [each.state()["moments"].tobytes() for each in self.policy.models.values()]
+        return hashlib.sha256(b"".join([json.dumps(self._about).encode(), *models])).hexdigest()[:16]
+
+    @property
+    def _about(self) -> dict[str, Any]:
+        return {
+            "tiers": self.tiers,
+            "kind": self.policy.kind,
+            "domains": self.domains,
+            "seen_domains": sorted(self.seen_domains),
+            "attempt_cost": self.attempt_cost,
+        }
+
+    def place_of(self, upstream: str) -> int | None:
+        """Return the tier that an upstream is in, 0 for the smallest; None where it is in none."""
+        return next((place for place, tier in enumerate(self.tiers) if upstream in tier), None)
+
+    def state(self) -> Arrays:
+        """Return what `from_state` takes, as arrays that can be saved."""
+        found: dict[str, NDArray[Any]] = {
+            "what": np.array(_KIND.encode()),
+            "about": np.frombuffer(json.dumps(self._about).encode(), np.uint8),
+        }
+        for name, model in _linear_models(self.models).items():
+            found |= {f"{name}/{part}": array for part, array in model.state().items()}
+        for stage, ridge in self.policy.models.items():
+            found |= {f"{_stage_name(stage)}/{part}": array for part, array in ridge.state().items()}
+        return found
+
+
+def from_state(state: Arrays, name: str) -> FittedPolicy:
+    """Return the policy that was saved; ValueError, which says what is wrong: it is none, or of another version."""
+    if "what" not in state or bytes(state["what"].item()).decode() != _KIND:
+        raise ValueError("it is no tier policy, or one of another version; fit it anew with `streamroute routing fit`")
+    try:
+        about = json.loads(state["about"].tobytes())
+        tiers = tuple(tuple(map(str, tier)) for tier in about["tiers"])
+        kind: PolicyKind = about["kind"]
+        if kind not in get_args(PolicyKind) or len(tiers) < 2:
+            raise ValueError(f"it speaks of {len(tiers)} tiers and of the kind {kind!r}")
+        models = TierModels(len(tiers), len(tiers) - 1)
+        for each, model in _linear_models(models).items():
+            model.restore(_part(state, each))
+        policy = TierPolicy(len(tiers), kind, {stage: _ridge(state, stage) for stage in stages(len(tiers) - 1)})
+        return FittedPolicy(
+            name=name,
+            tiers=tiers,
+            policy=policy,
+            models=models,
+            domains=tuple(map(str, about["domains"])),
+            seen_domains=frozenset(map(str, about["seen_domains"])),
+            attempt_cost=float(about["attempt_cost"]),
+        )
+    except (KeyError, TypeError, IndexError) as error:
+        raise ValueError(f"a part of it is missing or of another shape ({type(error).__name__}: {error})") from None
+
+
+def _linear_models(models: TierModels) -> dict[str, Any]:
+    return {"questions": models.questions, **{f"answers_{tier}": each for tier, each in enumerate(models.answers)}}
+
+
+def _ridge(state: Arrays, stage: Stage) -> Ridge:
+    saved = _part(state, _stage_name(stage))
+    ridge = Ridge(len(saved["gram"]) - 1, saved["moments"].shape[1])
+    ridge.restore(saved)
+    ridge.predict(np.zeros(len(saved["gram"]) - 1))  # solved now, not within a request
+    return ridge
+
+
+def _stage_name(stage: Stage) -> str:
+    return "_".join(["stage", *map(str, stage)])
+
+
+def _part(state: Arrays, name: str) -> dict[str, NDArray[Any]]:
+    return {key.removeprefix(f"{name}/"): each for key, each in state.items() if key.startswith(f"{name}/")}
+
+
+def with_every_stage(policy: TierPolicy, hybrid: TierPolicy) -> TierPolicy:
+    """Return a policy that has an opinion at stages which it does not reach by itself: what a hybrid of its price does
+    there."""
+    return TierPolicy(policy.tiers, policy.kind, {**hybrid.models, **policy.models})
+
+
+def lead(tiers: Sequence[Sequence[str]]) -> list[str]:
+    """Return the first upstream of each tier, by which its outcomes are named."""
+    return [tier[0] for tier in tiers]

@@ -1,0 +1,110 @@
+"""The way of one request up the tiers, by a fitted policy: what is known of it grows with every answer that is held."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamroute.core.quality.comparison import agrees
+from streamroute.core.quality.signals import answer_of, signals
+from streamroute.core.quality.verdict import Draft, Verdict, Wanted
+from streamroute.core.routing.learned.fitted_policy import FittedPolicy
+from streamroute.core.routing.learned.stage import Seen, Stage, features
+from streamroute.core.routing.learned.tier_models import answer_vector, question_vector
+from streamroute.core.routing.learned.tier_policy import Move, moves
+
+Floats = NDArray[np.float64]
+
+_NOTHING = np.zeros(2)
+"""Log-odds of an answer without words, as in the fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a policy would do."""
+
+    move: Move | None
+    """None: nothing that it may do is left."""
+    utilities: Mapping[Move, float]
+    """Of all moves, quality points; without caution."""
+    margin: float
+    """Utility of the best answer that may be delivered less that of asking the largest tier; -inf where none may."""
+
+
+class PolicyWalk:
+    """Lives as long as its request, and no longer: it has read its words."""
+
+    def __init__(self, fitted: FittedPolicy, text: str, domain: str) -> None:
+        """`text`: what is asked, the last message of the user; `domain` "": none is known."""
+        self.fitted = fitted
+        self._question = question_vector(text, domain)
+        self._log_odds: dict[int, Floats] = {}
+        self._signals: dict[int, tuple[float, ...]] = {}
+        self._agreement: dict[tuple[int, int], bool] = {}
+        self._drafts: dict[int, Draft] = {}
+        self._unusable: set[int] = set()
+        self._seen = Seen(
+            question=fitted.models.of_question(self._question),
+            domain=domain,
+            answers=self._log_odds,
+            signals=self._signals,
+            agreement=self._agreement,
+        )
+
+    @property
+    def stage(self) -> Stage:
+        """The tiers that have answered."""
+        return tuple(sorted(self._log_odds))
+
+    def heard(self, tier: int, draft: Draft, wanted: Wanted, verdict: Verdict) -> bool:
+        """Read the answer of a tier but the largest; return whether it agrees with an earlier one."""
+        answer = answer_of(draft, verdict)
+        for other, earlier in self._drafts.items():
+            pair = (min(tier, other), max(tier, other))
+            self._agreement[pair] = agrees(earlier, draft, wanted) is True
+        self._drafts[tier] = draft
+        self._signals[tier] = signals(answer)
+        self._log_odds[tier] = (
+            self.fitted.models.of_answer(tier, answer_vector(self._question, answer.text)) if answer.text else _NOTHING
+        )
+        if verdict.is_unusable:
+            self._unusable.add(tier)
+        return any(is_same for pair, is_same in self._agreement.items() if tier in pair)
+
+    def probability(self, tier: int) -> float:
+        """Return how probable it is that an answer that was heard is right, 0..1."""
+        return float(1.0 / (1.0 + np.exp(-self._log_odds[tier][0])))
+
+    def choose(self, open_: Collection[int], caution: float = 0.0) -> Choice:
+        """Return what to do now. `open_`: the tiers that can be asked; `caution`, quality points, is added to the
+        utility of the largest, and where it is infinite nothing is delivered but what the largest says."""
+        policy, stage = self.fitted.policy, self.stage
+        own = self._features(stage)
+        usable = [tier for tier in stage if tier not in self._unusable]
+        is_settled = policy.kind == "router" and bool(usable)  # it delivers whom it asked
+
+        def may(move: Move) -> bool:
+            return move.tier in usable if move.kind == "deliver" else move.tier in open_ and not is_settled
+
+        utilities = dict(zip(moves(stage, policy.tiers, policy.kind), policy.utilities(stage, own), strict=True))
+        move = policy.choose(stage, own, 0.0 if caution == inf else caution, may)
+        if move is not None and move.kind == "deliver" and caution == inf and open_:
+            move = Move("ask", max(open_))
+        return Choice(move, utilities, self._margin(usable, utilities))
+
+    def _margin(self, usable: Sequence[int], utilities: Mapping[Move, float]) -> float:
+        """Return by how much delivering is predicted to be better than asking the largest tier; a router had its say
+        before anybody was asked."""
+        policy = self.fitted.policy
+        way: Literal["ask", "deliver"] = "deliver"
+        if policy.kind == "router":
+            way, first = "ask", policy.utilities((), self._features(()))
+            utilities = dict(zip(moves((), policy.tiers, policy.kind), first, strict=True))
+        best = max((utilities[Move(way, tier)] for tier in usable), default=-inf)
+        return float(best - utilities[Move("ask", policy.tiers - 1)])
+
+    def _features(self, stage: Stage) -> Floats:
+        return features(self._seen, stage, self.fitted.domains)
