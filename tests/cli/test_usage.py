@@ -94,6 +94,7 @@ def test_since_is_a_span_or_a_date(file: Path) -> None:
     ("args", "code", "said"),
     [
         (["--by", "colour"], 2, "none of task"),
+        (["--by", "tier"], 2, "service_tier"),
         (["--since", "soon"], 2, "neither 24h"),
         (["--json", "--csv"], 2, "choose one"),
     ],

@@ -76,6 +76,7 @@ async def test_json_and_csv(tmp_path: Path) -> None:
     ("question", "said"),
     [
         ("?by=colour", "'colour' is none of task"),
+        ("?by=tier", "service_tier, cause"),
         ("?since=soon", "neither 24h, 7d nor a date"),
         ("?colour=red", "There is no 'colour' here"),
         ("?format=xml", "json or csv"),

@@ -60,7 +60,9 @@ def kept(entries: Sequence[Entry]) -> list[Entry]:
 
 def value_of(entry: Entry, name: Grouping) -> object:
     day = entry.ended_at_ms // DAY_MS
-    return {"day": day, "month": month_of(day)}.get(name, getattr(entry, name, None))
+    return {"day": day, "month": month_of(day)}.get(
+        name, getattr(entry, "tier" if name == "service_tier" else name, None)
+    )
 
 
 def expected(entries: Sequence[Entry], by: Sequence[Grouping]) -> dict[tuple[object, ...], list[int]]:
@@ -128,6 +130,8 @@ def test_sums_by_anything_are_the_sums_of_the_rows(
     assert shown(read_usage(url, by, since_ms, until_ms)) == expected(within, by)
     wanted = [entry for entry in ledger_entries if entry.task in {None, "a"}]
     assert shown(read_usage(url, by, only={"task": (None, "a")})) == expected(wanted, by)
+    flex = [entry for entry in ledger_entries if getattr(entry, "tier", None) == "flex"]
+    assert shown(read_usage(url, by, only={"service_tier": ("flex",)})) == expected(flex, by)
 
 
 def total(url: str, by: Sequence[Grouping] = ()) -> dict[tuple[object, ...], tuple[int, int, int]]:

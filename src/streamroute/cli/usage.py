@@ -46,7 +46,7 @@ def usage(  # noqa: PLR0913 - typer declares options as arguments
     upstream: Only = None,
     route: Only = None,
     model: Only = None,
-    tier: Only = None,
+    service_tier: Only = None,
     cause: Only = None,
     baseline: Annotated[
         str | None,
@@ -66,7 +66,7 @@ def usage(  # noqa: PLR0913 - typer declares options as arguments
         raise typer.BadParameter("choose one of --json and --csv")
     only = {
         "task": task, "user": user, "team": team, "key": key, "provider": provider, "upstream": upstream,
-        "route": route, "model": model, "tier": tier, "cause": cause,
+        "route": route, "model": model, "service_tier": service_tier, "cause": cause,
     }  # fmt: skip
     try:
         query = usage_query(

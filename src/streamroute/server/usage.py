@@ -1,6 +1,6 @@
 """`GET /admin/usage`: what the ledger adds up to, as JSON or CSV.
 
-    by         task,user,team,key,provider,upstream,route,model,tier,cause,day,month; by default upstream
+    by         task,user,team,key,provider,upstream,route,model,service_tier,cause,day,month; by default upstream
     since, until                  24h, 7d, or a date or time (UTC)
     task, user, ...               only these; several count together, an empty one is for those without
     baseline   an upstream, or provider/model: what answers would have cost there, and what was saved

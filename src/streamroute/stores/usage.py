@@ -23,6 +23,8 @@ from streamroute.stores.schema import ATTEMPTS, LEDGER_STATE, REQUESTS, ROLLUPS,
 from streamroute.stores.sums import DAY_MS, HALF, fate_columns, fate_of_row, sums_over
 
 _GIVEN_UP = {*MADE_UP, *NAMED}
+_COLUMN = {"service_tier": "tier"}
+"""Where a grouping has another name in the ledger, whose other tiers are `route_tier`."""
 _PLAIN = SUMS[:7]
 """Sums that a report has under the same name."""
 
@@ -58,7 +60,7 @@ class _Reading:
         self._has_fate = query.is_waste_told or query.baseline is not None
         self._has_day = query.baseline is not None or not {"day", "month"}.isdisjoint(query.by)
         self._names = [name for name in query.by if name not in {"day", "month"}]
-        self._asked = {*self._names, *query.only}
+        self._asked = {_COLUMN.get(name, name) for name in (*self._names, *query.only)}
 
     def lines(self) -> Iterator[Line]:
         pruned = self._connection.execute(select(LEDGER_STATE.c.pruned_before_ms)).scalar_one()
@@ -84,7 +86,7 @@ class _Reading:
         return list(self._connection.execute(days.distinct()).scalars())
 
     def _grouped(self, table: Table, where: ColumnElement[bool]) -> Iterator[Line]:
-        named = [column_of(table, name).label(f"by_{name}") for name in self._names]
+        named = [column_of(table, _COLUMN.get(name, name)).label(f"by_{name}") for name in self._names]
         columns: list[ColumnElement[Any]] = [*named]
         if self._has_day:
             columns.append((ROLLUPS.c.day if table is ROLLUPS else table.c.ended_at_ms // DAY_MS).label("day"))
@@ -100,11 +102,11 @@ class _Reading:
 
     def _filters(self, table: Table) -> Iterator[ColumnElement[bool]]:
         for name, wanted in self._query.only.items():
-            names = [each for each in wanted if each is not None]
-            if name in table.c:
+            names, column = [each for each in wanted if each is not None], _COLUMN.get(name, name)
+            if column in table.c:
                 yield or_(
-                    table.c[name].in_(names) if names else false(),
-                    table.c[name].is_(None) if None in wanted else false(),
+                    table.c[column].in_(names) if names else false(),
+                    table.c[column].is_(None) if None in wanted else false(),
                 )
             elif None not in wanted:
                 yield false()

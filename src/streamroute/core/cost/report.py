@@ -1,8 +1,8 @@
 """Reports over the ledger: what is asked for, sums that add up, what was wasted, and what it would have cost elsewhere.
 
 By whatever they are grouped, sums add up to the same. A request belongs to whoever answered it, to none where nobody
-did; an attempt to whoever was called. Attempts of active probes belong to no request. Requests have no tier and no
-cause: these are of attempts.
+did; an attempt to whoever was called. Attempts of active probes belong to no request. Requests have no service tier and
+no cause: these are of attempts.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ from streamroute.core.cost.price import Price
 from streamroute.core.money import NOTHING, Money
 
 Grouping = Literal[
-    "task", "user", "team", "key", "provider", "upstream", "route", "model", "tier", "cause", "day", "month"
+    "task", "user", "team", "key", "provider", "upstream", "route", "model", "service_tier", "cause", "day", "month"
 ]
 GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
 FILTERS: tuple[Grouping, ...] = tuple(name for name in GROUPINGS if name not in {"day", "month"})
