@@ -3,7 +3,6 @@
 An exhaustive search, breadth first, in the manner of TLA+'s model checker; times come in steps of seconds.
 """
 
-import copy
 from collections.abc import Iterator
 from typing import Literal
 
@@ -20,14 +19,26 @@ EVENTS: tuple[Literal["success", "failure"] | None, ...] = ("success", "failure"
 Node = tuple[Breaker, tuple[Permit, ...], float]
 
 
-def clone(node: Node) -> Node:
-    breaker, permits, now = node
-    return copy.copy(breaker), tuple(copy.copy(each) for each in permits), now
+def twin_of(breaker: Breaker) -> Breaker:
+    """Return a copy, in a third of the time of `copy.copy`."""
+    twin = Breaker.__new__(Breaker)
+    for name in Breaker.__slots__:
+        setattr(twin, name, getattr(breaker, name))
+    return twin
+
+
+def copy_of(permit: Permit) -> Permit:
+    return Permit(*[getattr(permit, name) for name in Permit.__slots__])
 
 
 def key(node: Node) -> tuple[object, ...]:
     """Return what decides the future, relative to now; what is far away is alike."""
     breaker, permits, now = node
+    told = [told_apart(each, breaker, now) for each in permits]
+    return (*key_of_breaker(breaker, now), *(sorted(told) if len(told) > 1 else told))
+
+
+def key_of_breaker(breaker: Breaker, now: float) -> tuple[object, ...]:
     return (
         breaker.state,
         breaker._failures,
@@ -42,43 +53,41 @@ def key(node: Node) -> tuple[object, ...]:
         max(0.0, breaker._next_probe_at - now),
         min(now - breaker.changed_at, 20.0),
         min(now - breaker._down_since, 60.0),
-        tuple(
-            sorted(
-                (
-                    each.generation == breaker._generation,
-                    each.is_probe,
-                    each.is_proved,
-                    each.is_active,
-                    min(now - each.given_at, 20.0),
-                )
-                for each in permits
-            )
-        ),
     )
 
 
+def told_apart(permit: Permit, breaker: Breaker, now: float) -> tuple[bool, bool, bool, bool, float]:
+    """Return what one permit differs from another by."""
+    is_fresh = permit.generation == breaker._generation
+    return is_fresh, permit.is_probe, permit.is_proved, permit.is_active, min(now - permit.given_at, 20.0)
+
+
 def steps(node: Node) -> Iterator[Node]:
-    """Give every state that one step leads to."""
-    now = node[2]
-    for is_last_resort, is_active in ((False, False), (True, False), (False, True)):
-        if len(node[1]) < MAX_OUT:
-            breaker, permits, _ = clone(node)
-            permit = breaker.admit(now, is_last_resort=is_last_resort, is_active=is_active)
-            yield breaker, permits if permit is None else (*permits, permit), now
-    for index in range(len(node[1])):
-        breaker, permits, _ = clone(node)
-        breaker.proved(permits[index], now)
-        yield breaker, permits, now
+    """Give every state that one step leads to. Permits that a step leaves alone are shared."""
+    before, permits, now = node
+    if len(permits) < MAX_OUT:
+        for is_last_resort, is_active in ((False, False), (True, False), (False, True)):
+            breaker = twin_of(before)
+            given = breaker.admit(now, is_last_resort=is_last_resort, is_active=is_active)
+            yield breaker, permits if given is None else (*permits, given), now
+    told = [told_apart(each, before, now) for each in permits]
+    for index, permit in enumerate(permits):
+        if told[index] in told[:index]:
+            continue  # of two alike, one will do
+        others = permits[:index] + permits[index + 1 :]
+        breaker, proved = twin_of(before), copy_of(permit)
+        breaker.proved(proved, now)
+        yield breaker, (*others, proved), now
         for event in EVENTS:
-            breaker, permits, _ = clone(node)
-            settle_and_check(breaker, permits[index], now, event)
-            yield breaker, permits[:index] + permits[index + 1 :], now
+            breaker = twin_of(before)
+            settle_and_check(breaker, copy_of(permit), now, event)
+            yield breaker, others, now
     for seconds in WAITS_S:
-        breaker, permits, _ = clone(node)
+        breaker = twin_of(before)
         breaker.is_ready(now + seconds)
         yield breaker, permits, now + seconds
     for act in ("trip", "block", "open", "closed"):
-        breaker, permits, _ = clone(node)
+        breaker = twin_of(before)
         match act:
             case "trip":
                 breaker.trip(now, "errors")
@@ -92,14 +101,14 @@ def steps(node: Node) -> Iterator[Node]:
 def settle_and_check(breaker: Breaker, permit: Permit, now: float, event: Literal["success", "failure"] | None) -> None:
     """A stale permit moves nothing, and neither does a second return."""
     breaker.is_ready(now)
-    before, is_stale = key((breaker, (), now)), permit.generation != breaker._generation
+    before, is_stale = key_of_breaker(breaker, now), permit.generation != breaker._generation
     breaker.settle(permit, now, event)
-    after = key((breaker, (), now))
+    after = key_of_breaker(breaker, now)
     assert not is_stale or after == before
     for again in EVENTS:
         breaker.settle(permit, now, again)
         breaker.proved(permit, now)
-    assert key((breaker, (), now)) == after
+    assert key_of_breaker(breaker, now) == after
 
 
 def check_permits(node: Node) -> None:
@@ -113,9 +122,10 @@ def check_permits(node: Node) -> None:
 
 def check_return(node: Node) -> None:
     """Given time and successes it closes; one that was forced open closes by force alone."""
-    breaker, permits, now = clone(node)
+    before, permits, now = node
+    breaker = twin_of(before)
     for permit in permits:
-        breaker.settle(permit, now, None)
+        breaker.settle(copy_of(permit), now, None)
     if breaker.is_forced:
         assert not breaker.is_ready(now + MAX_RETURN_S)
         breaker.force("closed", now)
