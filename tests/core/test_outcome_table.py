@@ -27,6 +27,7 @@ def test_outcomes_are_counted_and_weighed() -> None:
     [(upstream, domain, cell)] = table.cells()
     assert (upstream, domain, cell.count, cell.mean) == (A, None, 20, pytest.approx(100 / 110))
     assert (table.count(A), table.count(B)) == (20, 0)
+    assert (table.count_in(A, None), table.count_in(A, "law"), table.count_in(B, None)) == (20, 0, 0)
 
 
 def test_what_is_forgotten() -> None:

@@ -59,13 +59,17 @@ async def test_requests_move_to_the_better_upstream_though_nobody_says_a_word(tm
     async with Tiers.of(tmp_path, MODELS, ROUTE, each=QUALITY) as tiers:
         told = [await audited(tiers, count) for count in range(1, 51)]
         texts = [each.text for each in told]
-        explained = await tiers.get(f"/status/decisions/{told[-1].decision_id}")
+        first, explained = [await tiers.get(f"/status/decisions/{each.decision_id}") for each in (told[0], told[-1])]
         assert made(tiers) == {"judged": 50}
         metrics = await tiers.text("/metrics")
         document = await tiers.get("/status")
     assert texts[0] == WRONG
     assert texts[-15:].count(RIGHT) >= 10  # on a busy machine one may be steered away from
     assert explained["matched"]["bids"][0]["upstream"] == "dear"
+    assert "history" not in first["matched"]["features"]
+    history = explained["matched"]["features"]["history"]
+    assert history["outcomes"] == 98  # two of each request before
+    assert 0.5 < history["success"] < 0.85  # configured: .9 and .85; judged: .1 and .9
     assert 'streamroute_audits_total{result="judged",route="chat"} 50.0' in metrics
     assert document["routes"]["chat"]["gate"]["audits"]["made"] == {"judged": 50}
     learned = {each["upstream"]: each for each in document["routing"]["learned"]}

@@ -62,7 +62,9 @@ class Learning:
             _log.exception("routing.learning_broke")
             return [None] * len(upstreams)
         by_name = {
-            name: QualityEstimate(mean, sd, f"learned ({counts[name]} outcomes)")
+            name: QualityEstimate(
+                mean, sd, f"learned ({counts[name]} outcomes)", self.table.count_in(name, analysis.domain)
+            )
             for name, mean, sd in zip(known, found.means.tolist(), found.sds.tolist(), strict=True)
             if isfinite(mean) and isfinite(sd)  # no floor of quality would stop another
         }

@@ -1,6 +1,6 @@
 """What a decision was matched by, in plain values that can be written as JSON: requirements, features and bids."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
 from streamroute.core.money import usd_text
@@ -15,7 +15,7 @@ def explain_match(matched: Matched) -> Mapping[str, object]:
     bids = sorted(matched.bids, key=best_first)
     return {
         "requirements": explain_requirements(matched.requirements),
-        "features": explain_features(matched.features),
+        "features": {**explain_features(matched.features), **_history(bids)},
         "rules": list(matched.rules),
         "policy": {
             "name": matched.policy,
@@ -50,6 +50,16 @@ def explain_features(features: Features) -> dict[str, object]:
         each.name: round(value, 4) if isinstance(value := getattr(features, each.name), float) else value
         for each in fields(features)
     }
+
+
+def _history(bids: Sequence[Bid]) -> dict[str, object]:
+    """Return how like requests fared, where anything was learned of them: the answers that were judged, and the mean of
+    what the bidders are expected to reach on this one."""
+    known = [each.quality for each in bids if each.quality is not None and each.quality.outcomes]
+    if not known:
+        return {}
+    success = sum(each.mean for each in known) / len(known)
+    return {"history": {"outcomes": sum(each.outcomes for each in known), "success": round(success, 4)}}
 
 
 def _bid(bid: Bid) -> dict[str, object]:

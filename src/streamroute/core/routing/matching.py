@@ -44,6 +44,8 @@ class QualityEstimate:
     """Standard error of the mean; 0: the operator's word."""
     source: str
     """Where it is from, for people: `configured`, `learned (120 outcomes)`, ..."""
+    outcomes: int = 0
+    """Answers to requests of the same domain that were judged."""
 
 
 class QualityEstimates(Protocol):
@@ -83,7 +85,7 @@ def merged(prior: QualityEstimate | None, learned: QualityEstimate | None) -> Qu
     two = (max(LEAST_SD, learned.sd)) ** -2
     sure = one + two
     mean = (prior.mean * one + learned.mean * two) / sure
-    return QualityEstimate(mean, sure**-0.5, f"{prior.source}, {learned.source}")
+    return QualityEstimate(mean, sure**-0.5, f"{prior.source}, {learned.source}", prior.outcomes + learned.outcomes)
 
 
 def _configured(mean: float | None) -> QualityEstimate | None:

@@ -51,6 +51,11 @@ class OutcomeTable:
         """Return how many outcomes an upstream has."""
         return self._totals.get(upstream, 0)
 
+    def count_in(self, upstream: UpstreamId, domain: str | None) -> int:
+        """Return how many of them are in a domain."""
+        cell = self._cells.get((upstream, domain))
+        return 0 if cell is None else cell.count
+
     def cells(self) -> Iterator[tuple[UpstreamId, str | None, Cell]]:
         """Return all of them, by upstream and domain."""
         for upstream, domain in sorted(self._cells, key=lambda place: (place[0], place[1] or "")):
