@@ -527,3 +527,19 @@ def test_what_a_wire_format_has_no_place_for(problems: Problems, more: str, capa
     found = problems(CLAUDE.format(more=more, capabilities=capabilities), {"KEY": "sk-ant-123456789"})
     assert len(found) == 1
     assert complaint in found[0]
+
+
+def test_an_unknown_key_hides_no_other_mistake(problems: Problems) -> None:
+    """One run tells all, also what is only found once a table can be read."""
+    found = problems(
+        BASE
+        + """
+[routes.other]
+colour = 1
+upstreams = ["one", "one"]
+audit = { colour = 1 }
+deadlines = { head_s = 3, stall_s = 400 }
+"""
+    )
+    told = [each.partition("routes.other.")[2].partition(":")[0] for each in found]
+    assert sorted(told) == ["audit", "audit.colour", "colour", "deadlines.head_s", "deadlines.stall_s", "upstreams[1]"]

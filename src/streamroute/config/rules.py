@@ -61,7 +61,7 @@ def build_rules(draft: Draft, given: object) -> tuple[Rule, ...]:
         then = _then(draft, (*path, "then"), table.then)
         if table.name in rules:
             draft.report((*path, "name"), f"there is a rule {draft.shown((*path, 'name'), table.name)} already")
-        if not table.then.model_fields_set:
+        if not (isinstance(value, dict) and value.get("then")):
             draft.report((*path, "then"), "says nothing; give it one of " + ", ".join(ThenTable.model_fields))
         rules[table.name] = Rule(name=table.name, when=tuple(when), then=then)
     return tuple(rules.values())

@@ -23,7 +23,10 @@ _MAX_SHOWN = 60
 
 
 def validate(draft: Draft, model: type[_T], path: Path, value: object) -> _T | None:
-    """Return `value` as a `model`; None if it has problems, which are reported to `draft`."""
+    """Return `value` as a `model`; None if it has problems, which are reported to `draft`.
+
+    Where only keys are unknown it is returned without them: a slip of the finger must not hide what else is wrong.
+    """
     details: list[ErrorDetails] = []
     try:
         return model.model_validate(value)
@@ -33,7 +36,19 @@ def validate(draft: Draft, model: type[_T], path: Path, value: object) -> _T | N
         at = (*path, *detail["loc"])
         if detail["input"] is not BROKEN:
             draft.report(at, _message(draft, detail, at))
-    return None
+    if any(detail["type"] != "extra_forbidden" for detail in details):
+        return None
+    known = _without(value, {detail["loc"] for detail in details})
+    return None if known == value else validate(draft, model, path, known)
+
+
+def _without(value: object, keys: set[tuple[int | str, ...]], at: tuple[int | str, ...] = ()) -> object:
+    """Return a value without some keys of the tables in it, given by the way that leads there."""
+    if isinstance(value, dict):
+        return {key: _without(each, keys, (*at, key)) for key, each in value.items() if (*at, key) not in keys}
+    if isinstance(value, list):
+        return [_without(each, keys, (*at, position)) for position, each in enumerate(value)]
+    return value
 
 
 _OUT_OF_RANGE = {
