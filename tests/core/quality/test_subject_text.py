@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamroute.core.quality.byte_hashes import folded, word_hashes
+from streamroute.core.quality.byte_hashes import folded, mixed, word_hashes
 from streamroute.core.quality.hashed_text import BUCKET_BITS
 from streamroute.core.quality.subject_text import Rarity, read_subject
 
@@ -37,7 +37,7 @@ def test_views_have_the_length_one_and_rare_words_count_more() -> None:
     read = read_subject("please invoice")
     vector = rarity.vector(read)
     own = dict(zip(vector.ids.tolist(), vector.values.tolist(), strict=True))
-    please, invoice = (int(each) & ((1 << BUCKET_BITS) - 1) for each in word_hashes(folded("please invoice")))
+    please, invoice = (int(each) & ((1 << BUCKET_BITS) - 1) for each in mixed(word_hashes(folded("please invoice"))))
     assert own[invoice] > 4 * own[please]
     for part in (vector.values[: len(read.words)], vector.values[len(read.words) :]):
         assert abs(float(part @ part) - 1.0) < 1e-5

@@ -49,6 +49,13 @@ class BucketTable:
             return np.zeros((len(ids), 0), np.float32)
         return np.concatenate([block.take(ids, 0) for block in self._blocks], axis=1)[:, : self.columns]
 
+    def sums(self, ids: NDArray[np.intp]) -> list[float]:
+        """Return the sum of some buckets' rows, one number a column, and 0 for those that there will be."""
+        found: list[float] = []
+        for block in self._blocks:
+            found += np.add.reduce(block.take(ids, 0), 0).tolist()
+        return found
+
     def put(self, ids: NDArray[np.intp], rows: Numbers) -> None:
         """Write some buckets' rows; each bucket may be in `ids` once."""
         for place, block in enumerate(self._blocks):
@@ -61,3 +68,10 @@ class BucketTable:
         for column in columns:
             found |= self._blocks[column // _WIDTH][:, column % _WIDTH] != 0.0
         return np.flatnonzero(found)
+
+
+def are_buckets(ids: NDArray[np.generic]) -> bool:
+    """Return whether these, from a saved state, are buckets."""
+    if ids.ndim != 1 or ids.dtype.kind not in "iu":
+        return False
+    return not len(ids) or (int(ids.min()) >= 0 and int(ids.max()) < 1 << BUCKET_BITS)

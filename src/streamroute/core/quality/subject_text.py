@@ -33,6 +33,8 @@ _THREES_TO = 300
 _STRETCH = np.uint32(1 << BUCKET_BITS)
 """Marks buckets of the second view."""
 _MASK = np.uint32(_STRETCH - 1)
+_END = np.array([0xFFFFFFFF], np.uint32)
+"""Comes after all buckets, and is like none: every other one has a next one to be compared with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +63,13 @@ def read_subject(text: str) -> SubjectText:
         text = f"{text[: _MOST_CHARS // 2]} {text[-_MOST_CHARS // 2 :]}"
     data = folded(text)
     singles = word_hashes(data)
-    beside, pairs = neighbour_hashes(singles), pair_hashes(singles, _MOST_PAIRED)
-    stretches = stretch_hashes(data, with_threes=len(text) <= _THREES_TO)
-    marked = np.concatenate([singles, beside, pairs, stretches])
-    mixed(marked[len(singles) :])
+    pairs, stretches = pair_hashes(singles, _MOST_PAIRED), stretch_hashes(data, with_threes=len(text) <= _THREES_TO)
+    marked = mixed(np.concatenate([singles, neighbour_hashes(singles), pairs, stretches, _END]))
     marked &= _MASK
-    words = len(marked) - len(stretches)
-    marked[words:] |= _STRETCH  # both views are sorted at once
+    marked[-len(stretches) - 1 :] |= _STRETCH  # both views are sorted at once
+    marked[-1] = _END[0]
     marked.sort()
-    is_first = np.empty(len(marked), np.bool_)
-    is_first[0] = True
-    np.not_equal(marked[1:], marked[:-1], out=is_first[1:])
-    found = marked[is_first]
+    found = marked[:-1][marked[1:] != marked[:-1]]
     return SubjectText((found & _MASK).astype(np.intp), int(found.searchsorted(_STRETCH)))
 
 
@@ -95,9 +92,9 @@ class Rarity:
     def vector(self, read: SubjectText) -> SparseVector:
         """Return the text's buckets; the values of each view have the length 1."""
         rarity = np.float32(1.0 + log1p(self.texts)) - self._logs.take(read.ids)
-        for view in (slice(None, read.split), slice(read.split, None)):
-            own = rarity[view]
-            rarity[view] = own / np.float32(sqrt(max(1.0, float(own @ own))))
+        words, stretches = rarity[: read.split], rarity[read.split :]
+        words *= np.float32(1.0 / sqrt(max(1.0, float(words @ words))))
+        stretches *= np.float32(1.0 / sqrt(max(1.0, float(stretches @ stretches))))
         return SparseVector(read.ids, rarity)
 
     def state(self) -> Mapping[str, NDArray[Any]]:

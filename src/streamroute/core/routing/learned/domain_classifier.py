@@ -11,18 +11,21 @@ On held-out questions: 98 % of CLINC150's ten domains, 95 % of its 150 intents, 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import exp
+from math import exp, inf
+from operator import mul
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamroute.core.quality.bucket_table import BucketTable
-from streamroute.core.quality.hashed_text import BUCKET_BITS, SparseVector
+from streamroute.core.quality.bucket_table import BucketTable, are_buckets
+from streamroute.core.quality.hashed_text import SparseVector
 from streamroute.core.quality.subject_text import Rarity, SubjectText
 
 UNKNOWN = ""
 """The domain of a text that is like none that was learned."""
+STATE_VERSION = 2
+"""Words are hashed otherwise than in version 1."""
 _RATE = 0.1
 """Of AdaGrad; .3 loses 1.4 points on 150 intents, and a single step size a bucket as much."""
 _FIRST_SQUARE = np.float32(0.01)
@@ -63,7 +66,7 @@ class DomainClassifier:
         self._places: dict[str, int] = {}
         self._weights, self._squares = BucketTable(), BucketTable()
         """One column a domain; of squared gradients what goes beyond the first one, so that unused ones are 0."""
-        self._trust: NDArray[np.float64] = np.array(_FIRST_TRUST)
+        self._trust: Sequence[float] = _FIRST_TRUST
         """Log-odds that the best is right: a constant, then times its score and its lead."""
         self.examples = 0
 
@@ -80,7 +83,7 @@ class DomainClassifier:
 
     def scores(self, read: SubjectText) -> dict[str, float]:
         """Return a score a domain: about 1 where it is right, about -1 where it is not."""
-        return dict(zip(self._domains, self._scores(self._rarity.vector(read)).tolist(), strict=True))
+        return dict(zip(self._domains, self._scores(self._rarity.vector(read)), strict=True))
 
     def learn(self, read: SubjectText, domain: str, *, is_repeated: bool = False) -> None:
         """Take one step towards the domain of a text; `is_repeated`: it was learned from before.
@@ -94,7 +97,7 @@ class DomainClassifier:
         weights = self._weights.take(vector.ids)
         scores = vector.values @ weights
         if not is_repeated:
-            self._learn_trust(scores.astype(np.float64), place)
+            self._learn_trust(scores.tolist(), place)
             self.examples += 1
         targets = np.full(len(scores), -1.0, np.float32)
         targets[place] = 1.0
@@ -104,19 +107,20 @@ class DomainClassifier:
         self._squares.put(vector.ids, squares)
         self._weights.put(vector.ids, weights + np.float32(_RATE) * gradient / np.sqrt(squares + _FIRST_SQUARE))
 
-    def _scores(self, vector: SparseVector) -> NDArray[np.float64]:
-        return np.asarray(vector.values @ self._weights.take(vector.ids), np.float64)
+    def _scores(self, vector: SparseVector) -> list[float]:
+        found: list[float] = (vector.values @ self._weights.take(vector.ids)).tolist()
+        return found
 
-    def _guess(self, scores: NDArray[np.float64]) -> DomainGuess:
-        best = int(scores.argmax())
-        confidence = _sigmoid(float(self._trust @ _signs(scores, best)))
+    def _guess(self, scores: Sequence[float]) -> DomainGuess:
+        best, signs = _best(scores)
+        confidence = _sigmoid(sum(map(mul, self._trust, signs)))
         nearest = self._domains[best]
         return DomainGuess(nearest if confidence >= self.options.least_confidence else UNKNOWN, confidence, nearest)
 
-    def _learn_trust(self, scores: NDArray[np.float64], place: int) -> None:
-        best = int(scores.argmax())
-        signs = _signs(scores, best)
-        self._trust += _TRUST_RATE * (float(best == place) - _sigmoid(float(self._trust @ signs))) * signs
+    def _learn_trust(self, scores: Sequence[float], place: int) -> None:
+        best, signs = _best(scores)
+        step = _TRUST_RATE * (float(best == place) - _sigmoid(sum(map(mul, self._trust, signs))))
+        self._trust = [trust + step * sign for trust, sign in zip(self._trust, signs, strict=True)]
 
     def _place(self, domain: str) -> int:
         place = self._places.get(domain)
@@ -141,24 +145,24 @@ class DomainClassifier:
         """Return what `restore` takes, as arrays that can be saved: only the buckets that were ever touched."""
         used = self._squares.used(range(len(self._domains)))
         return {
-            "version": np.array(1),
+            "version": np.array(STATE_VERSION),
             "domains": np.array(self._domains, np.str_),
             "used": used,
             "weights": self._weights.take(used),
             "squares": self._squares.take(used) + _FIRST_SQUARE,
-            "trust": self._trust.copy(),  # learning changes it in its place, while another thread saves
+            "trust": np.array(self._trust),
             "examples": np.array(self.examples),
             **{f"rarity.{name}": value for name, value in self._rarity.state().items()},
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take a saved state over. ValueError: it is of another version, or does not fit."""
-        if int(state["version"]) != 1:
-            msg = f"saved domains are of version {int(state['version'])}; this program reads version 1"
+        if int(state["version"]) != STATE_VERSION:
+            msg = f"saved domains are of version {int(state['version'])}; this program reads {STATE_VERSION}"
             raise ValueError(msg)
         domains, used = [str(each) for each in state["domains"]], state["used"]
         fits = state["weights"].shape == state["squares"].shape == (len(used), len(domains))
-        if not fits or (len(used) and int(used.max()) >= 1 << BUCKET_BITS) or len(state["trust"]) != len(_FIRST_TRUST):
+        if not fits or not are_buckets(used) or len(state["trust"]) != len(_FIRST_TRUST):
             msg = f"saved weights have the shape {state['weights'].shape}; {len(used)} buckets, {len(domains)} domains"
             raise ValueError(msg)
         self._domains, self._places, self._weights, self._squares = [], {}, BucketTable(), BucketTable()
@@ -166,16 +170,17 @@ class DomainClassifier:
             self._add(domain)
         self._weights.put(used, np.asarray(state["weights"], np.float32))
         self._squares.put(used, np.asarray(state["squares"], np.float32) - _FIRST_SQUARE)
-        self._trust = np.array(state["trust"], np.float64)
+        self._trust = np.asarray(state["trust"], np.float64).tolist()
         self.examples = int(state["examples"])
         self._rarity.restore({name.removeprefix("rarity."): state[name] for name in state if name[:7] == "rarity."})
 
 
-def _signs(scores: NDArray[np.float64], best: int) -> NDArray[np.float64]:
-    """A constant, the best score, and its lead."""
-    top = float(scores[best])
-    second = sorted(scores.tolist())[-2] if len(scores) > 1 else -1.0
-    return np.array([1.0, top, top - second])
+def _best(scores: Sequence[float]) -> tuple[int, tuple[float, float, float]]:
+    """Return the place of the best score; and a constant, that score, and its lead."""
+    top = max(scores)
+    best = scores.index(top)
+    second = max(max(scores[:best], default=-inf), max(scores[best + 1 :], default=-inf))
+    return best, (1.0, top, top - (second if len(scores) > 1 else -1.0))
 
 
 def _sigmoid(score: float) -> float:

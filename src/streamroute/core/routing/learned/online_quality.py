@@ -14,27 +14,30 @@ From nothing, with 3 % of requests audited, it brings 71 to 76 % of what it woul
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import exp, sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamroute.core.quality.bucket_table import BucketTable
+from streamroute.core.quality.bucket_table import BucketTable, are_buckets
 from streamroute.core.quality.domain_quality import DomainQuality, DomainQualityOptions
-from streamroute.core.quality.hashed_text import BUCKET_BITS
 from streamroute.core.quality.subject_text import SubjectText
 
 Floats = NDArray[np.float64]
 
-STATE_VERSION = 1
+STATE_VERSION = 2
+"""Words are hashed otherwise than in version 1."""
 _RULES_LOOKS = 30.0
 """Outcomes after which the rules count half."""
-_SHARED_PRECISION = np.float32(1.0)
-_OWN_PRECISION = np.float32(30.0)
+_SHARED_PRECISION = 1.0
+_OWN_PRECISION = 30.0
 """Of weights before they are learned; 10 costs 5 % of the gain of full information, 100 and 30 are alike (pool A2)."""
 _LEAST_CURVATURE = 0.02
 _MOST_SURE = 0.02
 """Means of a domain are held this far from 0 and 1, where log-odds have no end."""
+_LEAST_LOG_ODDS = -30.0
+"""Below it the exponential function has no end."""
 _NOWHERE = ""
 _MOST_BASES = 256
 """Domains, for each choice of upstreams that is asked about."""
@@ -93,11 +96,11 @@ class OnlineQuality:
         self._upstreams: dict[str, int] = {}
         """Places by name."""
         self._domains = DomainQuality(0, self.options.domains)
-        self._weights, self._precisions = BucketTable(), BucketTable()
-        """What all share in the first column; of precisions what goes beyond the first ones, so that unused ones are 0.
-        """
-        self._first: NDArray[np.float32] = np.full(self._add_column() + 1, _SHARED_PRECISION)
-        """Precisions before anything was learned, one a column."""
+        self._weights, self._variances = BucketTable(), BucketTable()
+        """What all share in the first column; of variances, which are one over precisions, how far they are from the
+        first ones, so that unused ones are 0."""
+        self._first: Floats = np.full(self._add_column() + 1, 1.0 / _SHARED_PRECISION)
+        """Variances before anything was learned, one a column."""
         self._columns: dict[str, int] = {}
         """By name: they stay where they are when another upstream goes."""
         self._bases: dict[tuple[str, Sequence[str]], _Base] = {}
@@ -105,7 +108,7 @@ class OnlineQuality:
         self.outcomes = 0
 
     def _add_column(self) -> int:
-        self._precisions.add()
+        self._variances.add()
         return self._weights.add()
 
     @property
@@ -126,19 +129,28 @@ class OnlineQuality:
         average question; they fade as outcomes come in. ValueError: there are too many upstreams.
         """
         base = self._base(self._known(domain), tuple(upstreams))
-        ids, value = _words(question)
-        variances = self._precisions.take(ids)
-        variances += self._first
-        np.reciprocal(variances, out=variances)
-        words = np.add.reduce(self._weights.take(ids), 0) * np.float32(value)
-        doubts = np.add.reduce(variances, 0) * np.float32(value * value)
-        log_odds = base.log_odds + (words.take(base.columns) + words[0])
+        log_odds = base.log_odds
         if rule_priors is not None:
-            log_odds = log_odds + np.asarray(rule_priors) * _RULES_LOOKS / (_RULES_LOOKS + base.looks)
-        found = _sigmoid(log_odds)
-        slope = found * (1.0 - found)
-        sds = np.sqrt(base.variances + slope * slope * (doubts.take(base.columns) + doubts[0]))
-        return QualityEstimates(upstreams=upstreams, means=found, sds=sds, covariance=base.covariance, looks=base.looks)
+            fades = _RULES_LOOKS / (_RULES_LOOKS + base.looks)
+            log_odds = (np.array(log_odds) + np.asarray(rule_priors) * fades).tolist()
+        ids = question.words
+        square = 1.0 / max(1, len(ids))  # of the value of each word: the vector has the length 1
+        words, doubts, value = self._weights.sums(ids), self._variances.sums(ids), sqrt(square)
+        shared, shared_doubt = words[0], doubts[0] + len(ids) / _SHARED_PRECISION
+        own_doubt = shared_doubt + len(ids) / _OWN_PRECISION
+        means, sds = [], []
+        for column, known, variance in zip(base.columns, log_odds, base.variances, strict=True):
+            mean = 1.0 / (1.0 + exp(-max(_LEAST_LOG_ODDS, known + value * (shared + words[column]))))
+            slope = mean * (1.0 - mean)
+            means.append(mean)
+            sds.append(sqrt(max(0.0, variance + slope * slope * square * (own_doubt + doubts[column]))))
+        return QualityEstimates(
+            upstreams=base.upstreams,
+            means=np.array(means),
+            sds=np.array(sds),
+            covariance=base.covariance,
+            looks=base.looks,
+        )
 
     def _base(self, domain: str, upstreams: Sequence[str]) -> "_Base":
         """Return what is believed of some upstreams before a question is looked at."""
@@ -148,10 +160,11 @@ class OnlineQuality:
             means, covariance = self._domains.posterior(domain)
             covariance = covariance[at][:, at]
             base = _Base(
-                columns=np.array([self._columns[each] for each in upstreams], np.intp),
-                log_odds=_log_odds(means[at]),
+                upstreams=upstreams,
+                columns=[self._columns[each] for each in upstreams],
+                log_odds=_log_odds(means[at]).tolist(),
                 covariance=covariance,
-                variances=covariance.diagonal(),
+                variances=covariance.diagonal().tolist(),
                 looks=self._domains.looks(domain)[at],
             )
             if len(self._bases) >= _MOST_BASES:
@@ -179,17 +192,20 @@ class OnlineQuality:
         self.outcomes += len(scores)
 
     def _learn_words(self, question: SubjectText, before: Floats, scores: Mapping[str, float], weight: float) -> None:
-        ids, value = _words(question)
-        weights, precisions = self._weights.take(ids), self._precisions.take(ids)
+        ids = question.words
+        value = 1.0 / max(1, len(ids)) ** 0.5
+        weights, variances = self._weights.take(ids), self._variances.take(ids)
         for known, (upstream, score) in zip(before.tolist(), scores.items(), strict=True):
             columns = [0, self._columns[upstream]]
             log_odds = known + value * float(weights[:, columns].sum())
-            expected = float(_sigmoid(np.array(log_odds)))
-            precisions[:, columns] += weight * max(_LEAST_CURVATURE, expected * (1.0 - expected)) * value**2
-            sure = precisions[:, columns] + self._first[columns]
+            expected = 1.0 / (1.0 + exp(-max(_LEAST_LOG_ODDS, log_odds)))
+            first = self._first[columns]
+            sure = 1.0 / (variances[:, columns] + first)  # precisions, of which each look adds some
+            sure += weight * max(_LEAST_CURVATURE, expected * (1.0 - expected)) * value**2
+            variances[:, columns] = 1.0 / sure - first
             weights[:, columns] += weight * (score - expected) * value / sure
         self._weights.put(ids, weights)
-        self._precisions.put(ids, precisions)
+        self._variances.put(ids, variances)
 
     def reset(self, *, upstream: str | None = None, domain: str | None = None) -> None:
         """Forget an upstream, or a domain; neither: everything."""
@@ -204,7 +220,7 @@ class OnlineQuality:
             self._domains.remove_model(place)
             column = self._columns.pop(upstream)
             self._weights.drop(column)
-            self._precisions.drop(column)
+            self._variances.drop(column)
 
     def explain(self) -> Sequence[DomainReport]:
         """Return what is believed of every domain, those first that were seen first. Words cannot be had back from
@@ -239,11 +255,11 @@ class OnlineQuality:
         self._bases.clear()
         column = self._columns[upstream] = self._add_column()
         if column == len(self._first):
-            self._first = np.append(self._first, _OWN_PRECISION)
+            self._first = np.append(self._first, 1.0 / _OWN_PRECISION)
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return what `restore` takes, as arrays that can be saved: only the buckets that were ever touched."""
-        used = self._precisions.used([0])
+        used = self._variances.used([0])
         columns = [0, *[self._columns[each] for each in self._upstreams]]
         return {
             "version": np.array(STATE_VERSION),
@@ -251,7 +267,7 @@ class OnlineQuality:
             "outcomes": np.array(self.outcomes),
             "used": used,
             "weights": self._weights.take(used)[:, columns],
-            "precisions": self._precisions.take(used)[:, columns] + self._first[columns],
+            "variances": self._variances.take(used)[:, columns],
             **{f"domains.{name}": value for name, value in self._domains.state().items()},
         }
 
@@ -262,30 +278,31 @@ class OnlineQuality:
             raise ValueError(msg)
         upstreams, used = [str(each) for each in state["upstreams"]], state["used"]
         shape = (len(used), len(upstreams) + 1)
-        is_torn = state["weights"].shape != shape or state["precisions"].shape != shape
-        if is_torn or len(state["domains.overall"]) != len(upstreams) or (used >= 1 << BUCKET_BITS).any():
+        is_torn = state["weights"].shape != shape or state["variances"].shape != shape
+        if is_torn or len(state["domains.overall"]) != len(upstreams) or not are_buckets(used):
             msg = f"saved weights have the shape {state['weights'].shape}; {shape} is wanted"
             raise ValueError(msg)
         domains = DomainQuality(0, self.options.domains)
         domains.restore({name[8:]: value for name, value in state.items() if name.startswith("domains.")})
-        weights, precisions = np.asarray(state["weights"], np.float32), np.asarray(state["precisions"], np.float32)
+        weights, variances = np.asarray(state["weights"], np.float32), np.asarray(state["variances"], np.float32)
         self._clear()
         for upstream in upstreams:
             self._add(upstream)
         self._domains = domains
         self._weights.put(used, weights)
-        self._precisions.put(used, precisions - self._first)
+        self._variances.put(used, variances)
         self.outcomes = int(state["outcomes"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Base:
-    """What is believed of some upstreams' answers to any question of a domain."""
+    """What is believed of some upstreams' answers to any question of a domain: one a place in `upstreams`."""
 
-    columns: NDArray[np.intp]
-    log_odds: Floats
+    upstreams: Sequence[str]
+    columns: Sequence[int]
+    log_odds: Sequence[float]
     covariance: Floats
-    variances: Floats
+    variances: Sequence[float]
     looks: Floats
 
 
@@ -293,15 +310,6 @@ def _places(upstreams: Iterable[str]) -> dict[str, int]:
     return {upstream: place for place, upstream in enumerate(upstreams)}
 
 
-def _words(question: SubjectText) -> tuple[NDArray[np.intp], float]:
-    """Return the buckets of a question's words, and the value of each: the vector has the length 1."""
-    return question.words, 1.0 / max(1, len(question.words)) ** 0.5
-
-
 def _log_odds(means: Floats) -> Floats:
     held = np.minimum(np.maximum(means, _MOST_SURE), 1.0 - _MOST_SURE)  # np.clip takes three times as long
     return np.log(held / (1.0 - held))
-
-
-def _sigmoid(log_odds: Floats) -> Floats:
-    return np.asarray(1.0 / (1.0 + np.exp(np.minimum(-log_odds, 30.0))))
