@@ -13,7 +13,7 @@ from streamroute.providers.formats import open_provider
 from streamroute.providers.options import ProviderOptions
 from streamroute.providers.presets import PRESETS
 from streamroute.providers.provider import Provider
-from streamroute.wire.openai_chat.continuation import continuation_request
+from streamroute.wire.openai_chat.continuation import ContinuationDecoder, continuation_request
 from streamroute.wire.openai_chat.request import decode_request
 from streamroute.wire.openai_chat.transcript import Delivered
 from tests.support.gemini_streams import USAGE, candidate, piece, stream, text
@@ -87,7 +87,13 @@ def test_every_rung_of_a_continuation_can_be_written(rung: str) -> None:
 def test_a_signature_does_not_end_what_it_continues(rung: str) -> None:
     """Gemini signs its thoughts with the first text or with none; half an answer of another model has no use for it."""
     delivered = Delivered(text="Hello, dear ")
-    decoder = provider().continuation_decoder(chat(stream=True), delivered, rung, UPSTREAM)  # type: ignore[arg-type]
+    decoder = ContinuationDecoder(
+        provider().decoder(chat(stream=True)),
+        delivered=delivered,
+        rung=rung,  # type: ignore[arg-type]
+        upstream=UPSTREAM.id,
+        wants_usage=False,
+    )
     signed = {"text": "", "thoughtSignature": "c2ln"}
     begun = text("" if rung == "prefill" else "Hello, dear ")
     pieces = [piece(candidate(signed)), begun, piece(candidate({**signed, "text": "wor"})), text("ld", finish="STOP")]

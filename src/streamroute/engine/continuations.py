@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 from streamroute.core.execution.commands import Start
 from streamroute.core.outcome import Failure
@@ -11,7 +10,7 @@ from streamroute.core.upstream import Midstream, Rung
 from streamroute.core.usage import Usage
 from streamroute.engine.decoding import StreamDecoder
 from streamroute.providers.provider import Provider
-from streamroute.wire.openai_chat.continuation import continuation_request
+from streamroute.wire.openai_chat.continuation import ContinuationDecoder, continuation_request
 from streamroute.wire.openai_chat.transcript import Transcript
 
 SHORT_CHARS = 8
@@ -66,7 +65,13 @@ class Continuations:
         return ContinuationCall(
             chat=chat,
             rung=rung,
-            decoder=partial(provider.continuation_decoder, self._chat, delivered, rung, start.upstream, cost_of),
+            decoder=lambda: ContinuationDecoder(
+                provider.decoder(self._chat, cost_of),
+                delivered=delivered,
+                rung=rung,
+                upstream=start.upstream.id,
+                wants_usage=self._chat.wants_usage,
+            ),
         )
 
 

@@ -16,8 +16,6 @@ from streamroute.wire.anthropic_messages.request import EncodeOptions, encode_re
 from streamroute.wire.anthropic_messages.stream import MessagesTranslator
 from streamroute.wire.json_text import write_json
 from streamroute.wire.openai_chat.answer import Answer
-from streamroute.wire.openai_chat.continuation import ContinuationDecoder
-from streamroute.wire.openai_chat.transcript import Delivered
 from streamroute.wire.translation import TranslatingDecoder, UntranslatableError
 
 HEADERS = {"anthropic-version": "2023-06-01"}
@@ -61,18 +59,6 @@ class AnthropicMessages:
         """See `Provider`."""
         translator = MessagesTranslator(created=int(wall()))
         return TranslatingDecoder(translator, choices=chat.choices, wants_usage=chat.wants_usage, cost_of=cost_of)
-
-    def continuation_decoder(
-        self, chat: ChatRequest, delivered: Delivered, rung: Rung, upstream: Upstream, cost_of: CostOf | None = None
-    ) -> ContinuationDecoder:
-        """See `Provider`."""
-        return ContinuationDecoder(
-            self.decoder(chat, cost_of),
-            delivered=delivered,
-            rung=rung,
-            upstream=upstream.id,
-            wants_usage=chat.wants_usage,
-        )
 
     def answer(self, body: bytes) -> Answer | Failure:
         """See `Provider`."""

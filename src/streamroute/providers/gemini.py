@@ -16,9 +16,7 @@ from streamroute.wire.gemini.errors import read_error_response
 from streamroute.wire.gemini.request import encode_request, request_path, translate_request
 from streamroute.wire.gemini.stream import GeminiStream
 from streamroute.wire.openai_chat.answer import Answer, read_answer
-from streamroute.wire.openai_chat.continuation import ContinuationDecoder
 from streamroute.wire.openai_chat.stream import ChatStreamDecoder
-from streamroute.wire.openai_chat.transcript import Delivered
 from streamroute.wire.translation import TranslatingDecoder, UntranslatableError
 
 _SAID_BY_THE_TURN = ("continue_final_message", "add_generation_prompt")
@@ -67,18 +65,6 @@ class Gemini:
             choices=chat.choices,
             wants_usage=chat.wants_usage,
             cost_of=cost_of,
-        )
-
-    def continuation_decoder(
-        self, chat: ChatRequest, delivered: Delivered, rung: Rung, upstream: Upstream, cost_of: CostOf | None = None
-    ) -> ContinuationDecoder:
-        """See `Provider`."""
-        return ContinuationDecoder(
-            self.decoder(chat, cost_of),
-            delivered=delivered,
-            rung=rung,
-            upstream=upstream.id,
-            wants_usage=chat.wants_usage,
         )
 
     def answer(self, body: bytes) -> Answer | Failure:

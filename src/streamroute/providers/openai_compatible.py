@@ -12,11 +12,9 @@ from streamroute.providers.options import ProviderOptions
 from streamroute.providers.provider import CostOf
 from streamroute.providers.transport import HttpRequest
 from streamroute.wire.openai_chat.answer import Answer, read_answer
-from streamroute.wire.openai_chat.continuation import ContinuationDecoder
 from streamroute.wire.openai_chat.errors import read_error_response
 from streamroute.wire.openai_chat.request import encode_request
 from streamroute.wire.openai_chat.stream import ChatStreamDecoder
-from streamroute.wire.openai_chat.transcript import Delivered
 
 
 class OpenAICompatible:
@@ -68,18 +66,6 @@ class OpenAICompatible:
             wants_usage=chat.wants_usage,
             finish_reason_optional=self.options.quirks.finish_reason_optional,
             cost_of=cost_of,
-        )
-
-    def continuation_decoder(
-        self, chat: ChatRequest, delivered: Delivered, rung: Rung, upstream: Upstream, cost_of: CostOf | None = None
-    ) -> ContinuationDecoder:
-        """See `Provider`."""
-        return ContinuationDecoder(
-            self.decoder(chat, cost_of),
-            delivered=delivered,
-            rung=rung,
-            upstream=upstream.id,
-            wants_usage=chat.wants_usage,
         )
 
     def answer(self, body: bytes) -> Answer | Failure:

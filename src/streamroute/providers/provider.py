@@ -29,9 +29,7 @@ from streamroute.core.usage import Usage
 from streamroute.providers.options import ProviderOptions
 from streamroute.providers.transport import HttpRequest
 from streamroute.wire.openai_chat.answer import Answer
-from streamroute.wire.openai_chat.continuation import ContinuationDecoder
 from streamroute.wire.openai_chat.stream import ChatStreamDecoder
-from streamroute.wire.openai_chat.transcript import Delivered
 
 CostOf = Callable[[Usage], str | None]
 """See `ChatStreamDecoder`."""
@@ -62,11 +60,6 @@ class Provider(Protocol):
 
     def decoder(self, chat: ChatRequest, cost_of: CostOf | None = None) -> ChatStreamDecoder:
         """Return what reads a stream."""
-
-    def continuation_decoder(
-        self, chat: ChatRequest, delivered: Delivered, rung: Rung, upstream: Upstream, cost_of: CostOf | None = None
-    ) -> ContinuationDecoder:
-        """Return what reads a stream that carries on what was `delivered`."""
 
     def answer(self, body: bytes) -> Answer | Failure:
         """Read the whole body of a 200 response to a request that does not stream."""
