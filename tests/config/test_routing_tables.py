@@ -85,6 +85,13 @@ def test_what_no_audit_can_look_into(problems: Problems) -> None:
     assert 'routes.other.audit: there is nothing to look into without `tiers` or steering = "auction"' in found
 
 
+def test_auto_alone_may_be_made_up(load: Load) -> None:
+    """Where no route has the simulated upstream, it is said of `auto`."""
+    simulated = '[providers.sim]\nkind = "simulated"\n[upstreams.made]\nprovider = "sim"\nmodel = "m"\n'
+    assert load(f'{simulated}[routing]\nauto = ["made"]\n').is_simulated
+    assert not load(f'{simulated}[routing]\nauto = ["one"]\n').is_simulated
+
+
 def test_auto_leaves_out_made_up_answers(load: Load) -> None:
     """As every route does."""
     sim = '[providers.sim]\nkind = "simulated"\n[upstreams.made-up]\nprovider = "sim"\nmodel = "m"\n'

@@ -41,7 +41,7 @@ async def test_no_key_is_needed(session: aiohttp.ClientSession) -> None:
     """The shipped file answers without any key, from simulated providers, and says so on stderr and in `/status`."""
     keys = {name: "" for name in os.environ if name.endswith("_API_KEY")}
     with ServeProcess(SHIPPED.read_text(), env=keys) as serve:
-        await asyncio.to_thread(serve.wait_for_stderr, "SIMULATED")
+        await asyncio.to_thread(serve.wait_for_stderr, "SIMULATED: answers of chat, fast, auto are made up")
         async with session.get(f"{serve.url}/status") as response:
             status = orjson.loads(await response.read())
         assert status["simulated"]["is_in_use"] is True

@@ -129,7 +129,7 @@ def _announce(app: App) -> None:
         config_file=str(config.file),
     )
     made_up = [name for name, upstream in config.upstreams.items() if upstream.is_simulated]
-    routes = [name for name, route in config.routes.items() if set(route.upstreams) & set(made_up)]
+    routes = [name for name, route in config.served.items() if set(route.upstreams) & set(made_up)]
     if routes:
         _say(
             config,

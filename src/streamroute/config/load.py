@@ -196,7 +196,7 @@ def _build(draft: Draft, environ: Mapping[str, str]) -> Config:
         rule_warnings=rule_warnings(routing.rules, left, kept),
         routing_files=build_routing_files(table, draft.file, ledger_options),
         disabled=(*disabled, *fallen),
-        is_simulated=is_any_simulated(tuple(kept.values()), left),
+        is_simulated=is_any_simulated([*kept.values(), *([] if auto is None else [auto])], left),
         sources=draft.sources,
     )
 

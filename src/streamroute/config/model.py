@@ -97,14 +97,19 @@ class Config:
     routing_files: RoutingFiles = field(default_factory=RoutingFiles)
     disabled: tuple[Disabled, ...]
     is_simulated: bool
-    """A route is served by simulated upstreams: its answers are made up."""
+    """A route, or `auto`, is served by simulated upstreams: its answers are made up."""
     sources: Mapping[str, Source]
     """By dotted path, for every value that is not a default."""
 
     @property
+    def served(self) -> dict[str, Route]:
+        """All routes that clients can name, `auto` included."""
+        return dict(self.routes) if self.auto is None else {**self.routes, AUTO: self.auto}
+
+    @property
     def warnings(self) -> dict[str, str]:
         """What is allowed and probably not meant, by route or rule."""
-        served = self.routes if self.auto is None else {**self.routes, AUTO: self.auto}
+        served = self.served
         return {
             **self.rule_warnings,
             **{
