@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from streamroute.core.observation import QualityObservation, Traits
+from streamroute.core.quality.calibration import calibration_error
 from streamroute.core.quality.quality_outcome import QualityOutcome, QualitySource
 from streamroute.core.routing.analysis import TERMS, Analysis, analyse
 from streamroute.core.routing.learned.online_quality import OnlineQuality, OnlineQualityOptions
@@ -120,3 +121,39 @@ def test_half_a_state_is_none(gone: str) -> None:
     with pytest.raises((ValueError, KeyError)):
         again.restore(half)
     assert list(again.table.cells()) == []
+
+
+def test_what_is_said_comes_true_though_words_say_too_much() -> None:
+    """Seven answers of ten are right, whatever the words; few outcomes of many words make estimates that are too sure
+    of themselves, which is seen by holding each outcome against what was said before."""
+    learning, rng = Learning(), np.random.default_rng(4)
+    raw, said, came = [], [], []
+    for i in range(800):
+        asked = question(" ".join(f"w{each}" for each in rng.integers(0, 2000, 30)))
+        score = float(rng.random() < 0.7)
+        if i >= 200:
+            found = learning.of(asked, [A])[0]
+            assert found is not None
+            raw.append(float(learning.quality.estimates(asked.words.read(), "science", [A.id]).means[0]))
+            said.append(found.mean)
+            came.append(score)
+        learning.remember(f"d{i}", asked)
+        judge(learning, f"d{i}", score, source="audit", propensity=0.1)
+    errors = [calibration_error(np.array(each), np.array(came)) for each in (raw, said)]
+    assert errors[0] > 0.07
+    assert errors[1] < 0.6 * errors[0]
+
+
+def test_a_state_from_before_there_was_a_calibration() -> None:
+    """It is taken over, and what is said is what was learned; also once everything is forgotten."""
+    learning, again = Learning(), Learning()
+    for i in range(40):
+        judge(learning, f"d{i}", float(i % 4 > 0))
+    again.restore({name: array for name, array in learning.state().items() if name != "calibration_line"})
+    raw = learning.quality.estimates(question(EASY).words.read(), "science", [A.id]).means[0]
+    assert mean(again, EASY) == pytest.approx(raw, abs=1e-9)
+    assert mean(learning, EASY) != pytest.approx(raw, abs=1e-4)
+    learning.forget(None, "law")
+    assert mean(learning, EASY) != pytest.approx(raw, abs=1e-4)
+    learning.forget(None, None)
+    np.testing.assert_allclose(learning.state()["calibration_line"], Learning().state()["calibration_line"])

@@ -4,6 +4,9 @@ Whoever finds out about an answer publishes it on the bus; a person's word and a
 answers show by themselves (`assessor`) is not: such checks see form, so they call most answers good whether they are
 right or not, and there is one for every request, which would drown all others.
 
+What is told is calibrated: outcomes are held against what was said before they were learned from. One line serves all
+upstreams, so it never changes who is held to be better; one for each has too few outcomes to choose by.
+
 What a question's words were is kept for the latest requests, as hashes, so that an outcome that comes later is learned
 with them; of older ones, and of requests that were not matched, only the domain is.
 """
@@ -17,7 +20,8 @@ import structlog
 from numpy.typing import NDArray
 
 from streamroute.core.observation import Observation, QualityObservation
-from streamroute.core.quality.quality_outcome import QualitySource
+from streamroute.core.quality.calibration import OnlineCalibration
+from streamroute.core.quality.quality_outcome import QualityOutcome, QualitySource
 from streamroute.core.quality.subject_text import SubjectText
 from streamroute.core.routing.analysis import Analysis
 from streamroute.core.routing.domains import LearnedDomains
@@ -32,6 +36,7 @@ EXAMPLE_EVERY_S = 0.05
 MAX_QUESTIONS = 1000
 """As many as decisions are kept: 3 kB each at most, 4 bytes a bucket."""
 
+_LINE = "calibration_line"
 _NO_WORDS = SubjectText(np.empty(0, np.intp), 0)
 _log = structlog.get_logger(__name__)
 
@@ -43,6 +48,7 @@ class Learning:
         self.quality = OnlineQuality()
         self.table = OutcomeTable()
         self.domains = LearnedDomains()
+        self.calibration = OnlineCalibration()
         self._questions: dict[str, NDArray[np.uint32]] = {}
         """By decision, the buckets of its words."""
         self._learned_at = -inf
@@ -61,9 +67,10 @@ class Learning:
         except Exception:  # noqa: BLE001 - a request is decided without what was learned, rather than not at all
             _log.exception("routing.learning_broke")
             return [None] * len(upstreams)
+        said = self.calibration.probability
         by_name = {
             name: QualityEstimate(
-                mean, sd, f"learned ({counts[name]} outcomes)", self.table.count_in(name, analysis.domain)
+                said(mean), sd, f"learned ({counts[name]} outcomes)", self.table.count_in(name, analysis.domain)
             )
             for name, mean, sd in zip(known, found.means.tolist(), found.sds.tolist(), strict=True)
             if isfinite(mean) and isfinite(sd)  # no floor of quality would stop another
@@ -85,6 +92,7 @@ class Learning:
         question = _NO_WORDS if words is None else SubjectText(words.astype(np.intp), len(words))
         weight = 1.0 / outcome.propensity
         try:
+            self._calibrate(question, domain or "", outcome)
             self.quality.learn(question, domain or "", {outcome.upstream: outcome.score}, weight)
         except ValueError as error:  # clients name models freely: there are too many
             if not self._is_full:
@@ -93,6 +101,12 @@ class Learning:
             return
         self.table.learn(outcome.upstream, domain, outcome.score, weight)
         self.version += 1
+
+    def _calibrate(self, question: SubjectText, domain: str, outcome: QualityOutcome) -> None:
+        """Hold an outcome against what was expected of it before it is learned from."""
+        if self.table.count(outcome.upstream):
+            said = float(self.quality.estimates(question, domain, [outcome.upstream]).means[0])
+            self.calibration.learn(said, outcome.score)
 
     def example(self, read: SubjectText, domain: str, at: float) -> None:
         """Learn that a question was of a domain; `at` is in monotonic seconds. Of many not all are learned."""
@@ -105,6 +119,8 @@ class Learning:
         """Forget what was learned, of an upstream or in a domain where they are given; return how many outcomes."""
         count = self.table.forget(upstream, domain)
         self.quality.reset(upstream=upstream, domain=domain)
+        if upstream is None and domain is None:
+            self.calibration = OnlineCalibration()
         self._is_full = False
         self.version += 1
         return count
@@ -117,6 +133,7 @@ class Learning:
         """Give the same in parts, each as it is when it is asked for: some of them take milliseconds to copy."""
         for part, learned in (("table", self.table), ("domains", self.domains), ("quality", self.quality)):
             yield {f"{part}_{name}": array for name, array in learned.state().items()}
+        yield {_LINE: self.calibration.state()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take over what was learned before; raises ValueError or KeyError, and then it is as new."""
@@ -124,7 +141,10 @@ class Learning:
         table.restore(_part("table_", state))
         domains.restore(_part("domains_", state))
         quality.restore(_part("quality_", state))
-        self.table, self.domains, self.quality = table, domains, quality
+        calibration = OnlineCalibration()
+        if _LINE in state:  # older states have none
+            calibration.restore(state[_LINE])
+        self.table, self.domains, self.quality, self.calibration = table, domains, quality, calibration
 
 
 def _part(prefix: str, state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
