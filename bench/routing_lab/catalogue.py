@@ -12,6 +12,7 @@ from routing_lab.online import measure as measure_online
 from routing_lab.pool_study import pool_study
 from routing_lab.tickets import ticket_study
 from routing_lab.unseen import unseen_study
+from routing_lab.walked import walked_study
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,10 @@ def _unseen(asked: Asked) -> list[dict[str, Any]]:
     return unseen_study(asked.source, asked.split, is_fast=asked.is_fast)
 
 
+def _walked(asked: Asked) -> list[dict[str, Any]]:
+    return walked_study(asked.source, asked.split, is_fast=asked.is_fast)
+
+
 def _call_share(asked: Asked) -> list[dict[str, Any]]:
     return call_share_study(asked.source, asked.split, is_fast=asked.is_fast)
 
@@ -58,6 +63,7 @@ POOLS: dict[str, Callable[[Asked], list[dict[str, Any]]]] = {
 }
 STUDIES: dict[str, Callable[[Asked], list[dict[str, Any]]]] = {
     "unseen": _unseen,
+    "walked": _walked,
     "routellm": _call_share,
     "domains": _domains,
     "online": _online,

@@ -108,7 +108,6 @@ class App:
                 rng=self._rng,
                 spending=Spending(Pricing(self._terms(directory.catalog)), self._budgets),
             )
-            self.dispatcher.gates.policies = config.tier_policies
             self.dispatcher.needs = Needs(learned=self.learning)
             self._apply_needs(config)
             self.bidding = Bidding(config.bidders, self.dispatcher.decisions)
@@ -201,7 +200,6 @@ class App:
         directory = await self._directory(config)
         self.prices.apply(config)
         self.dispatcher.apply(directory, config.health)
-        self.dispatcher.gates.policies = config.tier_policies
         self._apply_needs(config)
         self.dispatcher.spending.pricing.apply(self._terms(directory.catalog))
         self._reprice()
@@ -244,7 +242,9 @@ class App:
 
     def _apply_needs(self, config: Config) -> None:
         upstreams, routes = config.upstreams.values(), config.routes.values()
-        self.dispatcher.needs.apply(config.routing, config.requirements, upstreams, routes)
+        fitted = {name: policy.seen_domains for name, policy in config.tier_policies.items()}
+        self.dispatcher.gates.policies = config.tier_policies
+        self.dispatcher.needs.apply(config.routing, config.requirements, upstreams, routes, fitted)
 
     def _apply_budgets(self) -> None:
         """Keep the budgets of the configuration and of all live keys."""

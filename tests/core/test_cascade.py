@@ -18,7 +18,7 @@ from streamroute.core.execution.events import (
 from streamroute.core.execution.failover import HEDGE_RETRIES, HEDGE_RETRY_S, FailoverOptions
 from streamroute.core.execution.rescue import RescueOptions
 from streamroute.core.gate import Thresholds
-from streamroute.core.quality.verdict import Finding, Verdict
+from streamroute.core.quality.verdict import Finding, Ruling, Verdict
 from streamroute.core.upstream import UpstreamId
 from tests.support.playbook import (
     ABANDON,
@@ -41,6 +41,10 @@ ONE, TWO, THREE = AttemptId(1), AttemptId(2), AttemptId(3)
 
 def judged(attempt: AttemptId, score: float) -> Assessed:
     return Assessed(attempt, Verdict(score=score, findings={"completeness": Finding(score, "x")}))
+
+
+def ruled(attempt: AttemptId, ruling: Ruling) -> Assessed:
+    return Assessed(attempt, Verdict(score=ruling.score, findings={}, ruling=ruling))
 
 
 def tier(name: str, *, max_attempts: int) -> TierOptions:
@@ -104,6 +108,27 @@ def test_within_a_tier_another_upstream_is_asked_first() -> None:
     book.tell(failed(1, "reset"), at=0.2) << start(2, "b")
     book.tell(Succeeded(TWO), at=1.0) << assess(2)
     book.tell(judged(TWO, 1.0), at=1.0) << commit(2) << finish(2)
+
+
+def test_an_earlier_answer_may_be_delivered_after_all() -> None:
+    """Where a ruling says so: the middle one's answer shows that the small one's was right."""
+    book = cascade([candidate("small")], [candidate("middle")], [candidate("large")])
+    book.start() << start(1, "small")
+    book.tell(Succeeded(ONE), at=1.0) << assess(1)
+    book.tell(ruled(ONE, Ruling(score=0.4, is_accepted=False, next_tier=1)), at=1.0) << beside(
+        2, "middle", "escalation"
+    )
+    book.tell(Succeeded(TWO), at=2.0) << assess(2)
+    book.tell(ruled(TWO, Ruling(score=0.9, is_accepted=False, delivers=0)), at=2.0) << commit(1) << finish(1)
+    book.over()
+
+
+def test_an_answer_that_is_not_there_cannot_be_delivered_after_all() -> None:
+    """Then it goes on as if nothing had been said of it."""
+    book = held()
+    book.tell(ruled(ONE, Ruling(score=0.4, is_accepted=False, next_tier=1, delivers=1)), at=1.0) << beside(
+        2, "large", "escalation"
+    )
 
 
 def test_three_tiers() -> None:

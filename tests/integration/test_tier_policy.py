@@ -7,6 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from streamroute.cli.main import app
+from streamroute.config.load import load_config
+from streamroute.errors import ConfigError
+from streamroute.simulation.faults.error_status import ErrorStatus
 from streamroute.simulation.profile import Profile
 from streamroute.simulation.script import Script
 from tests.support.outcomes import LAW, RIVER, SUM, SURE, UNSURE, write_outcomes
@@ -52,6 +55,17 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def route(policy: Path, more: str = "") -> str:
     return f'[routes.chat]\ntiers = [["small"], ["large"]]\ntier_policy = "{policy}"\n{more}'
+
+
+def copied(policy: Path, folder: Path, most_bytes: int | None = None) -> Path:
+    own = folder / "policy.npz"
+    own.write_bytes(policy.read_bytes()[:most_bytes])
+    return own
+
+
+def made(tiers: Tiers) -> dict[str, int]:
+    [figures] = tiers.app.dispatcher.gates.figures()
+    return dict(figures.audits)
 
 
 async def test_hard_questions_go_to_the_large_model_at_once(tmp_path: Path, policy: Path) -> None:
@@ -101,3 +115,78 @@ async def test_what_a_machine_cannot_use_is_never_delivered(tmp_path: Path, poli
         ]  # fmt: skip
         document = await tiers.get(f"/status/decisions/{told.decision_id}")
     assert "it cannot be used; policy policy.npz" in str(document["attempts"])
+
+
+async def test_audits_work_on_top(tmp_path: Path, policy: Path) -> None:
+    """A domain that was fitted on is trusted from the beginning, and looked into; one that was not is the large
+    model's, until both have been compared often enough."""
+    more = "audit = { share = 1, max_usd_per_day = 1 }\n"
+    async with Tiers.of(tmp_path, {"small": CERTAIN, "large": LARGE}, route(policy, more)) as tiers:
+        known = await tiers.ask(EASY, headers={"x-streamroute-domain": "sums"})
+        assert known.text == SURE.format(7)
+        await tiers.until(lambda: made(tiers) == {"differs": 1})
+        assert await tiers.calls(known) == [
+            ("small", "first", "succeeded"), ("small", "assessment", "accepted"), ("large", "audit", "succeeded")
+        ]  # fmt: skip
+        new = await tiers.ask(EASY, headers={"x-streamroute-domain": "recipes"})
+        assert new.text == SURE.format(12)
+        document = await tiers.get(f"/status/decisions/{new.decision_id}")
+        assert "its domain is new here; policy policy.npz: utilities deliver small" in str(document["attempts"])
+        straight = await tiers.ask(HARD, headers={"x-streamroute-domain": "law"})
+        assert straight.text == SURE.format(12)
+        domains = (await tiers.get("/status"))["routes"]["chat"]["gate"]["audits"]["domains"]
+    assert {name: (each["trust"], each["looks"]) for name, each in domains.items()} == {
+        "sums": ("trusted", 1), "recipes": ("new", 1), "law": ("trusted", 0)
+    }  # fmt: skip
+
+
+async def test_a_domain_that_gets_worse_goes_back_to_the_large_model(tmp_path: Path, policy: Path) -> None:
+    """Whatever the policy was fitted on: audits find that the two do not agree any more."""
+    more = "audit = { share = 0.3, max_usd_per_day = 1 }\n"
+    async with Tiers.of(tmp_path, {"small": CERTAIN, "large": LARGE}, route(policy, more)) as tiers:
+        about = {"x-streamroute-domain": "sums"}
+        texts = [(await tiers.ask(EASY, headers=about)).text for _ in range(120)]
+    assert texts[0] == SURE.format(7)
+    assert set(texts[100:]) == {SURE.format(12)}
+
+
+async def test_what_audits_found_belongs_to_one_policy(tmp_path: Path, policy: Path) -> None:
+    """It outlives a restart with the same policy; without one, it begins anew."""
+    audit = "audit = { share = 1, max_usd_per_day = 1 }\n"
+    memory = f'[routing]\nstate = "{tmp_path}/learned.npz"\n'
+    models, about = {"small": CERTAIN, "large": LARGE}, {"x-streamroute-domain": "sums"}
+    async with Tiers.of(tmp_path, models, route(policy, audit), more=memory) as tiers:
+        await tiers.ask(EASY, headers=about)
+        await tiers.until(lambda: made(tiers) == {"differs": 1})
+    plain = '[routes.chat]\ntiers = [["small"], ["large"]]\n'
+    for settings, looks in ((route(policy, audit), 1), (plain + audit, 0)):
+        async with Tiers.of(tmp_path, models, settings, more=memory) as tiers:
+            gates = tiers.app.dispatcher.gates
+            guard = gates.of(tiers.app.config.routes["chat"]).keeper.guard("sums")
+            assert (guard.looks, guard.is_known) == (looks, bool(looks))
+
+
+async def test_a_bad_file_at_a_reload_keeps_what_is_in_force(tmp_path: Path, policy: Path) -> None:
+    """The configuration is refused before anything of it is taken over; a good one takes over at once."""
+    own = copied(policy, tmp_path)
+    async with Tiers.of(tmp_path, {"small": CERTAIN, "large": LARGE}, route(own)) as tiers:
+        file = tmp_path / "tiers.toml"
+        copied(policy, tmp_path, most_bytes=1000)
+        with pytest.raises(ConfigError, match=r"policy\.npz.* cannot be read"):
+            load_config(file, environ={})
+        assert await tiers.calls(await tiers.ask(HARD, headers={"x-streamroute-domain": "law"})) == [
+            ("large", "first", "succeeded")
+        ]
+        file.write_text(file.read_text().replace(f'tier_policy = "{own}"\n', ""))
+        await tiers.app.reload(load_config(file, environ={}))
+        told = await tiers.ask(HARD, headers={"x-streamroute-domain": "law"})
+        assert told.text == SURE.format(7)
+
+
+async def test_a_tier_that_fails_is_passed_over(tmp_path: Path, policy: Path) -> None:
+    """Failover is as without a policy."""
+    async with Tiers.of(tmp_path, {"small": ErrorStatus(status=500), "large": LARGE}, route(policy)) as tiers:
+        told = await tiers.ask(EASY, headers={"x-streamroute-domain": "sums"})
+        calls = await tiers.calls(told)
+    assert told.text == SURE.format(12)
+    assert calls[-1] == ("large", "escalation", "succeeded")

@@ -97,6 +97,8 @@ class Needs:
     """Of routes, for requests that say nothing else."""
     learnable: frozenset[str] = frozenset()
     """Domains of which examples are learned."""
+    fitted: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Domains that a route's policy was fitted on, by route."""
     learned: Learning | None = None
     """None: nothing is learned."""
     read: Callable[[ChatRequest, str | None, DomainClassifier], Analysis] = analysed
@@ -108,10 +110,13 @@ class Needs:
         required: Mapping[str, Requirements],
         upstreams: Iterable[Upstream],
         routes: Iterable[Route] = (),
+        fitted: Mapping[str, frozenset[str]] = {},
     ) -> None:
-        """Go by a configuration; what was learned stays."""
+        """Go by a configuration; what was learned stays. `fitted`: the domains that the policies of routes were fitted
+        on."""
         thresholds = {name for route in routes for name in route.accept_at.by_task}  # of tasks: nobody says those
-        self.learnable = spoken_of(upstreams, options.rules) | thresholds
+        self.learnable = spoken_of(upstreams, options.rules).union(thresholds, *fitted.values())
+        self.fitted = fitted
         self.options = options
         self.required = required
 
@@ -192,8 +197,10 @@ class Needs:
 
     def _goes_by_domain(self, route: Route, call: Call, stated: str | None) -> bool:
         """Return whether what is asked of answers may depend on what the request is about: guards tell domains apart,
-        and so do thresholds, where there is none of the request's task."""
-        named = route.accept_at.by_task
+        and so do policies, and thresholds where there is none of the request's task."""
+        named, fitted = route.accept_at.by_task, self.fitted.get(route.name, frozenset())
+        if stated in fitted or not fitted.isdisjoint(self.classifier.domains):
+            return True
         if route.audit is not None or not named:
             return route.audit is not None
         if call.attribution.task in named:

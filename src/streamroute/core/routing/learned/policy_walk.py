@@ -98,12 +98,14 @@ class PolicyWalk:
     def _margin(self, usable: Sequence[int], utilities: Mapping[Move, float]) -> float:
         """Return by how much delivering is predicted to be better than asking the largest tier; a router had its say
         before anybody was asked."""
+        if not usable:
+            return -inf
         policy = self.fitted.policy
         way: Literal["ask", "deliver"] = "deliver"
         if policy.kind == "router":
             way, first = "ask", policy.utilities((), self._features(()))
             utilities = dict(zip(moves((), policy.tiers, policy.kind), first, strict=True))
-        best = max((utilities[Move(way, tier)] for tier in usable), default=-inf)
+        best = max(utilities[Move(way, tier)] for tier in usable)
         return float(best - utilities[Move("ask", policy.tiers - 1)])
 
     def _features(self, stage: Stage) -> Floats:
