@@ -16,7 +16,7 @@ from streamroute.core.cost.charge import EXPECTED_OUTPUT_TOKENS
 from streamroute.core.requirements import Requirements
 from streamroute.errors import ConfigError
 from streamroute.server.options import ServerOptions
-from streamroute.simulation.faults import Cut, NoResponse
+from streamroute.simulation.faults import Cut, ErrorStatus, NoResponse
 from streamroute.simulation.profile import Profile
 from streamroute.stores.keys import KeyStore, new_key, new_secret
 from streamroute.stores.options import LedgerOptions
@@ -195,6 +195,28 @@ async def test_what_a_key_requires_holds_where_a_request_does_not_say(desk: Desk
         other = await ask(rig, secret, headers={"x-streamroute-residency": "us"})
         assert "us" in str(other.error)
         assert (await ask(rig, easy)).status == 200
+
+
+async def test_what_counts_as_a_request_of_a_minute(desk: Desk) -> None:
+    """Whatever is let in, also where the provider refuses it or no upstream will do; of tokens what the client got.
+    What cannot be read and a dry run do not count."""
+    secret, boss = desk.create(requests_per_min=6, tokens_per_min=60_000), desk.create("boss", is_admin=True)
+    async with rig_at(desk, ErrorStatus(status=403)) as rig:
+
+        async def left(**more: Any) -> tuple[int, str]:
+            body = {"model": "chat", "messages": [{"role": "user", "content": "Hi"}], **more}
+            headers = {**bearer(secret), **body.pop("headers", {})}
+            async with rig.session.post(f"{rig.app.url}/v1/chat/completions", json=body, headers=headers) as response:
+                return response.status, response.headers["x-ratelimit-remaining-requests"]
+
+        assert await left() == (502, "5")
+        assert rig.requests == [1]
+        assert await left(model="nobody") == (404, "4")
+        assert await left(streamroute={"residency": "eu"}) == (400, "3")
+        assert await left(messages=[]) == (400, "3")
+        assert await left(headers={"x-streamroute-explain": "1"}) == (200, "3")
+        named = (await get(rig, "/status", boss))[1]["keys"]["named"]
+        assert [each["rate_limit"]["remaining_tokens"] for each in named.values() if each["rate_limit"]] == [60_000]
 
 
 async def test_operators_paths(desk: Desk) -> None:
