@@ -6,7 +6,7 @@ import pytest
 
 from streamroute.core.money import Money
 from streamroute.core.requirements import Requirements
-from streamroute.core.routing.analysis import Features, analyse
+from streamroute.core.routing.analysis import Analysis, analyse
 from streamroute.core.routing.question import Question
 from streamroute.core.routing.rules import (
     NOTHING_SAID,
@@ -25,7 +25,7 @@ from streamroute.core.upstream import UpstreamId
 
 A, B, C = (UpstreamId(name) for name in "abc")
 QUESTION = Question(text="Sum up the contract: the clause on liability.", chars=8000, images=2, turns=3)
-FEATURES = analyse(QUESTION).features
+ANALYSIS = analyse(QUESTION)
 
 
 def ids(*names: UpstreamId) -> frozenset[UpstreamId]:
@@ -41,7 +41,7 @@ def rule(name: str, *when: Between | OneOf, **then: Any) -> Rule:
 
 
 def facts(**names: str) -> Facts:
-    return Facts({"task": None, "team": None, **names}, lambda: FEATURES)
+    return Facts({"task": None, "team": None, **names}, lambda: ANALYSIS)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_all_conditions_must_hold(when: tuple[Between | OneOf, ...], does: bool)
 def test_the_question_is_not_read_where_something_else_decides() -> None:
     """Only a rule that is still open then pays for the analysis."""
 
-    def unread() -> Features:
+    def unread() -> Analysis:
         raise AssertionError("nobody needs it")
 
     known = Facts({"team": "sales"}, unread)

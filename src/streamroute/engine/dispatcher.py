@@ -179,6 +179,7 @@ class Dispatcher:
             self.check_open()
         decision, walk = self._decide(call, settled, self._explorer)
         if not decision.candidates:
+            settled.forget_text()
             raise self._refused(call, decision)
         midstream = midstream_of(call.chat, call.midstream or decision.route.midstream)
         rescue = RescueOptions(midstream=midstream, is_continuable=is_continuable(call.chat))
@@ -233,6 +234,7 @@ class Dispatcher:
         self._running.add(runner)
         try:
             await runner.run()
+            self.needs.heed(settled, now())
         finally:
             self._running.discard(runner)
             if not self._running:
@@ -240,7 +242,7 @@ class Dispatcher:
             course.holding.decided(None)
             course.holding.ended(continuations, is_finished=runner.summary.is_finished)
             self._publish(call, decision, runner, course.failures)
-        self.needs.heed(settled, now())
+            settled.forget_text()
         return course.bill
 
     def foresee(self, call: Call) -> Foresight:

@@ -210,7 +210,7 @@ def domain_of(decision: Decision, call: Call) -> str:
     """Return what a request is about, as the gate tells requests apart: the domain that was said or found, else its
     task; "" where it was not read and has none."""
     domain, matched = traits(decision, None, call.requirements.domain).domain, decision.matched
-    if domain == GENERAL and matched is not None and matched.features.domain_source == "classified":
+    if domain == GENERAL and matched is not None and matched.analysis.domain_source == "classified":
         return call.attribution.task or GENERAL  # nothing was found
     return domain or call.attribution.task or ""
 

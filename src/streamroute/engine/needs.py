@@ -87,6 +87,11 @@ class Settled:
     latency_class: LatencyClass | None
     """None: the route's."""
 
+    def forget_text(self) -> None:
+        """Drop the text of the question: the request is over."""
+        if self.wanted is not None:
+            self.wanted.analysis.forget_text()
+
 
 @dataclass(slots=True, kw_only=True)
 class Needs:
@@ -220,7 +225,7 @@ class Needs:
             "class": call.latency_class or route.latency_class,
             "route": call.chat.model,
         }
-        facts = Facts(names, lambda: reading.analysis.features)
+        facts = Facts(names, lambda: reading.analysis)
         found = [rule for rule in self.options.rules if matches(rule, facts)]
         return together([rule.then for rule in found]), tuple([rule.name for rule in found])
 

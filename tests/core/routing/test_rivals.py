@@ -22,7 +22,7 @@ def bid(name: str, mean: float | None, sd: float = 0.0, cost: float = 0.0, doubt
 def matched(*bids: Bid, policy: PolicyName = "balanced") -> Matched:
     return Matched(
         requirements=NO_REQUIREMENTS,
-        features=analyse(Question(text="Is it so?")).features,
+        analysis=analyse(Question(text="Is it so?")),
         policy=policy,
         latency_class="interactive",
         answer_value_usd=0.02,

@@ -4,9 +4,9 @@ All of it is worked out once a request, from the question and what stands around
 patterns over the text. What it is about is what the client said, else what a classifier says.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from streamroute.core.quality.hashed_text import shortened
 from streamroute.core.quality.subject_text import SubjectText, read_subject
@@ -27,19 +27,28 @@ IMAGE_TOKENS = 800
 
 
 class Words:
-    """The words of a question, read when somebody first asks for them: whoever learns goes by the same ones."""
+    """The text of a question, read when somebody first asks for it: whoever learns goes by the same words."""
 
-    __slots__ = ("_read", "_text")
+    __slots__ = ("_read", "_structure", "_turns", "text")
 
-    def __init__(self, text: str) -> None:
-        self._text = text
+    def __init__(self, text: str, turns: int = 1) -> None:
+        self.text = text
+        self._turns = turns
         self._read: SubjectText | None = None
+        self._structure: Structure | None = None
 
     def read(self) -> SubjectText:
-        """Return them."""
+        """Return its words."""
         if self._read is None:
-            self._read = read_subject(self._text)
+            self._read = read_subject(self.text)
         return self._read
+
+    @property
+    def structure(self) -> Structure:
+        """What it is like."""
+        if self._structure is None:
+            self._structure = structure(self.text, self._turns)
+        return self._structure
 
 
 class DomainClassifier(Protocol):
@@ -49,23 +58,19 @@ class DomainClassifier(Protocol):
     def domains(self) -> tuple[str, ...]:
         """The names it can give, beside `GENERAL`."""
 
-    def classify(self, words: Words, found: Structure) -> tuple[str, float]:
+    def classify(self, words: Words) -> tuple[str, float]:
         """Return a domain and how sure it is of it, 0..1; `GENERAL` where it is none of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
-    """What is known of one request before anybody is asked."""
+    """What is known of one request before anybody is asked. What only explanations go by is worked out when somebody
+    wants it, at the latest when the request is over."""
 
     question: Question
     words: Words
-    structure: Structure
     tokens: int
     """Of the prompt, an estimate; images are in it."""
-    tables: int
-    """Lines that look like rows of one."""
-    language: str
-    """By its script, or by its commonest words: a code of ISO 639-1; "" where that does not tell."""
     modalities: tuple[Modality, ...]
     domain: str | None
     """None: nobody has said, and nobody was asked."""
@@ -73,9 +78,29 @@ class Analysis:
     domain_confidence: float
 
     @cached_property
+    def tables(self) -> int:
+        """Lines that look like rows of one."""
+        return _tables(self.words.text)
+
+    @cached_property
+    def language(self) -> str:
+        """By its script, or by its commonest words: a code of ISO 639-1; "" where that does not tell."""
+        return language(self.words.text)
+
+    def feature(self, name: str) -> Any:
+        """Return one of the features, without the others where that does."""
+        return getattr(self if name in _AT_HAND else self.features, name)
+
+    def forget_text(self) -> None:
+        """Keep what may be kept: the request is over."""
+        _ = self.features
+        object.__setattr__(self, "question", replace(self.question, text=""))
+        object.__setattr__(self, "words", Words(""))
+
+    @cached_property
     def features(self) -> "Features":
         """What may be kept and shown: everything but the text."""
-        question, found = self.question, self.structure
+        question, found = self.question, self.words.structure
         return Features(
             tokens=self.tokens,
             messages=question.messages,
@@ -149,8 +174,9 @@ class TermDomains:
 
     domains = ("code", "finance", "law", "math", "medicine", "science")
 
-    def classify(self, words: Words, found: Structure) -> tuple[str, float]:
+    def classify(self, words: Words) -> tuple[str, float]:
         """Return the domain with most terms, where there are two or more, or a fence of code."""
+        found = words.structure
         shares = (found.code, found.money, found.law, found.math, found.medicine, found.science)
         most = max(shares)
         if most < LEAST_TERMS:
@@ -158,6 +184,7 @@ class TermDomains:
         return self.domains[shares.index(most)], most
 
 
+_AT_HAND = frozenset({"tokens", "tables", "language", "modalities", "domain", "domain_source", "domain_confidence"})
 LEAST_TERMS = 0.5
 """Two different terms of a field: one alone stands in every second question."""
 TERMS = TermDomains()
@@ -165,13 +192,11 @@ TERMS = TermDomains()
 
 def analyse(question: Question, *, domain: str | None = None, classifier: DomainClassifier = TERMS) -> Analysis:
     """Analyse a request; `domain` is what the client, its key or its route said."""
-    text = shortened(question.text)
-    found = structure(text, max(1, question.turns))
-    words = Words(text)
+    words = Words(shortened(question.text), max(1, question.turns))
     source: DomainSource = "stated"
     confidence = 1.0
     if domain is None:
-        domain, confidence = classifier.classify(words, found)
+        domain, confidence = classifier.classify(words)
         source = "classified"
     modalities: list[Modality] = ["text"]
     if question.images:
@@ -183,10 +208,7 @@ def analyse(question: Question, *, domain: str | None = None, classifier: Domain
     return Analysis(
         question=question,
         words=words,
-        structure=found,
         tokens=token_estimate(question),
-        tables=_tables(text),
-        language=language(text),
         modalities=tuple(modalities),
         domain=domain,
         domain_source=source,

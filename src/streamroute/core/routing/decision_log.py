@@ -155,7 +155,7 @@ def traits(decision: Decision, upstream: UpstreamId | None, domain: str | None =
     route, bid = decision.route, bid_of(decision, upstream)
     first = decision.candidates[0].upstream.id if decision.candidates else None
     return Traits(
-        domain=domain if decision.matched is None else decision.matched.features.domain,
+        domain=domain if decision.matched is None else decision.matched.domain,
         tier=route.tier_of(upstream) if route.tiers and upstream is not None else None,
         predicted=None if bid is None or bid.quality is None else bid.quality.mean,
         propensity=decision.propensity if upstream == first else None,

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from streamroute.core.quality.subject_text import SubjectText
 from streamroute.core.routing.analysis import GENERAL, TERMS, Words
 from streamroute.core.routing.learned.domain_classifier import UNKNOWN, DomainClassifier
-from streamroute.core.routing.learned.structure import Structure
 from streamroute.core.routing.rules import OneOf, Rule
 from streamroute.core.upstream import Upstream
 
@@ -40,13 +39,13 @@ class LearnedDomains:
         """Whether enough was learned to be asked."""
         return sum(count >= LEAST_EXAMPLES for count in self._examples.values()) >= LEAST_DOMAINS
 
-    def classify(self, words: Words, found: Structure) -> tuple[str, float]:
+    def classify(self, words: Words) -> tuple[str, float]:
         """Return a domain and how often such a guess is right."""
         if self.is_ready:
             guess = self._model.classify(words.read())
             if guess.domain != UNKNOWN and self._examples.get(guess.domain, 0) >= LEAST_EXAMPLES:
                 return guess.domain, guess.confidence
-        return TERMS.classify(words, found)
+        return TERMS.classify(words)
 
     def learn(self, read: SubjectText, domain: str) -> None:
         """Take in one example; one too many domains are left out."""

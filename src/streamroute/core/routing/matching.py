@@ -166,10 +166,10 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matched:
-    """What a decision was matched by: as much as is kept and shown, so without the text."""
+    """What a decision was matched by: as much as is kept and shown; the text goes when the request is over."""
 
     requirements: Requirements
-    features: Features
+    analysis: Analysis
     policy: PolicyName
     latency_class: LatencyClass
     answer_value_usd: float
@@ -178,6 +178,16 @@ class Matched:
     """Of all that can serve it, those that meet the requirements and those that do not; of many the best."""
     others: int = 0
     """Further bids, that are not kept."""
+
+    @property
+    def domain(self) -> str | None:
+        """What the request is about."""
+        return self.analysis.domain
+
+    @property
+    def features(self) -> Features:
+        """What the request is like."""
+        return self.analysis.features
 
 
 def best_first(bid: Bid) -> tuple[bool, bool, float]:

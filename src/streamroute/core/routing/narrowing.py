@@ -67,7 +67,7 @@ class Narrowing:
         wanted = self._wanted
         return Matched(
             requirements=wanted.requirements,
-            features=wanted.analysis.features,
+            analysis=wanted.analysis,
             policy=wanted.policy,
             latency_class=self._class,
             answer_value_usd=wanted.answer_value_usd,

@@ -1,10 +1,10 @@
 """The analysis of a request whose text is gone: made of the features that were kept of it."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from streamroute.core.request import ChatRequest
 from streamroute.core.routing.analysis import CHARS_PER_TOKEN, Analysis, Features, Words
-from streamroute.core.routing.learned.structure import STRUCTURE, Structure
 from streamroute.core.routing.question import OutputFormat, Question
 
 
@@ -19,6 +19,10 @@ class RecordedAnalysis(Analysis):
         """What was kept."""
         return self.kept
 
+    def feature(self, name: str) -> Any:
+        """Return one of them."""
+        return getattr(self.kept, name)
+
 
 def recorded_analysis(request: ChatRequest, kept: Features | None, domain: str | None) -> Analysis:
     """Return it; `kept` is None where nobody had analysed the request, and then little is known. `domain` is what was
@@ -26,7 +30,6 @@ def recorded_analysis(request: ChatRequest, kept: Features | None, domain: str |
     features = _sizes(request) if kept is None else kept
     if domain is not None:
         features = replace(features, domain=domain, domain_source="stated", domain_confidence=1.0)
-    numbers = {name: getattr(features, name.removeprefix("is_"), 0.0) for name in STRUCTURE}
     return RecordedAnalysis(
         question=Question(
             text="",
@@ -41,10 +44,7 @@ def recorded_analysis(request: ChatRequest, kept: Features | None, domain: str |
             output_format=features.format,
         ),
         words=Words(""),
-        structure=Structure(**numbers),
         tokens=features.tokens,
-        tables=features.tables,
-        language=features.language,
         modalities=features.modalities,
         domain=features.domain,
         domain_source=features.domain_source,

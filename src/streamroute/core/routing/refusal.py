@@ -20,7 +20,7 @@ def refusal(matched: Matched) -> str:
     bids, words = matched.bids, []
     for name, sentence in _SENTENCES.items():
         if bids and all(any(each.requirement == name for each in bid.shortfalls) for bid in bids):
-            words.append(sentence(matched.requirements, bids, matched.features.domain))
+            words.append(sentence(matched.requirements, bids, matched.domain))
     if words:
         return " ".join(words)
     shown = "; ".join(

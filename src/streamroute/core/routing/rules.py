@@ -15,7 +15,7 @@ from typing import Any
 
 from streamroute.core.money import Money, usd_text
 from streamroute.core.requirements import Requirements
-from streamroute.core.routing.analysis import Features
+from streamroute.core.routing.analysis import Analysis
 from streamroute.core.upstream import LatencyClass, PolicyName, UpstreamId
 
 COUNTS = ("tokens", "messages", "turns", "images", "audio", "files", "tools", "tool_results", "tables")
@@ -128,7 +128,7 @@ class Facts:
 
     names: dict[str, str | None]
     """By `CALL_NAMES`."""
-    features: Callable[[], Features]
+    question: Callable[[], Analysis]
     """Called only where a condition is about the question and all others hold."""
 
 
@@ -139,16 +139,16 @@ def matches(rule: Rule, facts: Facts) -> bool:
             return False
     if not rule.of_question:
         return True
-    features = facts.features()
-    return all(_holds(condition, features) for condition in rule.of_question)
+    question = facts.question()
+    return all(_holds(condition, question) for condition in rule.of_question)
 
 
-def _holds(condition: Condition, features: Features) -> bool:
+def _holds(condition: Condition, question: Analysis) -> bool:
     if isinstance(condition, Between):
-        return bool(condition.least <= getattr(features, condition.feature) <= condition.most)
+        return bool(condition.least <= question.feature(condition.feature) <= condition.most)
     if condition.feature == "modality":
-        return not condition.names.isdisjoint(features.modalities)
-    return getattr(features, condition.feature) in condition.names
+        return not condition.names.isdisjoint(question.modalities)
+    return question.feature(condition.feature) in condition.names
 
 
 def together(all_said: Sequence[Then]) -> Then:
