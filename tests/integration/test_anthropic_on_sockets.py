@@ -10,18 +10,14 @@ from typing import Any
 import openai
 import orjson
 import pytest
-from sqlalchemy import Row, select
 
-from streamroute.app import App
-from streamroute.config.load import load_config
 from streamroute.simulation.fault import Fault
 from streamroute.simulation.faults import Cut, ErrorStatus, RateLimit, Stall, StreamError
 from streamroute.simulation.profile import Profile
 from streamroute.simulation.script import Script
 from streamroute.simulation.server import SimulationServer
 from streamroute.simulation.text import expected_text
-from streamroute.stores.database import open_engine, transaction
-from streamroute.stores.schema import ATTEMPTS
+from tests.support.sdk_scene import PROMPT, Scene, open_scene, said
 from tests.support.serve_process import provider_table
 
 CONFIG = """
@@ -53,7 +49,6 @@ steering = "preferred"
 plan = "failover"
 deadlines = {{ stall_s = 0.5, first_token_s = 1.0, headers_s = 1.0 }}
 """
-PROMPT = "Name three rivers."
 TOKENS = 12
 KEY = "canary-key-of-anthropic"
 PROFILE = Profile(tpot_s=0.002, tokens=TOKENS, cached_share=0.5, reasoning_tokens=7, api_key=KEY)
@@ -65,37 +60,15 @@ CUT = Script.of(Cut(at_token=5), profile=Profile(tpot_s=0.002, says="Rhine, Rhon
 
 
 @dataclass(slots=True)
-class Scene:
-    """Who takes part."""
+class ClaudeScene(Scene):
+    """Anthropic, and another provider behind it."""
 
     claude: SimulationServer
     backup: SimulationServer
-    app: App
-    client: openai.AsyncOpenAI
-    folder: Path
 
     def play(self, fault: Fault | None, profile: Profile = PROFILE) -> None:
         """Let Anthropic behave like that."""
         self.claude.play(Script.of(fault, profile=profile))
-
-    async def ask(self, model: str = "alone", **fields: Any) -> Any:
-        messages = fields.pop("messages", [{"role": "user", "content": PROMPT}])
-        return await self.client.chat.completions.create(model=model, messages=messages, **fields)
-
-    async def chunks(self, model: str = "alone", **fields: Any) -> list[Any]:
-        found = await self.ask(model, stream=True, stream_options={"include_usage": True}, **fields)
-        return [chunk async for chunk in found]
-
-    async def rows(self) -> list[Row[Any]]:
-        """What the ledger has, once everything is written."""
-        await self.app.dispatcher.idle()
-        assert self.app.bookkeeping is not None
-        await self.app.bookkeeping.aclose()
-        engine = open_engine(f"sqlite:///{self.folder}/ledger.db", is_reader=True)
-        with transaction(engine) as connection:
-            found = list(connection.execute(select(ATTEMPTS).order_by(ATTEMPTS.c.attempt)))
-        engine.dispose()
-        return [row for row in found if row.cause != "probe"]
 
 
 Open = Callable[..., Any]
@@ -106,23 +79,15 @@ async def opened(tmp_path: Path) -> AsyncIterator[Open]:
     """Return what opens a scene; `continuation` is Claude's."""
     async with AsyncExitStack() as stack:
 
-        async def run(continuation: str = "instructed", profile: Profile = PROFILE) -> Scene:
+        async def run(continuation: str = "instructed", profile: Profile = PROFILE) -> ClaudeScene:
             claude = await stack.enter_async_context(SimulationServer(profile=profile))
             backup = await stack.enter_async_context(SimulationServer(profile=Profile(tpot_s=0.002, tokens=TOKENS)))
-            file = tmp_path / "config.toml"
             table = provider_table("backup", backup.base_url)
-            file.write_text(CONFIG.format(url=claude.base_url, backup=table, continuation=continuation))
-            config = load_config(file, environ={"ANTHROPIC_API_KEY": KEY}, overrides={"server.listen": "127.0.0.1:0"})
-            app = await stack.enter_async_context(App(config))
-            client = openai.AsyncOpenAI(base_url=f"{app.url}/v1", api_key="unused", timeout=10, max_retries=0)
-            await stack.enter_async_context(client)
-            return Scene(claude, backup, app, client, tmp_path)
+            text = CONFIG.format(url=claude.base_url, backup=table, continuation=continuation)
+            scene = await stack.enter_async_context(open_scene(text, tmp_path, {"ANTHROPIC_API_KEY": KEY}))
+            return ClaudeScene(scene.app, scene.client, tmp_path, claude, backup)
 
         yield run
-
-
-def said(chunks: list[Any]) -> str:
-    return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
 
 
 async def test_a_stream(opened: Open) -> None:

@@ -1,7 +1,6 @@
 """OpenAI's SDK, the sidecar, and a provider that sends Gemini's own bytes, on real sockets."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,17 +8,13 @@ from typing import Any
 import openai
 import orjson
 import pytest
-from sqlalchemy import Row, select
 
-from streamroute.app import App
-from streamroute.config.load import load_config
 from streamroute.simulation.profile import Profile
 from streamroute.simulation.server import SimulationServer
 from streamroute.simulation.text import expected_text
-from streamroute.stores.database import open_engine, transaction
-from streamroute.stores.schema import ATTEMPTS
 from tests.support.canned import Canned, CannedServer
 from tests.support.gemini_streams import call, candidate, piece, stream, text
+from tests.support.sdk_scene import PROMPT, Scene, open_scene, said
 from tests.support.serve_process import provider_table
 
 CONFIG = """
@@ -45,7 +40,6 @@ steering = "preferred"
 plan = "failover"
 deadlines = {{ stall_s = 0.5, first_token_s = 1.0, headers_s = 1.0 }}
 """
-PROMPT = "Name three rivers."
 TOKENS = 12
 COUNTED = {
     "promptTokenCount": 100,
@@ -74,60 +68,23 @@ def refusal(code: int, status: str, **more: object) -> Canned:
 
 
 @dataclass(slots=True)
-class Scene:
-    """Who takes part."""
+class GoogleScene(Scene):
+    """Google, and another provider behind it."""
 
     google: CannedServer
     backup: SimulationServer
-    app: App
-    client: openai.AsyncOpenAI
-    folder: Path
-
-    async def ask(self, model: str = "alone", **fields: Any) -> Any:
-        messages = fields.pop("messages", [{"role": "user", "content": PROMPT}])
-        return await self.client.chat.completions.create(model=model, messages=messages, **fields)
-
-    async def chunks(self, model: str = "alone", **fields: Any) -> list[Any]:
-        found = await self.ask(model, stream=True, stream_options={"include_usage": True}, **fields)
-        return [chunk async for chunk in found]
-
-    async def rows(self) -> list[Row[Any]]:
-        """What the ledger has, once everything is written."""
-        await self.app.dispatcher.idle()
-        assert self.app.bookkeeping is not None
-        await self.app.bookkeeping.aclose()
-        engine = open_engine(f"sqlite:///{self.folder}/ledger.db", is_reader=True)
-        with transaction(engine) as connection:
-            found = list(connection.execute(select(ATTEMPTS).order_by(ATTEMPTS.c.attempt)))
-        engine.dispose()
-        return found
 
 
 @pytest.fixture
-async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
-    async with AsyncExitStack() as stack:
-        google = await stack.enter_async_context(CannedServer())
-        profile = Profile(tpot_s=0.001, tokens=TOKENS)
-        backup = await stack.enter_async_context(SimulationServer(profile=profile))
-        file = tmp_path / "config.toml"
-        file.write_text(
-            CONFIG.format(
-                url=google.url,
-                backup=provider_table("backup", backup.base_url, more="quirks = { takes_google_notes = false }"),
-            )
-        )
-        config = load_config(file, environ={"GEMINI_API_KEY": KEY}, overrides={"server.listen": "127.0.0.1:0"})
-        app = await stack.enter_async_context(App(config))
-        client = openai.AsyncOpenAI(base_url=f"{app.url}/v1", api_key="unused", timeout=10, max_retries=0)
-        await stack.enter_async_context(client)
-        yield Scene(google, backup, app, client, tmp_path)
+async def scene(tmp_path: Path) -> AsyncIterator[GoogleScene]:
+    async with CannedServer() as google, SimulationServer(profile=Profile(tpot_s=0.001, tokens=TOKENS)) as backup:
+        table = provider_table("backup", backup.base_url, more="quirks = { takes_google_notes = false }")
+        text = CONFIG.format(url=google.url, backup=table)
+        async with open_scene(text, tmp_path, {"GEMINI_API_KEY": KEY}) as scene:
+            yield GoogleScene(scene.app, scene.client, tmp_path, google, backup)
 
 
-def said(chunks: list[Any]) -> str:
-    return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
-
-
-async def test_a_stream(scene: Scene) -> None:
+async def test_a_stream(scene: GoogleScene) -> None:
     """Text, thoughts and usage arrive; the ledger has the provider's count, and its price to the last digit."""
     scene.google.give(
         streamed(
@@ -154,7 +111,7 @@ async def test_a_stream(scene: Scene) -> None:
     assert row.cost == round(COST_USD * 1e12)
 
 
-async def test_a_whole_answer(scene: Scene) -> None:
+async def test_a_whole_answer(scene: GoogleScene) -> None:
     scene.google.give(whole(text("Rhine", finish="STOP", usage=COUNTED)))
     answer = await scene.ask()
     assert answer.choices[0].message.content == "Rhine"
@@ -164,7 +121,7 @@ async def test_a_whole_answer(scene: Scene) -> None:
     assert (await scene.rows())[0].cost == round(COST_USD * 1e12)
 
 
-async def test_calls_and_their_signatures_over_two_turns(scene: Scene) -> None:
+async def test_calls_and_their_signatures_over_two_turns(scene: GoogleScene) -> None:
     """What the model has thought before its call comes back to it, by way of a client that keeps what it got."""
     signed = {**call("rivers", {"of": "Europe"}), "thoughtSignature": "c2lnbmF0dXJl"}
     scene.google.give(streamed(piece(candidate(signed), usage=COUNTED), text("", finish="STOP", usage=COUNTED)))
@@ -211,14 +168,14 @@ async def test_calls_and_their_signatures_over_two_turns(scene: Scene) -> None:
     ],
     ids=["503", "429", "key", "error", "malformed call", "empty", "half a call", "reset", "hang"],
 )
-async def test_before_the_first_token_another_one_answers(scene: Scene, response: Canned) -> None:
+async def test_before_the_first_token_another_one_answers(scene: GoogleScene, response: Canned) -> None:
     scene.google.give(response)
     chunks = await scene.chunks("backed")
     assert said(chunks) == expected_text(PROMPT, TOKENS)
     assert len(scene.google.asked) == 1
 
 
-async def test_google_is_left_alone_for_as_long_as_it_asks(scene: Scene) -> None:
+async def test_google_is_left_alone_for_as_long_as_it_asks(scene: GoogleScene) -> None:
     """It says so in the body, not in a header; clients hear it in the header that they know."""
     scene.google.give(refusal(429, "RESOURCE_EXHAUSTED", details=[{"retryDelay": "30.5s"}]))
     for _ in range(2):
@@ -229,7 +186,7 @@ async def test_google_is_left_alone_for_as_long_as_it_asks(scene: Scene) -> None
 
 
 @pytest.mark.parametrize("ending", ["eof", "reset", "hang"])
-async def test_what_breaks_off_is_carried_on(scene: Scene, ending: str) -> None:
+async def test_what_breaks_off_is_carried_on(scene: GoogleScene, ending: str) -> None:
     """By another provider, in another format: the client sees one answer."""
     begun = expected_text(PROMPT, TOKENS)[:20]
     signed = {"text": begun, "thoughtSignature": "c2ln"}
@@ -239,7 +196,7 @@ async def test_what_breaks_off_is_carried_on(scene: Scene, ending: str) -> None:
     assert len(scene.google.asked) == 1
 
 
-async def test_alone_what_breaks_off_is_never_complete(scene: Scene) -> None:
+async def test_alone_what_breaks_off_is_never_complete(scene: GoogleScene) -> None:
     scene.google.give(streamed(text("Rhine, ")))
     with pytest.raises(openai.APIError):
         await scene.chunks()
@@ -247,7 +204,7 @@ async def test_alone_what_breaks_off_is_never_complete(scene: Scene) -> None:
     assert {row.outcome for row in rows} == {"failed"}
 
 
-async def test_what_gemini_cannot_be_told_goes_to_who_can(scene: Scene) -> None:
+async def test_what_gemini_cannot_be_told_goes_to_who_can(scene: GoogleScene) -> None:
     scene.google.give(whole(text("Rhine", finish="STOP")))
     answer = await scene.ask("backed", logit_bias={"1": 5})
     assert answer.choices[0].message.content == expected_text(PROMPT, TOKENS)
@@ -256,7 +213,7 @@ async def test_what_gemini_cannot_be_told_goes_to_who_can(scene: Scene) -> None:
     assert not scene.google.asked
 
 
-async def test_a_clients_error_comes_back_in_its_own_format(scene: Scene) -> None:
+async def test_a_clients_error_comes_back_in_its_own_format(scene: GoogleScene) -> None:
     scene.google.give(refusal(400, "INVALID_ARGUMENT"))
     with pytest.raises(openai.BadRequestError) as caught:
         await scene.ask("backed", temperature=9)
@@ -268,7 +225,7 @@ async def test_a_clients_error_comes_back_in_its_own_format(scene: Scene) -> Non
     }
 
 
-async def test_a_client_that_leaves_pays_for_what_google_bills(scene: Scene) -> None:
+async def test_a_client_that_leaves_pays_for_what_google_bills(scene: GoogleScene) -> None:
     """It bills on: what it has counted is the least."""
     scene.google.give(streamed(text("Rhine, ", usage={**COUNTED, "candidatesTokenCount": 900}), ending="hang"))
     async with await scene.ask(stream=True) as found:
@@ -279,7 +236,7 @@ async def test_a_client_that_leaves_pays_for_what_google_bills(scene: Scene) -> 
     assert (row.outcome, row.input_tokens, row.output_tokens, row.is_counted) == ("cancelled", 100, 930, True)
 
 
-async def test_secrets_that_google_repeats_stay_here(scene: Scene) -> None:
+async def test_secrets_that_google_repeats_stay_here(scene: GoogleScene) -> None:
     scene.google.give(whole({"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": f"Bad {KEY}"}}, 400))
     with pytest.raises(openai.BadRequestError) as caught:
         await scene.ask()

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import aiohttp
@@ -63,11 +62,9 @@ async def outcome(url: str, secret: str) -> str:
         return "ok"
 
 
-async def noticed(question: Callable[[], Awaitable[str]], answer: str) -> None:
-    """Ask until the answer is that; fails once it should long have been."""
-    async with asyncio.timeout(NOTICED_S + SLACK_S):
-        while await question() != answer:
-            pass
+async def noticed(serve: ServeProcess, changes: int) -> None:
+    """Wait until the sidecar has seen so many changes of the keys; fails once it should long have."""
+    await asyncio.to_thread(serve.wait_for_stderr, rf"(?s)(keys\.changed.*){{{changes}}}", NOTICED_S + SLACK_S)
 
 
 async def test_a_key_from_its_creation_to_its_end() -> None:
@@ -77,18 +74,22 @@ async def test_a_key_from_its_creation_to_its_end() -> None:
             file = serve.config_file
             assert await outcome(serve.url, "anything") == "ok"
             first = await keys(file, "create", "desk", "--team", "x", "--admin")
-            await noticed(lambda: outcome(serve.url, "anything"), "invalid_api_key")
+            await noticed(serve, changes=1)
+            assert await outcome(serve.url, "anything") == "invalid_api_key"
             assert await outcome(serve.url, first) == "ok"
             second = json.loads(await keys(file, "rotate", "desk", "--json"))["key"]
-            await noticed(lambda: outcome(serve.url, second), "ok")
+            await noticed(serve, changes=2)
+            assert await outcome(serve.url, second) == "ok"
             assert await outcome(serve.url, first) == "ok", "within its grace"
             third = await keys(file, "rotate", "desk", "--grace", "0")
-            await noticed(lambda: outcome(serve.url, second), "api_key_replaced")
+            await noticed(serve, changes=3)
+            assert await outcome(serve.url, second) == "api_key_replaced"
             assert (await outcome(serve.url, first), await outcome(serve.url, third)) == ("invalid_api_key", "ok")
             shown = [await read(serve.url, path, third) for path in ("/status", "/metrics", "/v1/models")]
             assert '"desk"' in shown[0]
             await keys(file, "revoke", "desk")
-            await noticed(lambda: outcome(serve.url, third), "api_key_revoked")
+            await noticed(serve, changes=4)
+            assert await outcome(serve.url, third) == "api_key_revoked"
             serve.signal(signal.SIGTERM)
             assert await asyncio.to_thread(serve.wait, 10) == 0
             usage = await asyncio.to_thread(usage_by_key, file)
@@ -122,7 +123,8 @@ async def test_the_sdk_reads_the_limits() -> None:
     async with SimulationServer(profile=Profile(tokens=4)) as provider:
         with ServeProcess(config(provider.base_url)) as serve:
             secret = await keys(serve.config_file, "create", "app", "--rpm", "1", "--tpm", "100000")
-            await noticed(lambda: outcome(serve.url, "anything"), "invalid_api_key")
+            await noticed(serve, changes=1)
+            assert await outcome(serve.url, "anything") == "invalid_api_key"
             async with openai.AsyncOpenAI(
                 base_url=f"{serve.url}/v1", api_key=secret, timeout=10, max_retries=0
             ) as client:
