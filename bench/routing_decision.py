@@ -23,11 +23,11 @@ import numpy as np
 from harness.run_facts import run_facts
 from rich.console import Console
 from rich.table import Table
-from routing_lab.online import largest_lead
+from routing_lab.online import largest_lead, optimistic
 
 from streamroute.core.quality.subject_text import read_subject
 from streamroute.core.routing.learned.domain_classifier import DomainClassifier
-from streamroute.core.routing.learned.exploration import AuditBudget, optimistic
+from streamroute.core.routing.learned.exploration import AuditBudget
 from streamroute.core.routing.learned.online_quality import OnlineQuality
 from streamroute.core.routing.learned.structure import structure
 

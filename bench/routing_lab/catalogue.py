@@ -8,7 +8,7 @@ from routing_lab.calibrated import measure as measure_calibration
 from routing_lab.call_share import call_share_study
 from routing_lab.data import Source
 from routing_lab.domains import measure as measure_domains
-from routing_lab.online import measure as measure_online
+from routing_lab.from_nothing import measure as measure_online
 from routing_lab.pool_study import pool_study
 from routing_lab.tickets import ticket_study
 from routing_lab.unseen import unseen_study

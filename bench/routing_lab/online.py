@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from routing_lab.data import DataMissingError, Source, rows
 from streamroute.core.quality.calibration import OnlineCalibration, calibration_error
 from streamroute.core.quality.subject_text import SubjectText, read_subject
-from streamroute.core.routing.learned.exploration import OPTIMISM, AuditBudget, expected_lead, optimistic
+from streamroute.core.routing.learned.exploration import AuditBudget, expected_lead
 from streamroute.core.routing.learned.first_level import outcome_arrays
 from streamroute.core.routing.learned.online_quality import OnlineQuality, QualityEstimates
 from streamroute.core.routing.learned.outcome_rows import Row
@@ -32,6 +31,9 @@ SEEDS = 10
 REFERENCE_SHARE = 0.49
 """Of full information's gain, by a greedy choice with 3 % audits of averaged linear models."""
 _COST_LOOKS = 5.0
+OPTIMISM = 0.7
+"""Standard deviations: upper confidence bounds (Auer, Cesa-Bianchi and Fischer, 2002). Beside audits 0 and .7 differ by
+less than their noise; without audits some are needed, as nothing else tries what is not believed in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,7 @@ class Stream:
     domains: Sequence[str]
     scores: Floats
     costs_usd: Floats
+    texts: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,29 +85,11 @@ class Run:
     calibrated: Floats
 
 
-def measure(source: Source, split: str, *, is_fast: bool = False) -> list[dict[str, Any]]:
-    """Return one line a mode. `validation`: all of `train`, as nothing was fitted before. DataMissingError: the split
-    has no requests that all upstreams were asked."""
-    spec = source.pools[POOL]
-    folder = source.folder("train" if split == "validation" else split)
-    found = [row for row in rows(folder, spec["datasets"]) if row.is_complete(spec["tiers"])]
-    if not found:
-        msg = f"no requests in {split!r} that all of {', '.join(spec['tiers'])} were asked: nothing is measured"
-        raise DataMissingError(msg)
-    stream = stream_of(found, spec["tiers"])
-    seeds = range(2 if is_fast else SEEDS)
-    results = {mode.name: [_facts(stream, serve(stream, mode, seed)) for seed in seeds] for mode in MODES}
-    full = np.mean([each["gain"] for each in results[MODES[0].name]])
-    return [
-        {"pool": "online", "split": split, "stream": POOL, "policy": name, "n": len(found), **_line(facts, float(full))}
-        for name, facts in results.items()
-    ]
-
-
 def stream_of(found: Sequence[Row], upstreams: Sequence[str]) -> Stream:
     """Read requests once, for all runs."""
     scores, costs = outcome_arrays(found, upstreams)
-    return Stream(upstreams, [read_subject(row.text) for row in found], [row.kind for row in found], scores, costs)
+    texts = [row.text for row in found]
+    return Stream(upstreams, [read_subject(text) for text in texts], [row.kind for row in found], scores, costs, texts)
 
 
 def serve(stream: Stream, mode: Mode, seed: int) -> Run:
@@ -112,8 +97,8 @@ def serve(stream: Stream, mode: Mode, seed: int) -> Run:
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(stream.questions))
     quality, budget = OnlineQuality(), AuditBudget(mode.audits)
-    calibrations = [OnlineCalibration() for _ in stream.upstreams]
-    costs = _Costs(stream.costs_usd.mean(axis=0))
+    calibration = OnlineCalibration()
+    costs = Costs(stream.costs_usd.mean(axis=0))
     shape = (len(order), len(stream.upstreams))
     utility, audit_usd, is_audited = np.zeros(len(order)), np.zeros(len(order)), np.zeros(len(order), np.bool_)
     believed, calibrated = np.zeros(shape), np.zeros(shape)
@@ -125,7 +110,7 @@ def serve(stream: Stream, mode: Mode, seed: int) -> Run:
         chance = mode.audits if mode.is_uniform else budget.chance(largest_lead(found, prices.tolist(), chosen))
         is_audited[place] = rng.random() < chance
         believed[place] = found.means
-        calibrated[place] = [each.probability(mean) for each, mean in zip(calibrations, found.means, strict=True)]
+        calibrated[place] = [calibration.probability(mean) for mean in found.means]
         utility[place] = scores[chosen] - PRICE * stream.costs_usd[at, chosen]
         audit_usd[place] = is_audited[place] * (stream.costs_usd[at].sum() - stream.costs_usd[at, chosen])
         if mode.knows_all or is_audited[place]:
@@ -135,8 +120,14 @@ def serve(stream: Stream, mode: Mode, seed: int) -> Run:
         costs.learn(domain, known or [chosen], stream.costs_usd[at])
         quality.learn(question, domain, {stream.upstreams[each]: float(scores[each]) for each in known})
         for each in known:
-            calibrations[each].learn(float(found.means[each]), float(scores[each]))
+            calibration.learn(float(found.means[each]), float(scores[each]))
     return Run(order, utility, audit_usd, is_audited, believed, calibrated)
+
+
+def optimistic(estimates: QualityEstimates, prices: Sequence[float], optimism: float = OPTIMISM) -> Floats:
+    """Return what each upstream would be worth at best: quality, doubt, less price (in points of quality, 0..1)."""
+    sds = np.sqrt(estimates.covariance.diagonal())
+    return np.asarray(estimates.means + optimism * sds - np.asarray(prices))
 
 
 def largest_lead(found: QualityEstimates, prices: Sequence[float], chosen: int) -> float:
@@ -147,7 +138,7 @@ def largest_lead(found: QualityEstimates, prices: Sequence[float], chosen: int) 
     return max(leads, default=0.0)
 
 
-class _Costs:
+class Costs:
     """What is believed of costs, by domain."""
 
     def __init__(self, usual: Floats) -> None:
@@ -168,7 +159,7 @@ class _Costs:
         looks[known] += 1.0
 
 
-def _facts(stream: Stream, run: Run) -> dict[str, float]:
+def facts_of(stream: Stream, run: Run) -> dict[str, float]:
     half = len(run.order) // 2
     later = run.order[half:]
     utilities = stream.scores[later] - PRICE * stream.costs_usd[later]
@@ -189,7 +180,7 @@ def _facts(stream: Stream, run: Run) -> dict[str, float]:
     }
 
 
-def _line(facts: Sequence[dict[str, float]], full: float) -> dict[str, Any]:
+def line_of(facts: Sequence[dict[str, float]], full: float) -> dict[str, Any]:
     mean = {name: float(np.mean([each[name] for each in facts])) for name in facts[0]}
     gains = [each["gain"] for each in facts]
     return {

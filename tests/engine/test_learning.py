@@ -123,24 +123,22 @@ def test_half_a_state_is_none(gone: str) -> None:
     assert list(again.table.cells()) == []
 
 
-def test_what_is_said_comes_true_though_words_say_too_much() -> None:
-    """Seven answers of ten are right, whatever the words; few outcomes of many words make estimates that are too sure
-    of themselves, which is seen by holding each outcome against what was said before."""
-    learning, rng = Learning(), np.random.default_rng(4)
+def test_what_is_said_comes_true_again_after_a_change() -> None:
+    """An upstream that was right nineteen times of twenty gets worse. What was learned of it follows slowly; what is
+    said is corrected by what came."""
+    learning, rng = Learning(), np.random.default_rng(0)
     raw, said, came = [], [], []
     for i in range(800):
-        asked = question(" ".join(f"w{each}" for each in rng.integers(0, 2000, 30)))
-        score = float(rng.random() < 0.7)
-        if i >= 200:
+        asked, score = question(EASY), float(rng.random() < (0.95 if i < 150 else 0.4))
+        if i >= 150:
             found = learning.of(asked, [A])[0]
             assert found is not None
             raw.append(float(learning.quality.estimates(asked.words.read(), "science", [A.id]).means[0]))
             said.append(found.mean)
             came.append(score)
-        learning.remember(f"d{i}", asked)
-        judge(learning, f"d{i}", score, source="audit", propensity=0.1)
+        judge(learning, f"d{i}", score)
     errors = [calibration_error(np.array(each), np.array(came)) for each in (raw, said)]
-    assert errors[0] > 0.07
+    assert errors[0] > 0.15
     assert errors[1] < 0.6 * errors[0]
 
 

@@ -7,6 +7,9 @@ right or not, and there is one for every request, which would drown all others.
 What is told is calibrated: outcomes are held against what was said before they were learned from. One line serves all
 upstreams, so it never changes who is held to be better; one for each has too few outcomes to choose by.
 
+An outcome that came to be known by a draw counts as one there: by which chance depends on nothing but the request, for
+which the estimate is made. Only means over requests, which are counted beside it, weigh it by one over its chance.
+
 What a question's words were is kept for the latest requests, as hashes, so that an outcome that comes later is learned
 with them; of older ones, and of requests that were not matched, only the domain is.
 """
@@ -90,16 +93,15 @@ class Learning:
         outcome, domain = observation.outcome, observation.traits.domain
         words = self._questions.get(outcome.decision_id)
         question = _NO_WORDS if words is None else SubjectText(words.astype(np.intp), len(words))
-        weight = 1.0 / outcome.propensity
         try:
             self._calibrate(question, domain or "", outcome)
-            self.quality.learn(question, domain or "", {outcome.upstream: outcome.score}, weight)
+            self.quality.learn(question, domain or "", {outcome.upstream: outcome.score})
         except ValueError as error:  # clients name models freely: there are too many
             if not self._is_full:
                 _log.warning("routing.learning_is_full", upstream=outcome.upstream, reason=str(error))
             self._is_full = True
             return
-        self.table.learn(outcome.upstream, domain, outcome.score, weight)
+        self.table.learn(outcome.upstream, domain, outcome.score, 1.0 / outcome.propensity)
         self.version += 1
 
     def _calibrate(self, question: SubjectText, domain: str, outcome: QualityOutcome) -> None:

@@ -1,25 +1,12 @@
-"""Whom to ask while qualities are still being learned, and which answers to audit.
+"""Which answers to audit while qualities are still being learned.
 
-Who is asked is who would be worth most if its quality were somewhat better than believed, by `OPTIMISM` standard
-deviations (upper confidence bounds: Auer, Cesa-Bianchi and Fischer, 2002): what is not known well is tried while it
-might be best, and no coin is tossed over a client's answer.
-
-An audit asks the other upstreams too. Its value is the expected gain of another upstream over the chosen one (the
-knowledge gradient of Frazier, Powell and Dayanik, 2008, in its simplest form). Chances follow its square root, so that
-sure choices are looked at now and then. They are returned, to be logged and to weigh by; drawing is the caller's.
+An audit asks another upstream too. Its value is the expected lead of that one over who was asked (the knowledge
+gradient of Frazier, Powell and Dayanik, 2008, in its simplest form). Chances follow its square root, so that sure
+choices are looked at now and then. They are returned, to be logged and to weigh by; drawing is the caller's.
 """
 
-from collections.abc import Sequence
 from math import erf, exp, pi, sqrt
 
-import numpy as np
-from numpy.typing import NDArray
-
-from streamroute.core.routing.learned.online_quality import QualityEstimates
-
-OPTIMISM = 0.7
-"""Standard deviations. Over ten orders of A2's stream 0 and .7 differ by less than their noise (.071 of the gain of
-full information); without audits some are needed, as nothing else tries what is not believed in."""
 _FIRST_VALUE = 0.2
 """Of the square root of a look's value, before anything is seen: two upstreams that differ by .05 or so."""
 _KEEP = 0.99
@@ -27,12 +14,6 @@ _AHEAD = 20.0
 """Requests whose audits may be spent before they came."""
 _LEAST = 0.1
 """Of the wanted share, for every request: weights of one over its chance stay bounded."""
-
-
-def optimistic(estimates: QualityEstimates, prices: Sequence[float], optimism: float = OPTIMISM) -> NDArray[np.float64]:
-    """Return what each upstream would be worth at best: quality, doubt, less price (in points of quality, 0..1)."""
-    sds = np.sqrt(estimates.covariance.diagonal())
-    return np.asarray(estimates.means + optimism * sds - np.asarray(prices))
 
 
 class AuditBudget:
