@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from harness.prompts import PROMPT_CHARS, Prompts
 from harness.run_facts import run_facts
 from rich.console import Console
 from rich.table import Table
@@ -36,11 +37,9 @@ DECISIONS = 2_000
 WARM_UP = 3_000
 UPSTREAMS = tuple(f"upstream-{at}" for at in range(10))
 DOMAINS = tuple(f"domain-{at}" for at in range(20))
-PROMPT_CHARS = 600
 P50_LIMIT_US = 250.0
 P99_LIMIT_US = 1_000.0
 WHOLE = "decision in all"
-_WORDS = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,24 +49,6 @@ class Figure:
     subject: str
     p50_us: float
     p99_us: float
-
-
-class Prompts:
-    """Draws prompts, each about a domain: a third of its words are the domain's own."""
-
-    def __init__(self, seed: int) -> None:
-        self._rng = np.random.default_rng(seed)
-        letters = np.array(list("etaoinshrdlucmfwypvbgkjqxz"))
-        share = 1.0 / np.arange(1, 27)
-        lengths = self._rng.integers(2, 11, _WORDS)
-        self._words = ["".join(self._rng.choice(letters, length, p=share / share.sum())) for length in lengths]
-
-    def draw(self, domain: int, chars: int = PROMPT_CHARS) -> str:
-        """Return a prompt."""
-        ranks = self._rng.zipf(1.3, chars) % _WORDS
-        is_own = self._rng.random(chars) < 1 / 3
-        ranks[is_own] = (ranks[is_own] + 7 * (domain + 1) * 97) % _WORDS
-        return " ".join(self._words[rank] for rank in ranks)[:chars]
 
 
 class World:

@@ -1,7 +1,8 @@
 """The measurement of a learned decision's time."""
 
 import routing_decision
-from routing_decision import PROMPT_CHARS, WHOLE, Figure, Prompts, broken_limits, measure
+from harness.prompts import PROMPT_CHARS, Prompts
+from routing_decision import WHOLE, Figure, broken_limits, measure
 
 
 def test_prompts_are_of_one_length_and_differ() -> None:

@@ -65,17 +65,15 @@ class Learning:
         known = [name for name, count in counts.items() if count]
         if not known:
             return [None] * len(upstreams)
+        domain, said, count_in = analysis.domain, self.calibration.probability, self.table.count_in
         try:
-            found = self.quality.estimates(analysis.words.read(), analysis.domain or "", known)
+            means, sds = self.quality.believed(analysis.words.read(), domain or "", known)
         except Exception:  # noqa: BLE001 - a request is decided without what was learned, rather than not at all
             _log.exception("routing.learning_broke")
             return [None] * len(upstreams)
-        said = self.calibration.probability
         by_name = {
-            name: QualityEstimate(
-                said(mean), sd, f"learned ({counts[name]} outcomes)", self.table.count_in(name, analysis.domain)
-            )
-            for name, mean, sd in zip(known, found.means.tolist(), found.sds.tolist(), strict=True)
+            name: QualityEstimate(said(mean), sd, f"learned ({counts[name]} outcomes)", count_in(name, domain))
+            for name, mean, sd in zip(known, means, sds, strict=True)
             if isfinite(mean) and isfinite(sd)  # no floor of quality would stop another
         }
         return [by_name.get(each.id) for each in upstreams]

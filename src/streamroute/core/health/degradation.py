@@ -7,7 +7,7 @@ threshold follows from how many samples an hour there are and how many false ala
 from dataclasses import dataclass
 from math import exp, log
 
-from streamroute.core.health.clamp import clamp
+from streamroute.core.clamp import clamp
 from streamroute.core.health.estimators import EXONERATION, ErrorTest, Rate, SlownessTest, Trend
 from streamroute.core.health.in_flight import NOTHING, Waiting
 

@@ -6,7 +6,7 @@ where it alarms at h (Lorden 1971): a threshold is the logarithm of the samples 
 
 from math import erfc, exp, log, sqrt
 
-from streamroute.core.health.clamp import clamp
+from streamroute.core.clamp import clamp
 
 TAIL_SHARE = 0.012
 """Samples of a healthy upstream that are three to fifteen times as slow as usual, about 1 %, and a margin."""

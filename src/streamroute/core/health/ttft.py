@@ -9,7 +9,7 @@ frozen by its owner while the upstream is suspect: percentiles that a fault drag
 
 from math import log, log1p, sqrt
 
-from streamroute.core.health.clamp import clamp
+from streamroute.core.clamp import clamp
 from streamroute.core.health.sketch import LogSketch, RelativeTtft
 
 SPREAD_PRIOR = 0.4

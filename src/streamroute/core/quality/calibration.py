@@ -10,6 +10,8 @@ from math import exp, log
 import numpy as np
 from numpy.typing import NDArray
 
+from streamroute.core.clamp import clamp
+
 Floats = NDArray[np.float64]
 
 _BIN = 50
@@ -53,7 +55,7 @@ class OnlineCalibration:
     """A rising map from probabilities to better ones; before it has learned anything the identity."""
 
     def __init__(self) -> None:
-        self._line: Floats = np.array([0.0, 1.0])
+        self._offset, self._slope = 0.0, 1.0
         self._covariance: Floats = np.diag([_OFFSET_VARIANCE, _SLOPE_VARIANCE])
 
     def probability(self, said: float) -> float:
@@ -69,29 +71,30 @@ class OnlineCalibration:
         curvature = max(_LEAST_CURVATURE, expected * (1.0 - expected))
         reach = self._covariance @ row
         gain = reach / (1.0 / curvature + float(row @ reach))
-        self._line = self._line + gain * (outcome - expected) / curvature
-        self._line[1] = max(0.0, float(self._line[1]))
+        step = (outcome - expected) / curvature
+        self._offset += float(gain[0]) * step
+        self._slope = max(0.0, self._slope + float(gain[1]) * step)
         self._covariance = self._covariance - np.outer(gain, reach)
         self._covariance += np.diag([_OFFSET_VARIANCE, _SLOPE_VARIANCE]) * _DRIFT
 
     def state(self) -> Floats:
         """Return what `restore` takes: six numbers."""
-        return np.concatenate([self._line, self._covariance.ravel()])
+        return np.array([self._offset, self._slope, *self._covariance.ravel()])
 
     def restore(self, state: Floats) -> None:
         """Take a saved state over. ValueError: it is not six numbers."""
         if state.shape != (6,):
             msg = f"a saved calibration is six numbers, not {state.shape}"
             raise ValueError(msg)
-        self._line, self._covariance = np.array(state[:2]), np.array(state[2:]).reshape(2, 2)
+        self._offset, self._slope = float(state[0]), float(state[1])
+        self._covariance = np.array(state[2:], np.float64).reshape(2, 2)
 
     def _of(self, log_odds: float) -> float:
-        at = float(self._line[0] + self._line[1] * log_odds)
-        return 1.0 / (1.0 + exp(-max(-30.0, min(30.0, at))))
+        return 1.0 / (1.0 + exp(clamp(-self._offset - self._slope * log_odds, -30.0, 30.0)))
 
 
 def _log_odds(probability: float) -> float:
-    held = min(1.0 - _NEAREST, max(_NEAREST, probability))
+    held = clamp(probability, _NEAREST, 1.0 - _NEAREST)
     return log(held / (1.0 - held))
 
 

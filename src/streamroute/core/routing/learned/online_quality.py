@@ -36,8 +36,6 @@ _OWN_PRECISION = 30.0
 _LEAST_CURVATURE = 0.02
 _MOST_SURE = 0.02
 """Means of a domain are held this far from 0 and 1, where log-odds have no end."""
-_LEAST_LOG_ODDS = -30.0
-"""Below it the exponential function has no end."""
 _NOWHERE = ""
 _MOST_BASES = 256
 """Domains, for each choice of upstreams that is asked about."""
@@ -129,21 +127,10 @@ class OnlineQuality:
         average question; they fade as outcomes come in. ValueError: there are too many upstreams.
         """
         base = self._base(self._known(domain), tuple(upstreams))
-        log_odds = base.log_odds
+        rules = None
         if rule_priors is not None:
-            fades = _RULES_LOOKS / (_RULES_LOOKS + base.looks)
-            log_odds = (np.array(log_odds) + np.asarray(rule_priors) * fades).tolist()
-        ids = question.words
-        square = 1.0 / max(1, len(ids))  # of the value of each word: the vector has the length 1
-        words, doubts, value = self._weights.sums(ids), self._variances.sums(ids), sqrt(square)
-        shared, shared_doubt = words[0], doubts[0] + len(ids) / _SHARED_PRECISION
-        own_doubt = shared_doubt + len(ids) / _OWN_PRECISION
-        means, sds = [], []
-        for column, known, variance in zip(base.columns, log_odds, base.variances, strict=True):
-            mean = 1.0 / (1.0 + exp(-max(_LEAST_LOG_ODDS, known + value * (shared + words[column]))))
-            slope = mean * (1.0 - mean)
-            means.append(mean)
-            sds.append(sqrt(max(0.0, variance + slope * slope * square * (own_doubt + doubts[column]))))
+            rules = (np.asarray(rule_priors) * _RULES_LOOKS / (_RULES_LOOKS + base.looks)).tolist()
+        means, sds = self._believed(question, base, rules)
         return QualityEstimates(
             upstreams=base.upstreams,
             means=np.array(means),
@@ -151,6 +138,28 @@ class OnlineQuality:
             covariance=base.covariance,
             looks=base.looks,
         )
+
+    def believed(self, question: SubjectText, domain: str, upstreams: Sequence[str]) -> tuple[list[float], list[float]]:
+        """Return means and standard deviations of `estimates` alone, in less time."""
+        return self._believed(question, self._base(self._known(domain), tuple(upstreams)), None)
+
+    def _believed(
+        self, question: SubjectText, base: "_Base", rules: Sequence[float] | None
+    ) -> tuple[list[float], list[float]]:
+        ids, log_odds = question.words, base.log_odds
+        if rules is not None:
+            log_odds = [one + other for one, other in zip(log_odds, rules, strict=True)]
+        square = 1.0 / max(1, len(ids))  # of the value of each word: the vector has the length 1
+        words, doubts, value = self._weights.sums(ids), self._variances.sums(ids), sqrt(square)
+        shared, shared_doubt = words[0], doubts[0] + len(ids) / _SHARED_PRECISION
+        own_doubt = shared_doubt + len(ids) / _OWN_PRECISION
+        means, sds = [], []
+        for column, known, variance in zip(base.columns, log_odds, base.variances, strict=True):
+            mean = _sigmoid(known + value * (shared + words[column]))
+            slope = mean * (1.0 - mean)
+            means.append(mean)
+            sds.append(sqrt(max(0.0, variance + slope * slope * square * (own_doubt + doubts[column]))))
+        return means, sds
 
     def _base(self, domain: str, upstreams: Sequence[str]) -> "_Base":
         """Return what is believed of some upstreams before a question is looked at."""
@@ -198,7 +207,7 @@ class OnlineQuality:
         for known, (upstream, score) in zip(before.tolist(), scores.items(), strict=True):
             columns = [0, self._columns[upstream]]
             log_odds = known + value * float(weights[:, columns].sum())
-            expected = 1.0 / (1.0 + exp(-max(_LEAST_LOG_ODDS, log_odds)))
+            expected = _sigmoid(log_odds)
             first = self._first[columns]
             sure = 1.0 / (variances[:, columns] + first)  # precisions, of which each look adds some
             sure += weight * max(_LEAST_CURVATURE, expected * (1.0 - expected)) * value**2
@@ -313,3 +322,7 @@ def _places(upstreams: Iterable[str]) -> dict[str, int]:
 def _log_odds(means: Floats) -> Floats:
     held = np.minimum(np.maximum(means, _MOST_SURE), 1.0 - _MOST_SURE)  # np.clip takes three times as long
     return np.log(held / (1.0 - held))
+
+
+def _sigmoid(log_odds: float) -> float:
+    return 1.0 / (1.0 + exp(-log_odds if log_odds > -30.0 else 30.0))
