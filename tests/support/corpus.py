@@ -30,12 +30,24 @@ def recorded_chats() -> tuple[Recorded, ...]:
     return recorded("openai_chat")
 
 
+def _folder() -> Path:
+    default = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+    return Path(os.environ.get("STREAMROUTE_SHARED_DATA", default))
+
+
+def shared_data(name: str) -> Path:
+    """Return a folder of the shared data; skips the test where it is not there."""
+    path = _folder() / name
+    if not path.is_dir():
+        pytest.skip(f"no recorded outcomes: set STREAMROUTE_SHARED_DATA to the folder that has {name}/")
+    return path
+
+
 @cache
 def recorded(wire_format: str) -> tuple[Recorded, ...]:
     """Return all exchanges in a wire format; skips the test where there are none."""
-    default = Path(__file__).resolve().parents[2].parent / "shared" / "data"
     name = f"wire/{wire_format}.jsonl.gz"
-    path = Path(os.environ.get("STREAMROUTE_SHARED_DATA", default)) / name
+    path = _folder() / name
     if not path.is_file():
         pytest.skip(f"no recorded exchanges: set STREAMROUTE_SHARED_DATA to the folder that has {name}")
     with gzip.open(path, "rb") as lines:

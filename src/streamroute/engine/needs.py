@@ -204,7 +204,7 @@ class Needs:
         """Return whether what is asked of answers may depend on what the request is about: guards tell domains apart,
         and so do policies, and thresholds where there is none of the request's task."""
         named, fitted = route.accept_at.by_task, self.fitted.get(route.name, frozenset())
-        if stated in fitted or not fitted.isdisjoint(self.classifier.domains):
+        if fitted and call.requirements.domain is None and (stated or not fitted.isdisjoint(self.classifier.domains)):
             return True
         if route.audit is not None or not named:
             return route.audit is not None

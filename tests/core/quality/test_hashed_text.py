@@ -19,7 +19,18 @@ from streamroute.core.quality.hashed_text import (
 
 def test_words_and_pairs_are_chained_checksums() -> None:
     """A pair's hash is that of its words run together, so nothing is put together to be hashed."""
-    assert word_hashes("Big cat!") == [crc32(b"big"), crc32(b"cat"), crc32(b"bigcat"), crc32(b"!"), crc32(b"cat!")]
+    assert word_hashes("Big cat!") == [crc32(b"big"), crc32(b"cat"), crc32(b"!"), crc32(b"bigcat"), crc32(b"cat!")]
+
+
+@given(st.text(st.characters(max_codepoint=127), max_size=60))
+def test_ascii_is_read_as_any_other_text_is(text: str) -> None:
+    """By bytes, for it is faster: a letter of another script, as a word of its own, changes nothing else."""
+    other = word_hashes(f"{text} \u4e00")
+    word = crc32("\u4e00".encode())
+    own = word_hashes(text)
+    last = own[(len(own) - 1) // 2] if own else None
+    pair = [] if last is None else [crc32("\u4e00".encode(), last)]
+    assert sorted(other) == sorted([*own, word, *pair])
 
 
 def test_numbers_count_by_their_length() -> None:

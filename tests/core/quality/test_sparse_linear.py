@@ -95,3 +95,28 @@ def test_a_bucket_that_is_not_there_is_refused() -> None:
     model.learn(vector(1), target(1.0))
     with pytest.raises(ValueError, match="saved weights"):
         SparseLinear(1).restore({**model.state(), "used": np.array([1 << 20])})
+
+
+def test_an_average_answers_alike() -> None:
+    """Of a model that has learned; what it keeps is what is asked, so a bucket that was never touched is not there."""
+    model = SparseLinear(2)
+    for at in range(5):
+        model.learn(vector(at % 3), target(1.0, at % 2))
+    kept = model.average()
+    assert kept["used"].tolist() == [0, 1, 2]
+    asked = SparseLinear.of_average(kept)
+    assert asked.outputs == 2
+    assert asked.scores(vector(0, 2)) == pytest.approx(model.scores(vector(0, 2)), rel=1e-5)
+    assert SparseLinear.of_average(SparseLinear(3).average()).scores(vector(1)).tolist() == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"used": np.array([1 << 20], np.int32)}, {"used": np.array([1, 2], np.int32)}, {"used": np.array([0.5])}],
+)
+def test_an_average_of_another_shape_is_refused(changed: dict[str, np.ndarray]) -> None:
+    """As a state is."""
+    model = SparseLinear(1)
+    model.learn(vector(1), target(1.0))
+    with pytest.raises(ValueError, match="saved weights"):
+        SparseLinear.of_average({**model.average(), **changed})

@@ -18,6 +18,10 @@ BUCKET_BITS = 17
 """Of 5,500 questions' words 2**16 buckets cost .002 of AUROC, 2**18 gain .0005 (pool A2 of bench/routing.py)."""
 
 _WORD = re.compile(r"[^\W\d_]+|\d+|[^\s\w]|_")
+_ASCII_WORD = re.compile(rb"[a-z]+|0+|[^\sa-z0\x1c-\x1f]")
+"""The same for bytes whose digits are folded."""
+_LONG_NUMBER = re.compile(rb"0{5,}")
+_DIGITS_FOLDED = bytes(ord("0") if chr(each).isdigit() and each < 128 else each for each in range(256))
 _MOST_CHARS = 6_000
 """Of a text: what follows adds time, and the question of a long prompt stands at either end."""
 
@@ -31,18 +35,18 @@ class SparseVector:
 
 
 def word_hashes(text: str) -> list[int]:
-    """Return the 32-bit hashes of words and of pairs of neighbours, in order."""
-    hashes: list[int] = []
-    add = hashes.append
-    before = 0
-    for word in _WORD.findall(text.lower()):
-        encoded = b"0000"[: len(word)] if word.isdigit() else word.encode("utf-8", "surrogatepass")
-        own = crc32(encoded)
-        add(own)
-        if before:
-            add(crc32(encoded, before))
-        before = own
-    return hashes
+    """Return the 32-bit hashes of words, then those of pairs of neighbours."""
+    lower = text.lower()
+    if lower.isascii():  # a quarter faster, byte by byte the same
+        words = _ASCII_WORD.findall(_LONG_NUMBER.sub(b"0000", lower.encode().translate(_DIGITS_FOLDED)))
+    else:
+        words = [_folded(word) for word in _WORD.findall(lower)]
+    singles = list(map(crc32, words))
+    return singles + list(map(crc32, words[1:], singles))
+
+
+def _folded(word: str) -> bytes:
+    return b"0000"[: len(word)] if word.isdigit() else word.encode("utf-8", "surrogatepass")
 
 
 def shortened(text: str) -> str:

@@ -46,6 +46,11 @@ class SparseLinear:
         """Sum of steps, each times the number of examples before it: weights minus this by examples is the average."""
         self.examples = 0
 
+    @property
+    def outputs(self) -> int:
+        """How many scores there are."""
+        return int(self._weights.shape[1])
+
     def scores(self, vector: SparseVector) -> NDArray[np.float64]:
         """Return a score an output: log-odds where the link is logistic."""
         scores = vector.values @ self._weights.take(vector.ids, 0)
@@ -73,6 +78,26 @@ class SparseLinear:
             raised = np.exp(scores - scores.max())
             return np.asarray(raised / raised.sum(), np.float32)
         return np.asarray(1.0 / (1.0 + np.exp(-scores)), np.float32)
+
+    def average(self) -> Mapping[str, NDArray[Any]]:
+        """Return what `of_average` takes, as arrays that can be saved: a third of `state`, for a model that is only
+        asked."""
+        mean = self._weights if not self.examples else self._weights - self._lag / np.float32(self.examples)
+        used = np.flatnonzero(mean.any(axis=1))
+        return {"used": used.astype(np.int32), "weights": mean[used]}
+
+    @classmethod
+    def of_average(cls, average: Mapping[str, NDArray[Any]]) -> "SparseLinear":
+        """Return a model that answers as the one that `average` is of. ValueError: it is of another shape."""
+        used, weights = average["used"], average["weights"]
+        if weights.ndim != 2 or used.shape != weights.shape[:1] or used.dtype.kind != "i":
+            msg = f"saved weights have the shape {weights.shape}, their buckets {used.shape}"
+            raise ValueError(msg)
+        model = cls(weights.shape[1])
+        if len(used) and not 0 <= int(used.min()) <= int(used.max()) < len(model._weights):
+            raise ValueError("saved weights are of other buckets")
+        model._weights[used] = weights
+        return model
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return what `restore` takes, as arrays that can be saved: only the buckets that were ever touched."""

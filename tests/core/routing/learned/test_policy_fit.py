@@ -194,7 +194,9 @@ def test_a_policy_outlives_its_process(three: PolicyFit) -> None:
         ({"about": np.frombuffer(b"{}", np.uint8)}, "missing or of another shape"),
         ({"about": np.frombuffer(b'{"tiers": [["a"]], "kind": "hybrid"}', np.uint8)}, "1 tiers"),
         ({"stage_0/gram": np.zeros((0, 0))}, "shapes"),
-        ({"answers_0/weights": np.zeros((2, 7), np.float32)}, "outputs are wanted"),
+        ({"answers_0/weights": np.zeros((2, 7), np.float32)}, "saved weights have the shape"),
+        ({"questions/used": np.array([0], np.int32), "questions/weights": np.zeros((1, 3), np.float32)}, "of tiers"),
+        ({"questions/used": np.array([-1], np.int32), "questions/weights": np.zeros((1, 4), np.float32)}, "buckets"),
     ],
 )
 def test_what_is_no_policy_is_refused(three: PolicyFit, changed: dict[str, np.ndarray], says: str) -> None:

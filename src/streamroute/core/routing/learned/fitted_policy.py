@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamroute.core.quality.ridge import Ridge
+from streamroute.core.quality.sparse_linear import SparseLinear
 from streamroute.core.routing.learned.stage import Stage, stages
 from streamroute.core.routing.learned.tier_models import TierModels
 from streamroute.core.routing.learned.tier_policy import PolicyKind, TierPolicy
@@ -32,6 +33,7 @@ class FittedPolicy:
     policy: TierPolicy
     """With a model for every stage there is: a tier can fail, and another may answer first."""
     models: TierModels
+    """Averages, see `averaged`."""
     domains: tuple[str, ...]
     """Those with a number of their own among the features."""
     seen_domains: frozenset[str]
@@ -65,8 +67,8 @@ class FittedPolicy:
             "what": np.array(_KIND.encode()),
             "about": np.frombuffer(json.dumps(self._about).encode(), np.uint8),
         }
-        for name, model in _linear_models(self.models).items():
-            found |= {f"{name}/{part}": array for part, array in model.state().items()}
+        for name, model in zip(_linear_names(len(self.tiers)), _linear_models(self.models), strict=True):
+            found |= {f"{name}/{part}": array for part, array in model.average().items()}
         for stage, ridge in self.policy.models.items():
             found |= {f"{_stage_name(stage)}/{part}": array for part, array in ridge.state().items()}
         return found
@@ -82,15 +84,15 @@ def from_state(state: Arrays, name: str) -> FittedPolicy:
         kind: PolicyKind = about["kind"]
         if kind not in get_args(PolicyKind) or len(tiers) < 2:
             raise ValueError(f"it speaks of {len(tiers)} tiers and of the kind {kind!r}")
-        models = TierModels(len(tiers), len(tiers) - 1)
-        for each, model in _linear_models(models).items():
-            model.restore(_part(state, each))
+        questions, *answers = [SparseLinear.of_average(_part(state, each)) for each in _linear_names(len(tiers))]
+        if [questions.outputs, *(each.outputs for each in answers)] != [len(tiers) + 1, *(2 for _ in answers)]:
+            raise ValueError("its models of words are for another number of tiers")
         policy = TierPolicy(len(tiers), kind, {stage: _ridge(state, stage) for stage in stages(len(tiers) - 1)})
         return FittedPolicy(
             name=name,
             tiers=tiers,
             policy=policy,
-            models=models,
+            models=TierModels.of_average(questions, answers),
             domains=tuple(map(str, about["domains"])),
             seen_domains=frozenset(map(str, about["seen_domains"])),
             attempt_cost=float(about["attempt_cost"]),
@@ -99,8 +101,18 @@ def from_state(state: Arrays, name: str) -> FittedPolicy:
         raise ValueError(f"a part of it is missing or of another shape ({type(error).__name__}: {error})") from None
 
 
-def _linear_models(models: TierModels) -> dict[str, Any]:
-    return {"questions": models.questions, **{f"answers_{tier}": each for tier, each in enumerate(models.answers)}}
+def averaged(models: TierModels) -> TierModels:
+    """Return models that answer the same and learn no more, as they are after a file."""
+    questions, *answers = [SparseLinear.of_average(each.average()) for each in _linear_models(models)]
+    return TierModels.of_average(questions, answers)
+
+
+def _linear_names(tiers: int) -> list[str]:
+    return ["questions", *(f"answers_{tier}" for tier in range(tiers - 1))]
+
+
+def _linear_models(models: TierModels) -> list[SparseLinear]:
+    return [models.questions, *models.answers]
 
 
 def _ridge(state: Arrays, stage: Stage) -> Ridge:

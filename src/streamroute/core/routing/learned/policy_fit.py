@@ -14,7 +14,7 @@ from streamroute.core.quality.checks import assess
 from streamroute.core.quality.signals import answer_of
 from streamroute.core.quality.verdict import Draft, Wanted
 from streamroute.core.routing.learned.first_level import EPOCHS, batches
-from streamroute.core.routing.learned.fitted_policy import FittedPolicy, lead, with_every_stage
+from streamroute.core.routing.learned.fitted_policy import FittedPolicy, averaged, lead, with_every_stage
 from streamroute.core.routing.learned.fitting import (
     KINDS,
     OPTIMISM,
@@ -121,7 +121,7 @@ def fit_policy(
             name=name,
             tiers=tuple(tuple(tier) for tier in tiers),
             policy=with_every_stage(chosen, hybrid),
-            models=all_learned(complete, partial, names, epochs),
+            models=averaged(all_learned(complete, partial, names, epochs)),
             domains=tuple(material.domains),
             seen_domains=frozenset(row.kind for row in complete),
             attempt_cost=float(costs[:, 0].mean() / costs[:, -1].mean()),

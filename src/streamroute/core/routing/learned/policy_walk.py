@@ -45,7 +45,8 @@ class PolicyWalk:
         self._signals: dict[int, tuple[float, ...]] = {}
         self._agreement: dict[tuple[int, int], bool] = {}
         self._drafts: dict[int, Draft] = {}
-        self._unusable: set[int] = set()
+        self.unusable: set[int] = set()
+        """Tiers whose answers a machine cannot use."""
         self._seen = Seen(
             question=fitted.models.of_question(self._question),
             domain=domain,
@@ -71,7 +72,7 @@ class PolicyWalk:
             self.fitted.models.of_answer(tier, answer_vector(self._question, answer.text)) if answer.text else _NOTHING
         )
         if verdict.is_unusable:
-            self._unusable.add(tier)
+            self.unusable.add(tier)
         return any(is_same for pair, is_same in self._agreement.items() if tier in pair)
 
     def probability(self, tier: int) -> float:
@@ -83,7 +84,7 @@ class PolicyWalk:
         utility of the largest, and where it is infinite nothing is delivered but what the largest says."""
         policy, stage = self.fitted.policy, self.stage
         own = self._features(stage)
-        usable = [tier for tier in stage if tier not in self._unusable]
+        usable = [tier for tier in stage if tier not in self.unusable]
         is_settled = policy.kind == "router" and bool(usable)  # it delivers whom it asked
 
         def may(move: Move) -> bool:

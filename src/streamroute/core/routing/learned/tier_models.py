@@ -68,6 +68,13 @@ class TierModels:
         self.questions = SparseLinear(tiers + 1, options=options)
         self.answers = tuple([SparseLinear(2, options=options) for _ in range(judged)])
 
+    @classmethod
+    def of_average(cls, questions: SparseLinear, answers: Sequence[SparseLinear]) -> "TierModels":
+        """Return models that are only asked."""
+        models = cls(0, 0)
+        models._tiers, models.questions, models.answers = len(answers) + 1, questions, tuple(answers)
+        return models
+
     def learn(self, lesson: Lesson) -> None:
         """Take one step for everything that is known of it."""
         self.questions.learn(lesson.question, lesson.scores, lesson.known)
