@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
+from streamroute.core.cost.report import UsageQuery, usage_rows
 from streamroute.simulation.faults import NoResponse
 from streamroute.simulation.profile import Profile
 from streamroute.simulation.script import Script
+from streamroute.stores.usage import read_lines
 from tests.support.tiers import Tiers, Told, usd
 
 WRONG = "Dear customer, we will look into the matter when we find the time for it, which may well be never. Yours."
@@ -173,3 +176,38 @@ async def test_whoever_must_not_be_asked_is_not_asked_in_an_audit(tmp_path: Path
         assert told.text == WRONG
         assert tiers.app.dispatcher.gates.figures() == []
         assert tiers.requests["dear"] == 0
+
+
+async def test_feedback_says_what_the_judge_s_word_is_worth(tmp_path: Path) -> None:
+    """It thinks little of answers that people like, so little from it comes to mean much."""
+    async with Tiers.of(tmp_path, MODELS, ROUTE, each=QUALITY) as tiers, aiohttp.ClientSession() as session:
+        for count in range(1, 26):
+            told = await audited(tiers, count)
+            liked = {"decision_id": told.decision_id, "score": 1 if told.text == WRONG else 0}
+            async with session.post(f"{tiers.app.url}/v1/feedback", json=liked) as response:
+                assert response.status == 200
+        keeper = tiers.app.dispatcher.gates.of(tiers.app.config.routes["chat"]).keeper
+        assert keeper.calibrated(0.1) > 0.7
+
+
+async def test_audits_are_paid_by_whom_the_request_is_for(tmp_path: Path) -> None:
+    """Key and task of the client stand beside their cost, and the amount of the day outlives a restart."""
+    more = f'[routing]\nstate = "{tmp_path}/learned.npz"\n'
+    async with Tiers.of(tmp_path, MODELS, ROUTE, each=QUALITY, more=more) as tiers:
+        await audited(tiers, 1, headers={"x-streamroute-task": "letters"})
+        [figures] = tiers.app.dispatcher.gates.figures()
+    [row] = usage_rows(read_lines(tiers.url, UsageQuery(by=("task",), is_waste_told=True)))
+    assert (row.by, row.wasted["audit"]) == (("letters",), figures.spent)
+    async with Tiers.of(tmp_path, MODELS, ROUTE, each=QUALITY, more=more) as tiers:
+        gate = tiers.app.dispatcher.gates.of(tiers.app.config.routes["chat"])
+        assert gate.spent_today == figures.spent
+
+
+async def test_nobody_is_asked_where_the_judge_cannot_be(tmp_path: Path) -> None:
+    """The other answer would be paid for, and nothing known."""
+    async with Tiers.of(tmp_path, MODELS, ROUTE, each=QUALITY) as tiers, aiohttp.ClientSession() as session:
+        async with session.post(f"{tiers.app.url}/admin/upstreams/judge/drain") as response:
+            assert response.status == 200
+        await audited(tiers, 1)
+        assert made(tiers) == {"unclear": 1}
+        assert tiers.requests == {"judge": 0, "cheap": 1, "dear": 0}

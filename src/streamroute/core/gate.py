@@ -34,14 +34,16 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditOptions:
-    """How many answers of small models that were delivered are looked into afterwards, and what that may cost."""
+    """How many answers that were delivered, of small models or of auctions, are looked into afterwards, and what that
+    may cost."""
 
     share: float = 0.05
-    """Of accepted answers, 0..1, in a domain that has earned its trust. At 2 to 10 % the quality that a fixed threshold
-    loses under a shift of questions was found and mended (bench/results/routing.json)."""
+    """In auctions: of requests, 0..1, at most. With tiers: of accepted answers, in a domain that has earned its trust.
+    At 2 to 10 % the quality that a fixed threshold loses under a shift of questions was found and mended
+    (bench/results/routing.json)."""
     max_loss: float = 0.02
-    """Quality, 0..1, that delivering small models' answers may lose, over all requests of a domain: what comes of one
-    answer in eighteen that the large model disagrees with (`core.quality.comparison.GAIN`)."""
+    """With tiers: quality, 0..1, that delivering small models' answers may lose, over all requests of a domain: what
+    comes of one answer in eighteen that the large model disagrees with (`core.quality.comparison.GAIN`)."""
     max_usd_per_day: Decimal = Decimal(1)
     """In US dollars, of a route and a UTC day."""
 

@@ -208,9 +208,10 @@ class Route:
     agree_with: UpstreamId | None = None
     """Who is asked the same for `agreement`: a second cheap model, or the same one for a second sample."""
     judge: UpstreamId | None = None
-    """Who is asked for `judge`."""
+    """Who is asked for `judge`, and grades answers in audits."""
     audit: AuditOptions | None = None
-    """None: no audits, so nothing is learned of domains and nobody is guarded against."""
+    """None: no audits, so with tiers nothing is learned of domains and nobody is guarded against, and in an auction
+    nobody finds out that another one has become better."""
     speculate_after_s: float | None = None
     """Seconds after which the next tier is started beside the one that is at work; None: not before it is over."""
     race_width: int = 2

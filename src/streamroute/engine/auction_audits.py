@@ -55,7 +55,7 @@ class Drawn:
             self.gate.audits["failed" if draft is not None and not others else "dropped"] += 1
             return
         wanted = wanted_of(chat)
-        if not is_comparable(draft, wanted) and (route.judge is None or judging(chat, draft) is None):
+        if not is_comparable(draft, wanted) and not self._is_judged(draft, auditor, checks):
             self.gate.audits["unclear"] += 1
             return
         rival, chance = picked(others, self.uniform())
@@ -72,6 +72,14 @@ class Drawn:
                 decision_id=self.call.decision_id,
                 judged=partial(self.gates.judged_by_model, self.call, route),
             )
+        )
+
+    def _is_judged(self, draft: Draft, auditor: Auditor, checks: CrossChecks) -> bool:
+        """Return whether there is a judge who can be asked about an answer, for this client."""
+        judge = None if self.decision.route.judge is None else checks.upstreams.get(self.decision.route.judge)
+        asked = judging(self.call.chat, draft)
+        return (
+            judge is not None and asked is not None and checks.why_not(asked, judge) is None and auditor.can_ask(judge)
         )
 
     def _can_ask(self, rival: Rival, auditor: Auditor, checks: CrossChecks) -> bool:

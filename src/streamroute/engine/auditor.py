@@ -222,3 +222,5 @@ def _reserve(gate: RouteGate, options: AuditOptions | None, most: Money | None) 
 def _settle(gate: RouteGate, reserved: Money, spent: Money) -> None:
     gate.spent_today = Money(gate.spent_today - reserved + spent)
     gate.spent = Money(gate.spent + spent)
+    if spent:
+        gate.keeper.version += 1  # the day's amount outlives a restart, also where nothing was learned for it

@@ -20,7 +20,7 @@ from streamroute.core.quality.judge import read_judgement
 from streamroute.core.quality.verdict import NOTHING_AGAINST, Draft, Finding, Wanted
 from streamroute.core.request import ChatRequest
 from streamroute.core.requirements import Requirements
-from streamroute.core.routing.eligibility import why_not
+from streamroute.core.routing.eligibility import why_not as unable
 from streamroute.core.routing.scope import may_serve
 from streamroute.core.upstream import ProviderName, Upstream, UpstreamId
 from streamroute.engine.attempt import Attempt
@@ -130,7 +130,7 @@ class CrossChecks:
     ) -> Draft | Failure:
         """Make one call, and return its answer or why there is none; `paid` is told what it has cost."""
         known = self.upstreams.get(upstream)
-        reason = "it is disabled" if known is None else self._why_not(chat, known)
+        reason = "it is disabled" if known is None else self.why_not(chat, known)
         if known is None or reason is not None:
             return Failure(kind="blocked", message=f"{upstream}: {reason}")
         ends: list[Succeeded | Failed] = []
@@ -157,7 +157,7 @@ class CrossChecks:
         end = ends[0] if ends else Failed(number, _TOO_LATE)
         return end.failure if isinstance(end, Failed) else read_draft(attempt.held, stream=False)
 
-    def _why_not(self, chat: ChatRequest, upstream: Upstream) -> str | None:
+    def why_not(self, chat: ChatRequest, upstream: Upstream) -> str | None:
         """Return why an upstream must not be asked what a client has asked: the same limits hold as for the request."""
         if not may_serve(self._call.caller, upstream):
             return f"the key {self._call.caller.defaults.key!r} may not use it"
@@ -167,7 +167,7 @@ class CrossChecks:
         limit, most = self._requirements.max_cost, self._bill.plus(self.most(chat, upstream))
         if limit is not None and (most is None or most > limit):
             return "the request may not cost that much"
-        return why_not(chat, upstream) or self._providers[upstream.provider].why_not(chat, upstream)
+        return unable(chat, upstream) or self._providers[upstream.provider].why_not(chat, upstream)
 
 
 def judging(chat: ChatRequest, draft: Draft) -> ChatRequest | None:

@@ -13,7 +13,7 @@ rejected      a whole answer of a small model that was not good enough to be del
 speculation   a larger model started beside a small one that was good enough after all
 agreement     asked the same as another model, to see whether they agree
 judge         asked what an answer is worth
-audit         asked the same as a small model whose answer was delivered, to see what was missed
+audit         asked the same as who has answered, or what that answer is worth, to see what was missed
 """
 
 from typing import Literal, get_args

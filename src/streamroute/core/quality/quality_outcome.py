@@ -6,7 +6,7 @@ from typing import Literal
 from streamroute.core.upstream import UpstreamId
 
 QualitySource = Literal["feedback", "audit", "assessor"]
-"""A person or program that used the answer; a comparison with a larger model's; what the answer itself shows."""
+"""A person or program that used the answer; a comparison with another model's; what the answer itself shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
