@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from streamroute.core.cost.report import UsageQuery, usage_rows
-from streamroute.simulation.faults import NoResponse
+from streamroute.simulation.faults import Cut, NoResponse
 from streamroute.simulation.profile import Profile
 from streamroute.simulation.script import Script
 from streamroute.stores.usage import read_lines
@@ -156,6 +156,15 @@ async def test_an_answer_that_is_too_long_is_not_kept(tmp_path: Path) -> None:
         assert len(told.text) > 65_536
         assert made(tiers) == {"dropped": 1}
         assert tiers.requests == {"judge": 0, "cheap": 1, "dear": 0}
+
+
+async def test_an_answer_of_two_is_nobody_s(tmp_path: Path) -> None:
+    """It broke off and was carried on by another upstream: it tells nothing of either."""
+    models = MODELS | {"cheap": Script.of(Cut(at_token=5), profile=Profile(tpot_s=0.002, says=WRONG))}
+    async with Tiers.of(tmp_path, models, ROUTE, each=QUALITY) as tiers:
+        told = await audited(tiers, 1)
+        assert [each[:2] for each in await tiers.calls(told)] == [("cheap", "first"), ("dear", "continuation")]
+        assert made(tiers) == {"dropped": 1}
 
 
 async def test_an_audit_of_an_auction_ends_with_the_process(tmp_path: Path) -> None:
