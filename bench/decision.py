@@ -14,23 +14,20 @@ was learned too, all ten being good enough: four tenths, and one for all but one
 routing alone is measured by bench/routing_decision.py.
 """
 
-import argparse
-import json
 import random
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from itertools import cycle
-from pathlib import Path
 
 import orjson
 from harness.prompts import Prompts
+from harness.report import parser_of, publish
 from harness.run_facts import run_facts
-from rich.console import Console
 from rich.table import Table
 
 from streamroute.core.health.board import HealthBoard
@@ -375,28 +372,11 @@ def table(figures: list[Figure]) -> Table:
 
 def main() -> int:
     """Parse the command line, run, print; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--reps", type=int, default=REPS)
-    parser.add_argument("--json", action="store_true", help="print a list of objects, one a subject")
-    parser.add_argument("--out", type=Path, help="also write them, with machine and commit, to this file")
-    arguments = parser.parse_args()
+    arguments = parser_of(__doc__, "subject", reps=REPS).parse_args()
     facts = run_facts()
     figures = measure(max(1, arguments.reps))
-    results = [
-        {name: round(value, 3) if isinstance(value, float) else value for name, value in asdict(each).items()}
-        for each in figures
-    ]
     broken = [each.subject for each in figures if each.limit_us is not None and each.median_us > each.limit_us]
-    if arguments.out is not None:
-        document = {"run": facts, "broken_limits": broken, "results": results}
-        arguments.out.write_text(json.dumps(document, indent=2) + "\n")
-    if arguments.json:
-        print(json.dumps(results, indent=2))
-    else:
-        Console(width=None if sys.stdout.isatty() else 120).print(table(figures))
-    for each in broken:
-        print(f"decision: LIMIT BROKEN: {each}", file=sys.stderr)
-    return 1 if broken else 0
+    return publish("decision", arguments, facts=facts, figures=figures, broken=broken, table=table(figures))
 
 
 if __name__ == "__main__":

@@ -10,19 +10,16 @@ the 50th and the 99th percentile of all, in the median repetition. Exit code
 millisecond for the slowest in a hundred.
 """
 
-import argparse
-import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from harness.prompts import PROMPT_CHARS, Prompts
+from harness.report import parser_of, publish
 from harness.run_facts import run_facts
-from rich.console import Console
 from rich.table import Table
 from routing_lab.online import largest_lead, optimistic
 
@@ -143,28 +140,18 @@ def table(figures: list[Figure]) -> Table:
 
 def main() -> int:
     """Parse the command line, run, print; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--reps", type=int, default=REPS)
-    parser.add_argument("--json", action="store_true", help="print a list of objects, one a step")
-    parser.add_argument("--out", type=Path, help="also write them, with machine and commit, to this file")
-    arguments = parser.parse_args()
+    arguments = parser_of(__doc__, "step", reps=REPS).parse_args()
     facts = run_facts()
     figures = measure(max(1, arguments.reps))
-    results = [
-        {name: round(value, 1) if isinstance(value, float) else value for name, value in asdict(each).items()}
-        for each in figures
-    ]
-    broken = broken_limits(figures)
-    if arguments.out is not None:
-        document = {"run": facts, "broken_limits": broken, "results": results}
-        arguments.out.write_text(json.dumps(document, indent=2) + "\n")
-    if arguments.json:
-        print(json.dumps(results, indent=2))
-    else:
-        Console(width=None if sys.stdout.isatty() else 120).print(table(figures))
-    for each in broken:
-        print(f"routing_decision: LIMIT BROKEN: {each}", file=sys.stderr)
-    return 1 if broken else 0
+    return publish(
+        "routing_decision",
+        arguments,
+        facts=facts,
+        figures=figures,
+        broken=broken_limits(figures),
+        table=table(figures),
+        digits=1,
+    )
 
 
 if __name__ == "__main__":

@@ -15,15 +15,13 @@ chunk every 40 ms in each, and judges every text. Then the same against the same
 Exit code 1: a limit was broken.
 """
 
-import argparse
 import json
 import os
 import signal
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 from harness.load import Load, LoadResult
@@ -40,6 +38,7 @@ from harness.processes import (
     sidecar,
     wait_until,
 )
+from harness.report import parser_of, publish
 from harness.run_facts import run_facts
 from harness.vitals import clients_of, connections_to, cpu_s, open_files, peak_rss_mb, rss_mb
 from rich.console import Console
@@ -251,35 +250,17 @@ def table(rows: Sequence[Round]) -> Table:
 
 def main() -> int:
     """Parse the command line, run, print; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--streams", type=int, default=STREAMS)
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--json", action="store_true", help="print a list of objects, one a round")
-    parser.add_argument("--out", type=Path, help="also write them, with machine and commit, to this file")
-    arguments = parser.parse_args()
+    arguments = parser_of(__doc__, "round", streams=STREAMS, rounds=ROUNDS).parse_args()
     facts = run_facts()
     try:
         rounds, broken = run(max(1, arguments.streams), max(1, arguments.rounds))
     except BenchError as error:
         print(f"streams: {error}", file=sys.stderr)
         return 1
-    results = [{name: _rounded(value) for name, value in asdict(each).items()} for each in rounds]
-    if arguments.out is not None:
-        document = {"run": facts, "broken_limits": broken, "results": results}
-        arguments.out.write_text(json.dumps(document, indent=2) + "\n")
-    if arguments.json:
-        print(json.dumps(results, indent=2))
-    else:
-        Console(width=None if sys.stdout.isatty() else 190).print(table(rounds))
-    for each in broken:
-        print(f"streams: LIMIT BROKEN: {each}", file=sys.stderr)
+    code = publish("streams", arguments, facts=facts, figures=rounds, broken=broken, table=table(rounds), width=190)
     for failure in [failure for each in rounds for failure in each.failures][:10]:
         print(f"streams: {failure}", file=sys.stderr)
-    return 1 if broken else 0
-
-
-def _rounded(value: object) -> object:
-    return round(value, 3) if isinstance(value, float) else value
+    return code
 
 
 if __name__ == "__main__":
