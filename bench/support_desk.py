@@ -23,6 +23,7 @@ from streamroute.app import App
 from streamroute.config.load import load_config
 from streamroute.simulation.profile import Profile
 from streamroute.simulation.server import SimulationServer
+from streamroute.telemetry.logs import configure_logs
 
 PROMPT_TOKENS = 2_000
 ANSWER_TOKENS = 500
@@ -46,6 +47,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="the report as JSON")
     parser.add_argument("--keep", type=Path, help="keep the configuration and the ledger there")
     arguments = parser.parse_args()
+    configure_logs("warning")  # to standard error: the report goes to standard output
     with ExitStack() as stack:
         folder = arguments.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.mkdir(parents=True, exist_ok=True)

@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,21 +12,17 @@ import pytest
 
 from streamroute.simulation.profile import Profile
 from streamroute.simulation.server import SimulationServer
+from tests.support.command import run_command
 from tests.support.postgres import PostgresServer, needs_postgres
 from tests.support.serve_process import ServeProcess, provider_table
 
 ASK = {"model": "chat", "messages": [{"role": "user", "content": "Tell me about rivers."}]}
 
 
-def report(file: Path, *args: str) -> str:
-    return subprocess.run(
-        [sys.executable, "-m", "streamroute", "routing", "report", "-c", str(file), *args],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "NO_COLOR": "1"},
-        timeout=30,
-        check=True,
-    ).stdout
+async def report(file: Path, *args: str) -> str:
+    ended = await run_command("routing", "report", "-c", str(file), *args)
+    assert ended.exit_code == 0, ended.stderr
+    return ended.stdout
 
 
 @pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=needs_postgres)])
@@ -62,7 +55,7 @@ async def test_asked_judged_and_reported(database: str, tmp_path: Path) -> None:
         [of_task, of_none] = document["by_task"]
         assert (of_task["task"], of_task["quality"]["feedback"]) == ("mail", {"count": 2, "mean": 0.75})
         assert (of_none["task"], of_none["quality"]) == (None, {"assessor": {"count": 1, "mean": 1.0}})
-        shown = await asyncio.to_thread(report, file, "--by", "task")
+        shown = await report(file, "--by", "task")
         assert "mail" in shown
         assert "quality (feedback)" in shown
     finally:
@@ -91,7 +84,7 @@ async def reported(file: Path) -> dict[str, object]:
     """Return the report once the ledger has everything: three requests, two words, three verdicts."""
     until = time.monotonic() + 20
     while True:
-        document: dict[str, object] = json.loads(await asyncio.to_thread(report, file, "--json", "--since", "1h"))
+        document: dict[str, object] = json.loads(await report(file, "--json", "--since", "1h"))
         quality = document["total"]["quality"]  # type: ignore[index]  # a table
         if sum(each["count"] for each in quality.values()) == 5 or time.monotonic() > until:
             return document

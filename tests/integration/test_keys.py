@@ -2,11 +2,8 @@
 
 import asyncio
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import aiohttp
@@ -15,6 +12,7 @@ import pytest
 
 from streamroute.simulation.profile import Profile
 from streamroute.simulation.server import SimulationServer
+from tests.support.command import run_command
 from tests.support.serve_process import ServeProcess, provider_table, serve_until_it_ends
 
 ASK = {"model": "chat", "messages": [{"role": "user", "content": "Tell me about rivers."}]}
@@ -34,20 +32,9 @@ def config(base_url: str, ledger: str = "sqlite:///ledger.db") -> str:
 
 async def keys(file: Path, *args: str) -> str:
     """Run `streamroute keys`; return what it prints to standard output."""
-
-    def run() -> str:
-        ended = subprocess.run(
-            [sys.executable, "-m", "streamroute", "keys", args[0], "-c", str(file), *args[1:]],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            env={**os.environ, "NO_COLOR": "1"},
-            timeout=20,
-            check=True,
-        )
-        return ended.stdout.strip()
-
-    return await asyncio.to_thread(run)
+    ended = await run_command("keys", args[0], "-c", str(file), *args[1:])
+    assert ended.exit_code == 0, ended.stderr
+    return ended.stdout.strip()
 
 
 async def outcome(url: str, secret: str) -> str:
@@ -92,7 +79,7 @@ async def test_a_key_from_its_creation_to_its_end() -> None:
             assert await outcome(serve.url, third) == "api_key_revoked"
             serve.signal(signal.SIGTERM)
             assert await asyncio.to_thread(serve.wait, 10) == 0
-            usage = await asyncio.to_thread(usage_by_key, file)
+            usage = json.loads((await run_command("usage", "-c", str(file), "--by", "key,team", "--json")).stdout)
             kept = [path.read_bytes() for path in file.parent.rglob("*") if path.is_file()]
             everything = [*map(str.encode, shown), serve.stderr.encode(), *kept]
         assert "request.refused" in serve.stderr, "the log is on"
@@ -105,17 +92,6 @@ async def read(url: str, path: str, secret: str) -> str:
     async with aiohttp.ClientSession(headers={"x-api-key": secret}) as session, session.get(url + path) as response:
         assert response.status == 200
         return await response.text()
-
-
-def usage_by_key(file: Path) -> list[dict[str, object]]:
-    ended = subprocess.run(
-        [sys.executable, "-m", "streamroute", "usage", "-c", str(file), "--by", "key,team", "--json"],
-        capture_output=True,
-        timeout=20,
-        check=True,
-    )
-    found: list[dict[str, object]] = json.loads(ended.stdout)
-    return found
 
 
 async def test_the_sdk_reads_the_limits() -> None:

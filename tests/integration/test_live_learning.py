@@ -2,10 +2,7 @@
 
 import asyncio
 import json
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +13,7 @@ import pytest_asyncio
 
 from streamroute.simulation.profile import Profile
 from streamroute.simulation.server import SimulationServer
+from tests.support.command import run_command
 from tests.support.serve_process import ServeProcess, provider_table
 
 OUTCOMES = 60
@@ -82,17 +80,6 @@ async def saved(session: aiohttp.ClientSession) -> None:
                     return
 
 
-def command(*args: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "streamroute", "routing", *args],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "NO_COLOR": "1"},
-        timeout=30,
-        check=False,
-    )
-
-
 async def test_what_clients_say_moves_requests_and_outlives_a_restart(
     provider: SimulationServer, tmp_path: Path
 ) -> None:
@@ -108,19 +95,19 @@ async def test_what_clients_say_moves_requests_and_outlives_a_restart(
         before = await learned(session)
     assert {(each["upstream"], each["domain"]) for each in before} >= {("small", "code")}
     assert sum(each["outcomes"] for each in before) == OUTCOMES
-    shown = await asyncio.to_thread(command, "show", "-c", str(file), "--json")
+    shown = await run_command("routing", "show", "-c", str(file), "--json")
     assert json.loads(shown.stdout) == before
     async with served(text) as (serve, session):
         assert await learned(session) == before
         assert (await asked(session, "code"))[0] == "large"
-        gone = await asyncio.to_thread(command, "reset", "-c", str(file), "--url", serve.url, "--upstream", "huge")
-        assert gone.returncode == 1
+        gone = await run_command("routing", "reset", "-c", str(file), "--url", serve.url, "--upstream", "huge")
+        assert gone.exit_code == 1
         assert "Nothing was learned of 'huge'; of " in gone.stderr
-        gone = await asyncio.to_thread(command, "reset", "-c", str(file), "--url", serve.url, "--domain", "code")
-        assert (gone.returncode, f"has forgotten {OUTCOMES} outcomes" in gone.stderr) == (0, True)
+        gone = await run_command("routing", "reset", "-c", str(file), "--url", serve.url, "--domain", "code")
+        assert (gone.exit_code, f"has forgotten {OUTCOMES} outcomes" in gone.stderr) == (0, True)
         assert await learned(session) == []
         assert (await asked(session, "code"))[0] == "small"
-    empty = await asyncio.to_thread(command, "show", "-c", str(file))
+    empty = await run_command("routing", "show", "-c", str(file))
     assert empty.stdout == "nothing was learned yet\n"
 
 
@@ -154,8 +141,8 @@ async def test_a_broken_file_is_no_reason_not_to_start(provider: SimulationServe
         await asyncio.to_thread(serve.wait_for_stderr, "state.unreadable")
         await disappoint(session, "code")
     assert (tmp_path / "state.npz.broken").read_bytes() == b"PK\x03\x04 and no more"
-    ended = await asyncio.to_thread(command, "reset", "-c", str(file), "--upstream", "small")
-    assert (ended.returncode, f"{tmp_path}/state.npz has forgotten" in ended.stderr) == (0, True)
+    ended = await run_command("routing", "reset", "-c", str(file), "--upstream", "small")
+    assert (ended.exit_code, f"{tmp_path}/state.npz has forgotten" in ended.stderr) == (0, True)
     (tmp_path / "state.npz").write_bytes(b"broken again")
-    ended = await asyncio.to_thread(command, "show", "-c", str(file))
-    assert (ended.returncode, "cannot be read" in ended.stderr) == (69, True)
+    ended = await run_command("routing", "show", "-c", str(file))
+    assert (ended.exit_code, "cannot be read" in ended.stderr) == (69, True)
