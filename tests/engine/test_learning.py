@@ -14,6 +14,7 @@ from streamroute.core.routing.question import Question
 from streamroute.core.upstream import UpstreamId
 from streamroute.engine import learning as learning_module
 from streamroute.engine.learning import Learning
+from streamroute.server.learned import learned_status
 from tests.support.observations import upstream
 
 A, B = upstream("a"), upstream("b")
@@ -151,6 +152,8 @@ def test_a_state_from_before_there_was_a_calibration() -> None:
     raw = learning.quality.estimates(question(EASY).words.read(), "science", [A.id]).means[0]
     assert mean(again, EASY) == pytest.approx(raw, abs=1e-9)
     assert mean(learning, EASY) != pytest.approx(raw, abs=1e-4)
+    [shown] = learned_status(learning)
+    assert shown["estimate"] == round(mean(learning, EASY), 4)
     learning.forget(None, "law")
     assert mean(learning, EASY) != pytest.approx(raw, abs=1e-4)
     learning.forget(None, None)

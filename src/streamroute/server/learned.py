@@ -34,7 +34,7 @@ def learned_status(learning: Learning) -> list[Mapping[str, object]]:
                 "domain": domain,
                 "outcomes": cell.count,
                 "observed": round(cell.mean, 4),
-                "estimate": None if mean is None else round(mean, 4),
+                "estimate": None if mean is None else round(learning.calibration.probability(mean), 4),
                 "sd": None if sd is None else round(sd, 4),
             }
         )
