@@ -32,9 +32,9 @@ Data goes to standard output, talk to standard error. `python -m streamroute` is
 | exit code | meaning |
 |---|---|
 | 0 | well; `serve`: stopped after draining |
-| 1 | ran, but what it watches failed (`demo`: an invariant broke; `reconcile`: invoice and ledger differ; `replay`: no request to go by) |
+| 1 | ran, but what it watches failed (`demo`: an invariant broke; `reconcile`: invoice and ledger differ; `replay`: no request to go by; `routing fit`: no policy to be had) |
 | 2 | wrong usage |
-| 69 | unavailable: the address to listen on, or the ledger, is not to be had |
+| 69 | unavailable: the address to listen on, the ledger, or a file of outcomes is not to be had |
 | 78 | the configuration is wrong; every problem is listed with file and line |
 | 130 | interrupted (Ctrl-C) |
 

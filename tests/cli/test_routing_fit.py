@@ -63,7 +63,7 @@ def test_a_table_for_people(folder: Path) -> None:
     code, out, err = run(folder, "chat", "--outcomes", str(folder / "o.jsonl"), "--keep-quality", "0.99")
     assert code == 0
     assert "480 questions with an outcome of every tier, 0 with some" in out
-    assert "outcomes of models that are no part of the route tell only how hard a question is: other 100" in out
+    assert "of other models, whose outcomes tell only how hard a question is: other 100" in out
     assert "domains: sums 160, law 160, rivers 160" in out
     rows = [row.split() for row in out.splitlines()]
     assert ["always", "small"] in [row[:2] for row in rows]

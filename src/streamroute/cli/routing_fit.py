@@ -33,7 +33,7 @@ KINDS: Mapping[PolicyKind, str] = {
     "cascade": "begins with the smallest",
     "hybrid": "may begin anywhere",
 }
-_DOMAINS_SHOWN = 12
+_MOST_SHOWN = 8
 
 
 def fit(
@@ -160,12 +160,8 @@ def _print(found: PolicyFit, unknown: Mapping[str, int]) -> None:
     for reason, many in found.left_out.items():
         typer.echo(f"{many} left out: {reason}")
     if unknown:
-        told = ", ".join(f"{name} {many}" for name, many in unknown.items())
-        typer.echo(f"outcomes of models that are no part of the route tell only how hard a question is: {told}")
-    shown = list(found.domains.items())
-    more = f", and {len(shown) - _DOMAINS_SHOWN} more" if len(shown) > _DOMAINS_SHOWN else ""
-    told = ", ".join(f"{name or '(none)'} {many}" for name, many in shown[:_DOMAINS_SHOWN])
-    typer.echo(f"domains: {told}{more}\n")
+        typer.echo(f"of other models, whose outcomes tell only how hard a question is: {_counts(unknown)}")
+    typer.echo(f"domains: {_counts(found.domains)}\n")
     table = Table(box=None, pad_edge=False)
     for column in ("", "quality", "ratio", "95 %", "saved", "95 %", *names):
         table.add_column(column, justify="right" if column else "left")
@@ -180,6 +176,12 @@ def _print(found: PolicyFit, unknown: Mapping[str, int]) -> None:
         f"\n* chosen: it saves most of those that keep a ratio of {found.wanted_ratio:.3f} on these questions, each "
         "served by models that have not seen it"
     )
+
+
+def _counts(by_name: Mapping[str, int]) -> str:
+    shown = list(by_name.items())
+    more = f", and {len(shown) - _MOST_SHOWN} more" if len(shown) > _MOST_SHOWN else ""
+    return ", ".join(f"{name or '(none)'} {many}" for name, many in shown[:_MOST_SHOWN]) + more
 
 
 def _cells(each: Figures) -> list[str]:

@@ -130,7 +130,7 @@ class Gates:
             if policy is None:
                 return decision, None
         if policy is not None:
-            walk = PolicyWalk(policy, read_question(call.chat.payload).text, domain)
+            walk = PolicyWalk(policy, read_question(call.chat.payload).text, _about(policy, decision, call, domain))
             return begun(walk, decision, guard), walk
         position = next_tier(gate, decision, domain, call.chat, upstreams)
         if not position or uniform() < EXPLORE_SHARE:
@@ -204,6 +204,17 @@ class Gates:
 
 def _keeper(options: AuditOptions, policy: FittedPolicy) -> Gatekeeper:
     return Gatekeeper(options, policy.seen_domains, policy.attempt_cost)
+
+
+def _about(policy: FittedPolicy, decision: Decision, call: Call, domain: str) -> str:
+    """Return the domain that a policy goes by: one that it was fitted on, or that was said. What is only a guess, or a
+    task, and is none of its own, is as good as none."""
+    if domain in policy.seen_domains:
+        return domain
+    matched = decision.matched
+    if matched is None:
+        return call.requirements.domain or ""
+    return (matched.features.domain or "") if matched.features.domain_source == "stated" else ""
 
 
 def domain_of(decision: Decision, call: Call) -> str:

@@ -32,7 +32,12 @@ def gate_status(gate: RouteGate, route: Route) -> dict[str, object]:
                 for each in gate.keeper.figures()
             },
         }
-    return {"accept_at": str(route.accept_at), "accepted_share": accepted, "audits": audits}
+    return {
+        "accept_at": None if route.tier_policy else str(route.accept_at),
+        "tier_policy": route.tier_policy,
+        "accepted_share": accepted,
+        "audits": audits,
+    }
 
 
 def _audits(gate: RouteGate, route: Route) -> dict[str, object] | None:

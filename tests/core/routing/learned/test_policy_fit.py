@@ -157,6 +157,36 @@ def test_a_cascade_has_no_choice_at_first(three: PolicyFit) -> None:
     assert walk.choose({2}).move == Move("deliver", 1)
 
 
+def test_elsewhere_the_answer_alone_tells() -> None:
+    """In a domain that nothing was fitted on it begins with the smallest, whatever the question, and what that says is
+    delivered or the largest asked. Where no domain is known the words tell all the same."""
+    rows = [replace(row, domain=f"{row.domain} {at % 2}") for at, row in enumerate(world(THREE))]
+    elsewhere = fit_policy(rows, [[name] for name in THREE], 0.99, "p.npz").fitted
+    for text in (LAW, SUM):
+        sure, unsure = (PolicyWalk(elsewhere, text.format("upper", "lower"), "recipes") for _ in range(2))
+        assert sure.choose({0, 1, 2}).move == Move("ask", 0)
+        assert sure.choose({1, 2}).move is None
+        heard(sure, 0, SURE.format(7))
+        heard(unsure, 0, UNSURE.format(7))
+        assert list(sure.choose({1, 2}).utilities) == [Move("deliver", 0), Move("ask", 2)]
+        assert sure.choose({1, 2}).margin > unsure.choose({1, 2}).margin
+        heard(sure, 1, SURE.format(7))
+        assert sure.stage == (0, 1)
+        assert list(sure.choose({2}).utilities) == [Move("deliver", 0), Move("ask", 2)]
+    anywhere = PolicyWalk(elsewhere, LAW.format("upper", "lower"), "").choose({0, 1, 2})
+    assert list(anywhere.utilities) == [Move("ask", 0), Move("ask", 1), Move("ask", 2)]
+    again = from_state(elsewhere.state(), "q.npz")
+    walk = PolicyWalk(again, SUM.format(1, 2), "recipes")
+    heard(walk, 0, UNSURE.format(7))
+    assert walk.choose({1, 2}) == unsure.choose({1, 2})
+    assert again.digest == elsewhere.digest
+
+
+def test_of_few_domains_nothing_is_learned_for_others(three: PolicyFit) -> None:
+    """What is left when whole ones are left out is too little."""
+    assert three.fitted.unknown is None
+
+
 def test_a_walk_decides_as_the_study_does(three: PolicyFit) -> None:
     """The same features by either way: every row, every stage."""
     policy, domains = three.fitted.policy, three.fitted.domains
@@ -177,13 +207,13 @@ def test_a_policy_outlives_its_process(three: PolicyFit) -> None:
     """What is kept decides alike; a policy of another shape is refused with what is wrong."""
     state = three.fitted.state()
     again = from_state(state, "q.npz")
-    assert again == replace(three.fitted, name="q.npz", policy=again.policy, models=again.models)
+    assert again == replace(three.fitted, name="q.npz", policy=again.policy, models=again.models, unknown=again.unknown)
     assert again.digest == three.fitted.digest
     utilities = []
     for policy in (three.fitted, again):
         walk = PolicyWalk(policy, LAW.format("upper", "inner"), "law")
         heard(walk, 0, UNSURE.format(0))
-        utilities.append(list(walk.choose({1, 2}).utilities.values()))
+        utilities.append(walk.choose({1, 2}).utilities)
     assert utilities[0] == utilities[1]
 
 

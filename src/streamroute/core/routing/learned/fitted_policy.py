@@ -20,6 +20,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 _KIND = "streamroute tier policy 1"
 """What a file says that it is; the number changes with whatever its numbers mean."""
+_UNKNOWN = "unknown_"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,9 @@ class FittedPolicy:
     """Names of upstreams, smallest models first."""
     policy: TierPolicy
     """With a model for every stage there is: a tier can fail, and another may answer first."""
+    unknown: TierPolicy | None = None
+    """For domains that it was not fitted on: a cascade of the smallest and the largest tier, by the small answer alone
+    (`fitting.cautious_policy`). None: it was fitted on too few domains to tell."""
     models: TierModels
     """Averages, see `averaged`."""
     domains: tuple[str, ...]
@@ -44,7 +48,7 @@ class FittedPolicy:
     @cached_property
     def digest(self) -> str:
         """Tells it from others: what audits have found belongs to one policy."""
-        models = [each.state()["moments"].tobytes() for each in self.policy.models.values()]
+        models = [each.state()["moments"].tobytes() for each in self._ridges.values()]
         return hashlib.sha256(b"".join([json.dumps(self._about).encode(), *models])).hexdigest()[:16]
 
     @property
@@ -69,9 +73,17 @@ class FittedPolicy:
         }
         for name, model in zip(_linear_names(len(self.tiers)), _linear_models(self.models), strict=True):
             found |= {f"{name}/{part}": array for part, array in model.average().items()}
-        for stage, ridge in self.policy.models.items():
-            found |= {f"{_stage_name(stage)}/{part}": array for part, array in ridge.state().items()}
+        for name, ridge in self._ridges.items():
+            found |= {f"{name}/{part}": array for part, array in ridge.state().items()}
         return found
+
+    @property
+    def _ridges(self) -> dict[str, Ridge]:
+        unknown = {} if self.unknown is None else self.unknown.models
+        return {
+            **{_stage_name(stage): each for stage, each in self.policy.models.items()},
+            **{f"{_UNKNOWN}{_stage_name(stage)}": each for stage, each in unknown.items()},
+        }
 
 
 def from_state(state: Arrays, name: str) -> FittedPolicy:
@@ -87,11 +99,18 @@ def from_state(state: Arrays, name: str) -> FittedPolicy:
         questions, *answers = [SparseLinear.of_average(_part(state, each)) for each in _linear_names(len(tiers))]
         if [questions.outputs, *(each.outputs for each in answers)] != [len(tiers) + 1, *(2 for _ in answers)]:
             raise ValueError("its models of words are for another number of tiers")
-        policy = TierPolicy(len(tiers), kind, {stage: _ridge(state, stage) for stage in stages(len(tiers) - 1)})
+        policy = TierPolicy(
+            len(tiers), kind, {each: _ridge(state, _stage_name(each)) for each in stages(len(tiers) - 1)}
+        )
+        unknown = None
+        if any(name.startswith(_UNKNOWN) for name in state):
+            own = {each: _ridge(state, f"{_UNKNOWN}{_stage_name(each)}") for each in stages(1)}
+            unknown = TierPolicy(2, "cascade", own)
         return FittedPolicy(
             name=name,
             tiers=tiers,
             policy=policy,
+            unknown=unknown,
             models=TierModels.of_average(questions, answers),
             domains=tuple(map(str, about["domains"])),
             seen_domains=frozenset(map(str, about["seen_domains"])),
@@ -115,8 +134,8 @@ def _linear_models(models: TierModels) -> list[SparseLinear]:
     return [models.questions, *models.answers]
 
 
-def _ridge(state: Arrays, stage: Stage) -> Ridge:
-    saved = _part(state, _stage_name(stage))
+def _ridge(state: Arrays, name: str) -> Ridge:
+    saved = _part(state, name)
     ridge = Ridge(len(saved["gram"]) - 1, saved["moments"].shape[1])
     ridge.restore(saved)
     ridge.predict(np.zeros(len(saved["gram"]) - 1))  # solved now, not within a request

@@ -16,18 +16,21 @@ from streamroute.core.quality.verdict import Draft, Wanted
 from streamroute.core.routing.learned.first_level import EPOCHS, batches
 from streamroute.core.routing.learned.fitted_policy import FittedPolicy, averaged, lead, with_every_stage
 from streamroute.core.routing.learned.fitting import (
+    FOLDS,
     KINDS,
     OPTIMISM,
     Material,
     all_learned,
     best_kind,
+    cautious_policy,
     curve,
+    domain_folds,
     held_out_material,
     policy,
 )
 from streamroute.core.routing.learned.outcome_rows import Outcome, Row
 from streamroute.core.routing.learned.served import Served, always, ratio_interval, served_by
-from streamroute.core.routing.learned.tier_policy import PolicyKind
+from streamroute.core.routing.learned.tier_policy import PolicyKind, TierPolicy
 
 LEAST_ROWS = 200
 """Questions that every tier has answered: the standard error of a ratio of qualities is then about .05, of which more
@@ -116,11 +119,16 @@ def fit_policy(
         )
     chosen, hybrid = (policy(material, prices[kind], each) for each in (kind, "hybrid"))
     costs = outcomes.costs_usd
+    unknown: TierPolicy | None = None
+    if len(material.domains) >= FOLDS:  # whole domains are left out in turn: of fewer too little would be left
+        apart = held_out_material(complete, partial, names, epochs, domain_folds(complete))
+        unknown = cautious_policy(apart, keep_quality)
     return PolicyFit(
         fitted=FittedPolicy(
             name=name,
             tiers=tuple(tuple(tier) for tier in tiers),
             policy=with_every_stage(chosen, hybrid),
+            unknown=unknown,
             models=averaged(all_learned(complete, partial, names, epochs)),
             domains=tuple(material.domains),
             seen_domains=frozenset(row.kind for row in complete),

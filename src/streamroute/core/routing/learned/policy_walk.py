@@ -12,7 +12,7 @@ from streamroute.core.quality.comparison import agrees
 from streamroute.core.quality.signals import answer_of, signals
 from streamroute.core.quality.verdict import Draft, Verdict, Wanted
 from streamroute.core.routing.learned.fitted_policy import FittedPolicy
-from streamroute.core.routing.learned.stage import Seen, Stage, features
+from streamroute.core.routing.learned.stage import Seen, Stage, answer_features, features
 from streamroute.core.routing.learned.tier_models import answer_vector, question_vector
 from streamroute.core.routing.learned.tier_policy import Move, moves
 
@@ -20,6 +20,8 @@ Floats = NDArray[np.float64]
 
 _NOTHING = np.zeros(2)
 """Log-odds of an answer without words, as in the fit."""
+_NO_FEATURES = np.zeros(1)
+"""Before anybody has answered, where words of questions mislead; as in the fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,9 @@ class PolicyWalk:
     def __init__(self, fitted: FittedPolicy, text: str, domain: str) -> None:
         """`text`: what is asked, the last message of the user; `domain` "": none is known."""
         self.fitted = fitted
+        self._policy, self._tiers = fitted.policy, tuple(range(fitted.policy.tiers))
+        if fitted.unknown is not None and domain and domain not in fitted.seen_domains:
+            self._policy, self._tiers = fitted.unknown, (0, fitted.policy.tiers - 1)
         self._question = question_vector(text, domain)
         self._log_odds: dict[int, Floats] = {}
         self._signals: dict[int, tuple[float, ...]] = {}
@@ -82,32 +87,44 @@ class PolicyWalk:
     def choose(self, open_: Collection[int], caution: float = 0.0) -> Choice:
         """Return what to do now. `open_`: the tiers that can be asked; `caution`, quality points, is added to the
         utility of the largest, and where it is infinite nothing is delivered but what the largest says."""
-        policy, stage = self.fitted.policy, self.stage
-        own = self._features(stage)
-        usable = [tier for tier in stage if tier not in self.unusable]
+        policy, stage = self._policy, self._own_stage
+        features = self._features(stage)
+        usable = [at for at in stage if self._tiers[at] not in self.unusable]
         is_settled = policy.kind == "router" and bool(usable)  # it delivers whom it asked
 
         def may(move: Move) -> bool:
-            return move.tier in usable if move.kind == "deliver" else move.tier in open_ and not is_settled
+            return move.tier in usable if move.kind == "deliver" else self._tiers[move.tier] in open_ and not is_settled
 
-        utilities = dict(zip(moves(stage, policy.tiers, policy.kind), policy.utilities(stage, own), strict=True))
-        move = policy.choose(stage, own, 0.0 if caution == inf else caution, may)
+        utilities = dict(zip(moves(stage, policy.tiers, policy.kind), policy.utilities(stage, features), strict=True))
+        own = policy.choose(stage, features, 0.0 if caution == inf else caution, may)
+        move = None if own is None else self._of_route(own)
         if move is not None and move.kind == "deliver" and caution == inf and open_:
             move = Move("ask", max(open_))
-        return Choice(move, utilities, self._margin(usable, utilities))
+        told = {self._of_route(each): utility for each, utility in utilities.items()}
+        return Choice(move, told, self._margin(usable, utilities))
 
     def _margin(self, usable: Sequence[int], utilities: Mapping[Move, float]) -> float:
         """Return by how much delivering is predicted to be better than asking the largest tier; a router had its say
         before anybody was asked."""
         if not usable:
             return -inf
-        policy = self.fitted.policy
+        policy = self._policy
         way: Literal["ask", "deliver"] = "deliver"
         if policy.kind == "router":
             way, first = "ask", policy.utilities((), self._features(()))
             utilities = dict(zip(moves((), policy.tiers, policy.kind), first, strict=True))
-        best = max(utilities[Move(way, tier)] for tier in usable)
+        best = max(utilities[Move(way, at)] for at in usable)
         return float(best - utilities[Move("ask", policy.tiers - 1)])
 
+    @property
+    def _own_stage(self) -> Stage:
+        """The stage as the policy counts tiers."""
+        return tuple(at for at, tier in enumerate(self._tiers) if tier in self._log_odds)
+
+    def _of_route(self, move: Move) -> Move:
+        return Move(move.kind, self._tiers[move.tier])
+
     def _features(self, stage: Stage) -> Floats:
-        return features(self._seen, stage, self.fitted.domains)
+        if self._policy is self.fitted.policy:
+            return features(self._seen, stage, self.fitted.domains)
+        return answer_features(self._seen, 0) if stage else _NO_FEATURES
