@@ -8,16 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from routing_lab.calibrated import error_by_chance
 from routing_lab.data import DataMissingError, Source, is_validation, rows
 from routing_lab.effort import Effort
 from routing_lab.metrics import Ideal, auroc, ideal, mixed, report, saving_at
 from routing_lab.stream import Fitted, stream
-from streamroute.core.quality.calibration import Calibration, calibration_error
+from streamroute.core.quality.calibration import calibration_error, fitted_calibration
 from streamroute.core.routing.learned.domain_guard import GuardOptions
 from streamroute.core.routing.learned.first_level import batches
 from streamroute.core.routing.learned.fitting import (
     KINDS,
     OPTIMISM,
+    SEED,
     Curve,
     Material,
     all_learned,
@@ -243,13 +245,24 @@ def _point(served: Served, outcomes: Outcomes, weights: Floats) -> tuple[float, 
 
 def _calibration(of: Halves) -> dict[str, float]:
     """Return how far probabilities that the small answer is right are from shares, as log-odds give them and calibrated
-    on the fitted rows, which their models had not seen either; and how well they tell right from wrong."""
-    own, other = (np.array([each.answers[0][0] for each in part.seen]) for part in (of.train, of.test))
-    right = of.test.outcomes.scores[:, 0]
-    calibration = Calibration()
-    calibration.fit(own, of.train.outcomes.scores[:, 0])
+    on fitted rows, which their models had not seen either; what chance shows where they are exactly right; and how well
+    they tell right from wrong."""
+    log_odds, own = (np.array([each.answers[0][0] for each in part.seen]) for part in (of.test, of.train))
+    right, own_right = of.test.outcomes.scores[:, 0], of.train.outcomes.scores[:, 0]
+    raw: Floats = 1.0 / (1.0 + np.exp(-log_odds))
+    if of.is_same:
+        said = np.zeros(len(raw))
+        for fold in np.unique(of.train.folds):
+            is_asked = of.train.folds == fold
+            calibration = fitted_calibration(own[~is_asked], own_right[~is_asked])
+            said[is_asked] = calibration.probability(log_odds[is_asked])
+    else:
+        said = fitted_calibration(own, own_right).probability(log_odds)
+    usual, most = error_by_chance(said, np.random.default_rng(SEED))
     return {
-        "auroc": round(auroc(other, right), 4),
-        "error_of_log_odds": round(calibration_error(1.0 / (1.0 + np.exp(-other)), right), 4),
-        "error": round(calibration_error(calibration.probability(other), right), 4),
+        "auroc": round(auroc(log_odds, right), 4),
+        "error_of_log_odds": round(calibration_error(raw, right), 4),
+        "error": round(calibration_error(said, right), 4),
+        "error_by_chance": usual,
+        "error_by_chance_95": most,
     }

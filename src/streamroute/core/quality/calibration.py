@@ -1,8 +1,10 @@
 """Probabilities that mean what they say: of answers given .8, eight in ten are right.
 
 `Calibration` is fitted once: isotonic regression by pooling adjacent violators (Ayer et al., 1955), over bins of equal
-size so that its steps are not single lucky examples; between steps it is interpolated. `OnlineCalibration` learns from
-one example at a time: a line over log-odds (Platt, 1999), held near the one that changes nothing.
+size so that its steps are not single lucky examples; between steps it is interpolated. `LineCalibration` is a line over
+log-odds (Platt, 1999), held near the one that changes nothing: with few examples that is all they can tell.
+`fitted_calibration` takes steps only where they clearly do better on examples that they have not seen. `OnlineCalibration`
+learns such a line from one example at a time.
 """
 
 from math import exp, log
@@ -23,6 +25,10 @@ _DRIFT = 1e-5
 _LEAST_CURVATURE = 0.02
 _NEAREST = 1e-4
 """Probabilities are held this far from 0 and 1."""
+_NEWTON_STEPS = 25
+"""At most; five or six are enough where outcomes are of both kinds."""
+_SETTLED = 1e-9
+_FOLDS = 5
 
 
 class Calibration:
@@ -49,6 +55,54 @@ class Calibration:
     def probability(self, scores: Floats) -> Floats:
         """Return the probabilities of scores."""
         return np.interp(scores, self._scores, self._probabilities)
+
+
+class LineCalibration:
+    """A rising line over log-odds; before it is fitted the one that changes nothing."""
+
+    def __init__(self) -> None:
+        self._line: Floats = np.array([0.0, 1.0])
+
+    def fit(self, log_odds: Floats, outcomes: Floats) -> None:
+        """Learn from log-odds and outcomes (0..1) of examples that the log-odds were not fitted on: the most probable
+        line, by Newton's steps, where offset and slope vary as much as those of `OnlineCalibration` before it learns
+        anything."""
+        line = usual = np.array([0.0, 1.0])
+        precision = np.diag([1.0 / _OFFSET_VARIANCE, 1.0 / _SLOPE_VARIANCE])
+        rows = np.stack([np.ones(len(log_odds)), log_odds], axis=1)
+        for _ in range(_NEWTON_STEPS):
+            expected = _probabilities(rows @ line)
+            curvature = rows.T @ (rows * (expected * (1.0 - expected))[:, None]) + precision
+            step = np.linalg.solve(curvature, rows.T @ (outcomes - expected) - precision @ (line - usual))
+            line = line + step
+            if np.abs(step).max() < _SETTLED:
+                break
+        self._line = np.array([line[0], max(0.0, float(line[1]))])
+
+    def probability(self, log_odds: Floats) -> Floats:
+        """Return the probabilities of log-odds."""
+        return _probabilities(self._line[0] + self._line[1] * log_odds)
+
+
+def fitted_calibration(log_odds: Floats, outcomes: Floats) -> Calibration | LineCalibration:
+    """Return a line, or steps where their logistic loss is lower, by more than one standard error, on fifths of the
+    examples that they have not seen (every fifth example is one). On 1,100 to 5,200 recorded answers of five pools,
+    asked about others, that has no higher loss than steps 17 times in 20 (docs/concepts/routing.md)."""
+    better = _held_out_losses(LineCalibration, log_odds, outcomes) - _held_out_losses(Calibration, log_odds, outcomes)
+    is_plain = len(better) < _FOLDS or better.mean() <= better.std() / len(better) ** 0.5
+    best = LineCalibration() if is_plain else Calibration()
+    best.fit(log_odds, outcomes)
+    return best
+
+
+def _held_out_losses(kind: type[Calibration] | type[LineCalibration], log_odds: Floats, outcomes: Floats) -> Floats:
+    fold, said = np.arange(len(log_odds)) % _FOLDS, np.zeros(len(log_odds))
+    for own in np.unique(fold):
+        tried = kind()
+        tried.fit(log_odds[fold != own], outcomes[fold != own])
+        said[fold == own] = tried.probability(log_odds[fold == own])
+    said = np.clip(said, _NEAREST, 1.0 - _NEAREST)
+    return np.asarray(-(outcomes * np.log(said) + (1.0 - outcomes) * np.log(1.0 - said)), np.float64)
 
 
 class OnlineCalibration:
@@ -96,6 +150,10 @@ class OnlineCalibration:
 def _log_odds(probability: float) -> float:
     held = clamp(probability, _NEAREST, 1.0 - _NEAREST)
     return log(held / (1.0 - held))
+
+
+def _probabilities(log_odds: Floats) -> Floats:
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(log_odds, -30.0, 30.0))), np.float64)
 
 
 def _pooled(one: tuple[float, float, int], two: tuple[float, float, int]) -> tuple[float, float, int]:

@@ -18,7 +18,7 @@ from streamroute.core.routing.learned.tier_policy import PolicyKind, TierPolicy
 
 Arrays = Mapping[str, NDArray[Any]]
 
-_KIND = "streamroute tier policy 1"
+_KIND = "streamroute tier policy 2"
 """What a file says that it is; the number changes with whatever its numbers mean."""
 _UNKNOWN = "unknown_"
 
