@@ -148,7 +148,7 @@ def test_a_router_delivers_whom_it_asked(three: PolicyFit) -> None:
 
 def test_a_cascade_has_no_choice_at_first(three: PolicyFit) -> None:
     """It begins with the smallest; where that cannot be asked it says nothing, and goes on from whoever answers."""
-    first = Ridge(len(THREE) + 1 + len(three.fitted.domains), 1)
+    first = Ridge(2 * (len(THREE) + 1) + len(three.fitted.domains), 1)
     cascade = TierPolicy(3, "cascade", {**three.fitted.policy.models, (): first})
     walk = PolicyWalk(replace(three.fitted, policy=cascade), SUM.format(3, 4), "sums")
     assert walk.choose({0, 1, 2}) == Choice(Move("ask", 0), walk.choose({0}).utilities, -inf)
