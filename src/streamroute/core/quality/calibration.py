@@ -3,8 +3,8 @@
 `Calibration` is fitted once: isotonic regression by pooling adjacent violators (Ayer et al., 1955), over bins of equal
 size so that its steps are not single lucky examples; between steps it is interpolated. `LineCalibration` is a line over
 log-odds (Platt, 1999), held near the one that changes nothing: with few examples that is all they can tell.
-`fitted_calibration` takes steps only where they clearly do better on examples that they have not seen. `OnlineCalibration`
-learns such a line from one example at a time.
+`fitted_calibration` takes steps only where they clearly do better on examples that they have not seen.
+`OnlineCalibration` learns such a line from one example at a time.
 """
 
 from math import exp, log

@@ -1,12 +1,12 @@
 """Second level of learned routing: what is known after some tiers have answered, as few numbers.
 
 Log-odds of the first level, signals and agreement, but no words: with few outcomes a model over all of them together
-learns their noise (pool O at 99 % quality: 40 % saved against 53 %). Utilities are means of scores, so straight lines in
-probabilities rather than in log-odds: both are given, for a line over log-odds alone misses where answers are nearly
-sure (over seven pools it saves 1.6 points less at equal quality, standard error .4). How much agreement is worth depends on how good
-the answers looked, so it is also given times that, and times the chance that both are right. More was tried, in cross-fitting on pools of 1,451 and 6,872
-questions: the question's structure, and agreement times domain and times the question's log-odds cost the small pools
-up to 10 % of saving and gave the large ones nothing.
+learns their noise (pool O at 99 % quality: 40 % saved against 53 %). Utilities are means of scores, so straight lines
+in probabilities rather than in log-odds: both are given, for a line over log-odds alone misses where answers are nearly
+sure (over seven pools it saves 1.6 points less at equal quality, standard error .4). How much agreement is worth
+depends on how good the answers looked, so it is also given times that, and times the chance that both are right. More
+was tried, in cross-fitting on pools of 1,451 and 6,872 questions: the question's structure, and agreement times domain
+and times the question's log-odds cost the small pools up to 10 % of saving and gave the large ones nothing.
 """
 
 from collections.abc import Mapping, Sequence
