@@ -176,7 +176,7 @@ def test_elsewhere_the_answer_alone_tells() -> None:
     anywhere = PolicyWalk(elsewhere, LAW.format("upper", "lower"), "").choose({0, 1, 2})
     assert list(anywhere.utilities) == [Move("ask", 0), Move("ask", 1), Move("ask", 2)]
     again = from_state(elsewhere.state(), "q.npz")
-    walk = PolicyWalk(again, SUM.format(1, 2), "recipes")
+    walk = PolicyWalk(again, SUM.format("upper", "lower"), "recipes")
     heard(walk, 0, UNSURE.format(7))
     assert walk.choose({1, 2}) == unsure.choose({1, 2})
     assert again.digest == elsewhere.digest
