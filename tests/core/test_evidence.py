@@ -395,6 +395,6 @@ def test_to_and_fro_while_it_is_pending_is_one_steer() -> None:
     for at in range(10):
         card.steered(10.0 + at, is_steered=at % 2 == 0)
         card.steered(10.0 + at, is_steered=at % 2 == 0)
-    assert (card.score().steers, card.is_pending) == (1, True)
+    assert (card.score().steers, card.pending_at is not None) == (1, True)
     card.breached(30.0)
-    assert (card.score().confirmed, card.is_pending) == (1, False)
+    assert (card.score().confirmed, card.pending_at is not None) == (1, False)

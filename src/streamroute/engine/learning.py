@@ -15,7 +15,7 @@ with them; of older ones, and of requests that were not matched, only the domain
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from math import inf, isfinite
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -74,7 +74,7 @@ class Learning:
         by_name = {
             name: QualityEstimate(said(mean), sd, f"learned ({counts[name]} outcomes)", count_in(name, domain))
             for name, mean, sd in zip(known, means, sds, strict=True)
-            if isfinite(mean) and isfinite(sd)  # no floor of quality would stop another
+            if 0.0 <= mean <= 1.0 and sd < inf  # no floor of quality would stop another
         }
         return [by_name.get(each.id) for each in upstreams]
 

@@ -26,6 +26,21 @@ def test_rows_come_back_as_they_were_put(columns: int) -> None:
     assert table.used([]).tolist() == []
 
 
+@pytest.mark.parametrize("columns", [1, 16, 20])
+def test_rows_are_added_up(columns: int) -> None:
+    """With or without a value for each; also more of them than anything is made ready for."""
+    table = BucketTable()
+    for _ in range(columns):
+        table.add()
+    ids = np.arange(5_000, dtype=np.intp)
+    rows = np.outer(np.ones(len(ids)), np.arange(columns) + 1).astype(np.float32)
+    table.put(ids, rows)
+    assert table.sums(ids[:10]) == [10.0 * (at + 1) for at in range(columns)]
+    assert table.sums(ids) == [5_000.0 * (at + 1) for at in range(columns)]
+    assert table.sums(ids[:2], np.array([2, 3], np.float32)) == [5.0 * (at + 1) for at in range(columns)]
+    assert table.sums(ids[:0]) == [0.0] * columns
+
+
 def test_a_new_column_leaves_the_others_and_is_empty() -> None:
     """Also where it begins a block."""
     table = BucketTable()

@@ -29,47 +29,45 @@ class Score:
 class Scorecard:
     """One upstream's score. Times are monotonic seconds."""
 
-    __slots__ = ("_confirmed", "_episode_at", "_false", "_last_breach_at", "_last_lead_s", "_pending_at", "_predicted",
-                 "_steers", "is_steered")  # fmt: skip
+    __slots__ = (
+        "_confirmed", "_episode_at", "_false", "_last_breach_at", "_last_lead_s", "_predicted", "_steers", "is_steered",
+        "pending_at",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self._steers = self._confirmed = self._predicted = self._false = 0
         self._last_lead_s: float | None = None
-        self._pending_at: float | None = None
+        self.pending_at: float | None = None
+        """When the last steer was that is neither confirmed nor refuted."""
         self._episode_at: float | None = None
         self._last_breach_at = float("-inf")
         self.is_steered = False
         """Traffic was kept away at the last look."""
 
-    @property
-    def is_pending(self) -> bool:
-        """The last steer is neither confirmed nor refuted."""
-        return self._pending_at is not None
-
     def steered(self, now: float, *, is_steered: bool) -> None:
         """Learn whether traffic is steered away now."""
-        if self._pending_at is not None and now - self._pending_at > FOLLOWS_WITHIN_S:
+        if self.pending_at is not None and now - self.pending_at > FOLLOWS_WITHIN_S:
             self._false += 1
-            self._pending_at = None
+            self.pending_at = None
         if is_steered == self.is_steered:
             return
         self.is_steered = is_steered
-        if not is_steered or self._pending_at is not None:
+        if not is_steered or self.pending_at is not None:
             return
         self._steers += 1
         if self._episode_at is not None and now - self._last_breach_at <= EPISODE_GAP_S:
             self._confirm(self._episode_at - now)
         else:
-            self._pending_at = now
+            self.pending_at = now
 
     def breached(self, now: float) -> None:
         """Learn of a failure that counts, or of a first token later than the objective."""
         if self._episode_at is None or now - self._last_breach_at > EPISODE_GAP_S:
             self._episode_at = now
         self._last_breach_at = now
-        if self._pending_at is not None and now - self._pending_at <= FOLLOWS_WITHIN_S:
-            self._confirm(now - self._pending_at)
-            self._pending_at = None
+        if self.pending_at is not None and now - self.pending_at <= FOLLOWS_WITHIN_S:
+            self._confirm(now - self.pending_at)
+            self.pending_at = None
 
     def score(self) -> Score:
         """Return the counts."""

@@ -283,7 +283,7 @@ class UpstreamHealth:
             self._weighed = self._changes if is_lasting else -1
         verdict, scorecard = self.verdict, self.scorecard
         is_steered = verdict.penalty > STEER_NATS or breaker.state == "open"
-        if is_steered is not scorecard.is_steered or scorecard.is_pending:
+        if is_steered is not scorecard.is_steered or scorecard.pending_at is not None:
             scorecard.steered(now, is_steered=is_steered)
         return verdict
 

@@ -17,6 +17,7 @@ Numbers = NDArray[np.float32]
 _WIDTH = 16
 """Columns of a block: a row is 64 bytes, a cache line, because a row of two blocks takes twice as long to fetch; a
 block takes 8 MB once all its buckets were written to."""
+_ONES = np.ones(4096, np.float32)
 
 
 class BucketTable:
@@ -50,12 +51,14 @@ class BucketTable:
             return np.zeros((len(ids), 0), np.float32)
         return np.concatenate([block.take(ids, 0) for block in self._blocks], axis=1)[:, : self.columns]
 
-    def sums(self, ids: NDArray[np.intp]) -> list[float]:
-        """Return the sum of some buckets' rows, one number a column, and 0 for those that there will be."""
+    def sums(self, ids: NDArray[np.intp], values: Numbers | None = None) -> list[float]:
+        """Return the sum of some buckets' rows, one number a column; each row times its value, where there are some."""
+        if values is None:
+            values = _ONES[: len(ids)] if len(ids) <= len(_ONES) else np.ones(len(ids), np.float32)
         found: list[float] = []
         for block in self._blocks:
-            found += np.add.reduce(block.take(ids, 0), 0).tolist()
-        return found
+            found += values.dot(block.take(ids, 0)).tolist()  # adding rows up takes seven times as long
+        return found[: self.columns]
 
     def put(self, ids: NDArray[np.intp], rows: Numbers) -> None:
         """Write some buckets' rows; each bucket may be in `ids` once."""

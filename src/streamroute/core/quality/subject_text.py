@@ -93,8 +93,8 @@ class Rarity:
         """Return the text's buckets; the values of each view have the length 1."""
         rarity = np.float32(1.0 + log1p(self.texts)) - self._logs.take(read.ids)
         words, stretches = rarity[: read.split], rarity[read.split :]
-        words *= np.float32(1.0 / sqrt(max(1.0, float(words @ words))))
-        stretches *= np.float32(1.0 / sqrt(max(1.0, float(stretches @ stretches))))
+        words *= np.float32(1.0 / sqrt(max(1.0, float(words.dot(words)))))
+        stretches *= np.float32(1.0 / sqrt(max(1.0, float(stretches.dot(stretches)))))
         return SparseVector(read.ids, rarity)
 
     def state(self) -> Mapping[str, NDArray[Any]]:

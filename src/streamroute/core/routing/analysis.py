@@ -62,7 +62,7 @@ class DomainClassifier(Protocol):
         """Return a domain and how sure it is of it, 0..1; `GENERAL` where it is none of its own."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Analysis:
     """What is known of one request before anybody is asked. What only explanations go by is worked out when somebody
     wants it, at the latest when the request is over."""
@@ -94,8 +94,7 @@ class Analysis:
     def forget_text(self) -> None:
         """Keep what may be kept: the request is over."""
         _ = self.features
-        object.__setattr__(self, "question", replace(self.question, text=""))
-        object.__setattr__(self, "words", Words(""))
+        self.question, self.words = replace(self.question, text=""), Words("")
 
     @cached_property
     def features(self) -> "Features":

@@ -81,11 +81,10 @@ def merged(prior: QualityEstimate | None, learned: QualityEstimate | None) -> Qu
     """Return what two estimates come to together; a prior that claims to be certain counts as `TABLE_SD`."""
     if prior is None or learned is None:
         return learned if prior is None else prior
-    one = (max(TABLE_SD, prior.sd)) ** -2
-    two = (max(LEAST_SD, learned.sd)) ** -2
-    sure = one + two
-    mean = (prior.mean * one + learned.mean * two) / sure
-    return QualityEstimate(mean, sure**-0.5, f"{prior.source}, {learned.source}", prior.outcomes + learned.outcomes)
+    one, two = max(TABLE_SD, prior.sd) ** -2, max(LEAST_SD, learned.sd) ** -2
+    mean = (prior.mean * one + learned.mean * two) / (one + two)
+    source, outcomes = f"{prior.source}, {learned.source}", prior.outcomes + learned.outcomes
+    return QualityEstimate(mean, (one + two) ** -0.5, source, outcomes)
 
 
 def _configured(mean: float | None) -> QualityEstimate | None:
@@ -130,9 +129,9 @@ class Bid:
     """Why it is not a candidate."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Wanted:
-    """What one request is matched by."""
+    """What one request is matched by. Nobody changes one."""
 
     requirements: Requirements
     analysis: Analysis
@@ -164,7 +163,7 @@ class Offer:
     ttft_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Matched:
     """What a decision was matched by: as much as is kept and shown; the text goes when the request is over."""
 

@@ -7,10 +7,10 @@ OutputFormat = Literal["text", "json", "json_schema", "grammar"]
 """`json`: any JSON object; `grammar`: what a server of one's own is told to follow (vLLM, SGLang, llama.cpp)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Question:
     """Read once a request, and only where something asks for it. The text never leaves the decision: nothing that is
-    kept or explained holds it."""
+    kept or explained holds it. Nobody changes one; a frozen one takes twice as long to make."""
 
     text: str
     """Of the last message of the user, all its parts."""

@@ -8,7 +8,7 @@ from streamroute.core.routing.analysis import CHARS_PER_TOKEN, Analysis, Feature
 from streamroute.core.routing.question import OutputFormat, Question
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class RecordedAnalysis(Analysis):
     """An analysis that has its features from elsewhere."""
 

@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamroute.core.quality.bucket_table import BucketTable, are_buckets
-from streamroute.core.quality.hashed_text import SparseVector
 from streamroute.core.quality.subject_text import Rarity, SubjectText
 
 UNKNOWN = ""
@@ -79,11 +78,13 @@ class DomainClassifier:
         """Return what a text is about."""
         if not self._domains:
             return DomainGuess(UNKNOWN, 0.0, UNKNOWN)
-        return self._guess(self._scores(self._rarity.vector(read)))
+        vector = self._rarity.vector(read)
+        return self._guess(self._weights.sums(vector.ids, vector.values))
 
     def scores(self, read: SubjectText) -> dict[str, float]:
         """Return a score a domain: about 1 where it is right, about -1 where it is not."""
-        return dict(zip(self._domains, self._scores(self._rarity.vector(read)), strict=True))
+        vector = self._rarity.vector(read)
+        return dict(zip(self._domains, self._weights.sums(vector.ids, vector.values), strict=True))
 
     def learn(self, read: SubjectText, domain: str, *, is_repeated: bool = False) -> None:
         """Take one step towards the domain of a text; `is_repeated`: it was learned from before.
@@ -106,10 +107,6 @@ class DomainClassifier:
         squares = self._squares.take(vector.ids) + gradient * gradient
         self._squares.put(vector.ids, squares)
         self._weights.put(vector.ids, weights + np.float32(_RATE) * gradient / np.sqrt(squares + _FIRST_SQUARE))
-
-    def _scores(self, vector: SparseVector) -> list[float]:
-        found: list[float] = (vector.values @ self._weights.take(vector.ids)).tolist()
-        return found
 
     def _guess(self, scores: Sequence[float]) -> DomainGuess:
         best, signs = _best(scores)
