@@ -23,6 +23,8 @@ model = "small-1"
 [routes.chat]
 upstreams = ["one"]
 """
+AT = BASE.count("\n") + 1
+"""The line on which what a test adds to the base begins."""
 
 
 @pytest.fixture

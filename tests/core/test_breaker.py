@@ -1,17 +1,9 @@
-"""The breaker, at literal times and under arbitrary sequences; and the drawing of its table in the documents.
-
-`python tests/core/test_breaker.py --write` draws it anew.
-"""
+"""The breaker, at literal times."""
 
 import itertools
-import sys
 import typing
-from pathlib import Path
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from streamroute.core.health.breaker import (
     FAILURES_TO_OPEN,
@@ -22,53 +14,12 @@ from streamroute.core.health.breaker import (
     PROBES,
     PROOFS_TO_RAMP,
     RAMP_S,
-    TABLE,
-    Breaker,
-    BreakerEvent,
     Permit,
 )
 from streamroute.core.health.standing import BreakerState
+from tests.support.breakers import admitted, breaker, in_state, opened, ramping
 
 Result = typing.Literal["success", "failure"]
-DOCUMENT = Path(__file__).parents[2] / "docs" / "concepts" / "breaker.md"
-
-
-def breaker(draw: float = 0.5) -> Breaker:
-    return Breaker(lambda: draw, 0.0)
-
-
-def admitted(subject: Breaker, now: float, *, last_resort: bool = False) -> Permit:
-    permit = subject.admit(now, is_last_resort=last_resort)
-    assert permit is not None
-    return permit
-
-
-def opened(draw: float = 0.5) -> Breaker:
-    """Return a breaker that opened at 1.0."""
-    subject = breaker(draw)
-    for _ in range(FAILURES_TO_OPEN):
-        subject.settle(admitted(subject, 1.0), 1.0, "failure")
-    return subject
-
-
-def ramping() -> Breaker:
-    """Return a breaker that began to ramp at 3.0, with its three probes still streaming."""
-    subject = opened()
-    for _ in range(PROOFS_TO_RAMP):
-        subject.proved(admitted(subject, 3.0), 3.0)
-    return subject
-
-
-def in_state(state: BreakerState) -> tuple[Breaker, float]:
-    match state:
-        case "closed":
-            return breaker(), 1.0
-        case "open":
-            return opened(), 2.0
-        case "half_open":
-            return opened(), 3.0
-        case "ramping":
-            return ramping(), 3.0
 
 
 def test_it_opens_after_failures_in_a_row() -> None:
@@ -322,136 +273,3 @@ def test_a_permit_is_settled_once() -> None:
     for _ in range(FAILURES_TO_OPEN):
         subject.settle(permit, 1.0, "failure")
     assert (subject.state, subject._in_flight) == ("closed", 0)
-
-
-def test_the_table_is_complete() -> None:
-    """Every state has a row for every event that can reach it; only open and ramping ones have a timer."""
-    states, events = typing.get_args(BreakerState), typing.get_args(BreakerEvent)
-    assert set(TABLE) == set(itertools.product(states, events)) - {("closed", "timer"), ("half_open", "timer")}
-
-
-@pytest.mark.parametrize(("state", "event"), list(TABLE))
-def test_the_table_is_what_happens(state: BreakerState, event: BreakerEvent) -> None:
-    """Each row of the table, performed until its condition holds."""
-    subject, now = in_state(state)
-    subject.is_ready(now)
-    assert subject.state == state
-    repeated = {("closed", "failure"): FAILURES_TO_OPEN, ("ramping", "failure"): FAILURES_TO_RELAPSE}
-    times = PROOFS_TO_RAMP if state == "half_open" and event in {"success", "proved"} else 1
-    for _ in range(repeated.get((state, event), times)):
-        match event:
-            case "success" | "failure":
-                subject.settle(admitted(subject, now, last_resort=True), now, event)
-            case "proved":
-                subject.proved(admitted(subject, now, last_resort=True), now)
-            case "tripped":
-                subject.trip(now, "errors")
-            case "blocked":
-                subject.block(now, 9.0)
-            case "timer":
-                subject.is_ready(now + RAMP_S)
-            case "forced_open":
-                subject.force("open", now)
-            case "forced_closed":
-                subject.force("closed", now)
-    assert subject.state == TABLE[state, event]
-
-
-class BreakerMachine(RuleBasedStateMachine):
-    """Calls come, begin, end and are cancelled in any order."""
-
-    permits = Bundle("permits")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 0.0
-        self.subject = Breaker(lambda: 0.0, 0.0)
-        self.given: list[Permit] = []
-
-    @rule(target=permits, is_last_resort=st.booleans())
-    def call(self, is_last_resort: bool) -> Permit | None:
-        was_ready, wanted_probe = self.subject.is_ready(self.now), self.subject.wants_probe(self.now)
-        permit = self.subject.admit(self.now, is_last_resort=is_last_resort)
-        assert (permit is not None) == (was_ready or (is_last_resort and not self.subject.is_forced))
-        if permit is not None:
-            assert permit.is_probe == wanted_probe
-            self.given.append(permit)
-        return permit
-
-    @rule(permit=permits)
-    def begin(self, permit: Permit | None) -> None:
-        if permit is not None:
-            self.subject.proved(permit, self.now)
-
-    @rule(permit=consumes(permits), event=st.sampled_from(["success", "failure", None]))
-    def end(self, permit: Permit | None, event: Result | None) -> None:
-        if permit is None:
-            return
-        self.subject.is_ready(self.now)
-        before, was_current = self.subject.state, permit.generation == self.subject._generation
-        self.subject.settle(permit, self.now, event)
-        assert permit.is_settled
-        if not was_current or event is None:
-            assert self.subject.state == before
-        else:
-            assert self.subject.state in {before, TABLE[before, event]}
-
-    @rule(seconds=st.sampled_from([0.1, 2.0, 5.0, 61.0]))
-    def wait(self, seconds: float) -> None:
-        self.now += seconds
-
-    @rule()
-    def block(self) -> None:
-        self.subject.block(self.now, 30.0)
-
-    @rule()
-    def trip(self) -> None:
-        self.subject.trip(self.now, "errors")
-
-    @rule(state=st.sampled_from(["open", "closed"]))
-    def force(self, state: typing.Literal["open", "closed"]) -> None:
-        self.subject.force(state, self.now)
-
-    @invariant()
-    def permits_are_conserved(self) -> None:
-        """What the breaker counts is what is out, on whatever path the rest came back."""
-        out = [each for each in self.given if not each.is_settled and each.generation == self.subject._generation]
-        probes = sum(each.is_probe and not each.is_proved for each in out)
-        assert (self.subject._in_flight, self.subject._probes) == (len(out), probes)
-        assert probes <= max(PROBES)
-
-    @invariant()
-    def only_open_ones_know_when_they_return(self) -> None:
-        is_due = self.subject.state == "open" and not self.subject.is_forced
-        assert (self.subject.reopens_at is not None) == is_due
-
-
-TestBreakerMachine = BreakerMachine.TestCase
-TestBreakerMachine.settings = settings(deadline=None, max_examples=60, stateful_step_count=30)
-
-
-def drawing() -> str:
-    """Return the table as a diagram: one arrow for each pair of states, with the events that take it."""
-    arrows: dict[tuple[str, str], list[str]] = {}
-    for (before, event), after in TABLE.items():
-        if before != after:
-            arrows.setdefault((before, after), []).append(event)
-    lines = [f"    {before} --> {after}: {', '.join(events)}" for (before, after), events in arrows.items()]
-    return "\n".join(("```mermaid", "stateDiagram-v2", "    [*] --> closed", *lines, "```"))
-
-
-def with_drawing(document: str) -> str:
-    """Return the document with its diagram drawn anew."""
-    before, _, rest = document.partition("```mermaid\n")
-    return f"{before}{drawing()}{rest.partition('```')[2]}"
-
-
-def test_the_document_shows_the_table() -> None:
-    """The diagram is the table's, as it is now."""
-    written = DOCUMENT.read_text()
-    assert drawing() in written
-    assert written == with_drawing(written), "draw it anew: python tests/core/test_breaker.py --write"
-
-
-if __name__ == "__main__" and "--write" in sys.argv[1:]:
-    DOCUMENT.write_text(with_drawing(DOCUMENT.read_text()))
