@@ -1,6 +1,7 @@
 """Every way of cutting bytes into the blocks that a socket might deliver."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from random import Random
 
 from hypothesis import strategies as st
 
@@ -17,3 +18,9 @@ def blocks(data: bytes, at: Sequence[int]) -> list[bytes]:
 def single_bytes(data: bytes) -> list[bytes]:
     """Cut everywhere."""
     return [data[at : at + 1] for at in range(len(data))]
+
+
+def random_blocks(data: bytes, draw: Random, counts: Sequence[int] = (2, 20, 200)) -> Iterator[list[bytes]]:
+    """Cut at so many places, wherever they fall."""
+    for count in counts:
+        yield blocks(data, [draw.randrange(len(data)) for _ in range(count)])

@@ -10,7 +10,7 @@ from streamroute.wire.openai_chat.errors import read_error_response
 from streamroute.wire.openai_chat.request import decode_request, encode_request
 from streamroute.wire.openai_chat.stream import ChatStreamDecoder
 from tests.support.chat_streams import Reference, loads, raw_events, run
-from tests.support.chunking import blocks
+from tests.support.chunking import random_blocks
 from tests.support.corpus import Recorded, recorded_chats
 
 NO_FINISH_REASON = "snowflakecomputing.com"
@@ -56,9 +56,8 @@ def test_streams_in_random_blocks() -> None:
         data = recorded.response
         whole, facts = run(decoder(recorded), [data])
         assert raw_events(whole) == [raw for raw, _ in Reference().take(raw_events(data)).forwarded], recorded.id
-        for blocks_on_average in (2, 20, len(data) // 9):
-            at = [draw.randrange(len(data)) for _ in range(blocks_on_average)]
-            assert run(decoder(recorded), blocks(data, at)) == (whole, facts), recorded.id
+        for cut in random_blocks(data, draw, (2, 20, len(data) // 9)):
+            assert run(decoder(recorded), cut) == (whole, facts), recorded.id
 
 
 def test_clients_read_the_same_text() -> None:
