@@ -1,20 +1,28 @@
 """A tier policy from recorded outcomes to live requests: fitted by the command, used by a route, seen on sockets."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from streamroute.cli.main import app
 from streamroute.config.load import load_config
+from streamroute.core.quality.ridge import Ridge
+from streamroute.core.routing.learned.policy_fit import fit_policy
+from streamroute.core.routing.learned.tier_policy import TierPolicy
 from streamroute.errors import ConfigError
 from streamroute.simulation.faults.error_status import ErrorStatus
 from streamroute.simulation.profile import Profile
 from streamroute.simulation.script import Script
+from streamroute.stores.outcome_files import read_outcomes
+from streamroute.stores.state_file import save_state
 from tests.support.outcomes import LAW, RIVER, SUM, SURE, UNSURE, write_outcomes
 from tests.support.tiers import Tiers
 
+THREE = ("small", "middle", "large")
 CONFIG = """version = 1
 [providers.lab]
 kind = "openai_compatible"
@@ -190,3 +198,40 @@ async def test_a_tier_that_fails_is_passed_over(tmp_path: Path, policy: Path) ->
         calls = await tiers.calls(told)
     assert told.text == SURE.format(12)
     assert calls[-1] == ("large", "escalation", "succeeded")
+
+
+def always(features: int, *utilities: float) -> Ridge:
+    """A model that says the same of everything."""
+    model = Ridge(features, len(utilities))
+    model.learn(np.zeros((1000, features)), np.tile(utilities, (1000, 1)))
+    return model
+
+
+async def test_an_earlier_answer_is_delivered_after_all(tmp_path: Path) -> None:
+    """A policy to which the middle model's answer only shows that the small one's was right: the client gets that one,
+    once, and the ledger knows whose it was and what was in vain."""
+    outcomes = write_outcomes(tmp_path / "outcomes.jsonl", names=THREE)
+    rows = read_outcomes(outcomes, lambda *_: None)
+    fitted = fit_policy(rows, [[name] for name in THREE], 0.95, "three.npz", epochs=1).fitted
+    many = {stage: len(model.state()["gram"]) - 1 for stage, model in fitted.policy.models.items()}
+    models = {
+        **fitted.policy.models,
+        (): always(many[()], 0.9, 0.5, 0.4),
+        (0,): always(many[0,], 0.2, 0.9, 0.5),
+        (0, 1): always(many[0, 1], 0.9, 0.3, 0.5),
+    }
+    own = tmp_path / "three.npz"
+    save_state(own, replace(fitted, policy=TierPolicy(3, "hybrid", models)).state())
+    settings = f'[routes.chat]\ntiers = [["small"], ["middle"], ["large"]]\ntier_policy = "{own}"\n'
+    says_all = {"small": HEDGING, "middle": says(SURE.format(8)), "large": LARGE}
+    async with Tiers.of(tmp_path, says_all, settings) as tiers:
+        told = await tiers.ask(MIXED, headers={"x-streamroute-domain": "rivers"})
+        assert await tiers.calls(told) == [
+            ("small", "first", "succeeded"), ("small", "assessment", "rejected"),
+            ("middle", "escalation", "succeeded"), ("middle", "assessment", "rejected"),
+        ]  # fmt: skip
+        document = await tiers.get(f"/status/decisions/{told.decision_id}")
+    assert told.text == UNSURE.format(7)
+    assert "utilities deliver small 0.900, deliver middle 0.300, ask large 0.500" in str(document["attempts"])
+    row = tiers.waste()
+    assert row.cost // 2 < row.wasted["rejected"] < row.cost  # the middle model is ten times as dear

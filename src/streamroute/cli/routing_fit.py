@@ -5,6 +5,7 @@ written, 78 (EX_CONFIG) the configuration is wrong.
 """
 
 import json
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -73,7 +74,8 @@ def fit(
         typer.echo(json.dumps(_document(found, route, unknown), indent=2))
     else:
         _print(found, unknown)
-    typer.echo(f'{output} is written; put tier_policy = "{output.name}" into [routes.{route}]', err=True)
+    beside = os.path.relpath(output, loaded.file.parent)
+    typer.echo(f'{output} is written; put tier_policy = "{beside}" into [routes.{route}]', err=True)
 
 
 def _route(config: Config, name: str) -> Route:

@@ -96,7 +96,7 @@ class Holding:
         self._checks = checks
         self._oversight = oversight
         is_holding = decision.next_tier is not None
-        self._domain = domain_of(decision, call) if is_holding else ""
+        self._domain = domain_of(decision, call) if is_holding or oversight.walk is not None else ""
         self._gate = self._gate_of(decision.route) if is_holding else None
         self._draw = drawn(decision, call, oversight.gates, oversight.uniform)
         self._answering: AttemptId | None = None
@@ -223,7 +223,8 @@ class Holding:
         except Exception:  # noqa: BLE001 - the findings are there
             _log.exception("gate.broke", route=route.name)
         verdict = replace(verdict, ruling=ruling)
-        self._note(Judged(upstream, verdict, accept_at, ruling.is_accepted))
+        asked_for = None if gate is not None and walk is not None else accept_at
+        self._note(Judged(upstream, verdict, asked_for, ruling.is_accepted))
         return verdict
 
     def _is_audited(self, checked: Checked) -> bool:
@@ -302,7 +303,9 @@ class Holding:
 
     def _learn(self, continuations: Continuations | None, *, is_finished: bool) -> None:
         """Take pairs of answers that are there for nothing, and draw audits; `continuations` has what streamed."""
-        gate, judged = self._gate, self._judged
+        gate, judged, route = self._gate, self._judged, self._decision.route
+        if self._decision.next_tier is None and self._oversight.walk is not None and route.audit is not None:
+            self._oversight.gates.of(route).keeper.passed(self._domain)  # the largest was asked at once
         if gate is None or not judged or not is_finished:
             return
         own = next((each for each in judged if each.number == self._answering), None)

@@ -44,8 +44,8 @@ class Judged:
 
     upstream: UpstreamId
     verdict: Verdict
-    accept_at: float
-    """The least score that was asked of it."""
+    accept_at: float | None
+    """The least score that was asked of it; None: a fitted policy decided."""
     is_accepted: bool
 
     def outcome(self, decision_id: str) -> QualityOutcome:

@@ -53,7 +53,7 @@ def explain(
         "probe": None if decision.probe is None else _candidate(decision.probe, at, 0.0),
         "rejected": [{"upstream": each.upstream, "reason": each.reason} for each in decision.rejected],
         "matched": None if decision.matched is None else explain_match(decision.matched),
-        "accept_at": None if decision.next_tier is None else str(route.accept_at),
+        "accept_at": None if decision.next_tier is None or route.tier_policy else str(route.accept_at),
         "next_tier": None if decision.next_tier is None else explain(decision.next_tier, at, deadlines=deadlines),
     }
 

@@ -141,6 +141,11 @@ class Gatekeeper:
             model.forget(_guarding(self.options).keep)
             model.learn(look.features[None, :], np.array([[look.gain]]), np.array([1.0 / look.share]))
 
+    def passed(self, domain: str) -> None:
+        """Count a request of a domain that the large model was asked at once."""
+        self.version += 1
+        self.guard(domain).passed()
+
     def gain_of(self, *, agrees: bool, is_backed: bool) -> float:
         """Return what a larger model gains where it agrees with the small one, or does not: what is usual, until the
         judge has said of enough disagreements here whose answer was better. `is_backed`: a second model agreed with the
