@@ -115,6 +115,32 @@ def test_a_domain_may_ask_for_more() -> None:
     assert not keeper.rule("easy", verdict(0.4), 0.6, accept_at=0.5).is_accepted
 
 
+def test_a_loss_is_held_against_all_requests_of_a_domain() -> None:
+    """Those that the large model was asked at once count too."""
+    keeper = Gatekeeper(AuditOptions())
+    for _ in range(120):
+        keeper.learn(look(verdict(0.9), 0.1, "law"))
+    loss, version = keeper.guard("law").loss(), keeper.version
+    for _ in range(120):
+        keeper.passed("law")
+    assert 0.3 * loss < keeper.guard("law").loss() < 0.7 * loss
+    assert keeper.version == version + 120
+
+
+def test_a_domain_that_a_policy_was_fitted_on_is_trusted_from_the_beginning() -> None:
+    """Until it is seen to lose quality; and that is so after a restart too."""
+    keeper = Gatekeeper(AuditOptions(share=0.07), frozenset({"law"}), attempt_cost=0.1)
+    guard = keeper.guard("law")
+    assert (guard.trust, guard.caution, guard.look_share) == (Trust.TRUSTED, 0.0, 0.07)
+    assert keeper.guard("math").trust is Trust.NEW
+    again = Gatekeeper(AuditOptions(share=0.07), frozenset({"law"}), attempt_cost=0.1)
+    again.restore(keeper.state())
+    assert again.figures() == keeper.figures()
+    for _ in range(200):
+        again.learn(look(verdict(0.9), 0.35, "law"))
+    assert again.guard("law").caution >= 0.4
+
+
 def test_domains_are_few() -> None:
     """Clients make names up; what is too much shares a place, and nobody's label grows without end."""
     keeper = Gatekeeper(AuditOptions())

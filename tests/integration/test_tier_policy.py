@@ -1,9 +1,12 @@
 """A tier policy from recorded outcomes to live requests: fitted by the command, used by a route, seen on sockets."""
 
+import asyncio
 import json
+import signal
 from dataclasses import replace
 from pathlib import Path
 
+import aiohttp
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -17,9 +20,11 @@ from streamroute.errors import ConfigError
 from streamroute.simulation.faults.error_status import ErrorStatus
 from streamroute.simulation.profile import Profile
 from streamroute.simulation.script import Script
+from streamroute.simulation.server import SimulationServer
 from streamroute.stores.outcome_files import read_outcomes
 from streamroute.stores.state_file import save_state
 from tests.support.outcomes import LAW, RIVER, SUM, SURE, UNSURE, write_outcomes
+from tests.support.serve_process import ServeProcess, provider_table
 from tests.support.tiers import Tiers
 
 THREE = ("small", "middle", "large")
@@ -235,3 +240,23 @@ async def test_an_earlier_answer_is_delivered_after_all(tmp_path: Path) -> None:
     assert "utilities deliver small 0.900, deliver middle 0.300, ask large 0.500" in str(document["attempts"])
     row = tiers.waste()
     assert row.cost // 2 < row.wasted["rejected"] < row.cost  # the middle model is ten times as dear
+
+
+async def test_a_broken_policy_at_sighup_is_refused(policy: Path) -> None:
+    """As people do it, to a process: the log names the file, and requests are answered as before."""
+    async with SimulationServer(profile=Profile(tokens=3)) as provider:
+        tables = "".join(provider_table(name, provider.base_url) for name in ("small", "large"))
+        with ServeProcess(
+            f"version = 1\n{tables}{route(Path('policy.npz'))}".replace('tier_policy = "policy.npz"\n', "")
+        ) as serve:
+            settings = serve.config_file.read_text()
+            copied(policy, serve.config_file.parent, most_bytes=1000)
+            serve.config_file.write_text(settings + 'tier_policy = "policy.npz"\n')
+            serve.signal(signal.SIGHUP)
+            await asyncio.to_thread(serve.wait_for_stderr, r"policy\.npz.*cannot be read.*reload_refused")
+            copied(policy, serve.config_file.parent)
+            serve.signal(signal.SIGHUP)
+            await asyncio.to_thread(serve.wait_for_stderr, "config.reloaded")
+            async with aiohttp.ClientSession() as session, session.get(f"{serve.url}/status") as response:
+                found = (await response.json())["routes"]["chat"]["gate"]["tier_policy"]
+    assert found == "policy.npz"

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from hashlib import sha256
 from math import inf
 
 import numpy as np
@@ -10,14 +11,15 @@ import pytest
 
 from streamroute.core.quality.checks import assess
 from streamroute.core.quality.ridge import Ridge
-from streamroute.core.quality.signals import Answer
+from streamroute.core.quality.signals import Answer, answer_of, signals
 from streamroute.core.quality.verdict import Draft, Finding, Verdict, Wanted
 from streamroute.core.routing.learned.first_level import prepare, seen
 from streamroute.core.routing.learned.fitted_policy import from_state
 from streamroute.core.routing.learned.outcome_rows import Outcome, Row
 from streamroute.core.routing.learned.policy_fit import FitError, PolicyFit, as_held, fit_policy
 from streamroute.core.routing.learned.policy_walk import Choice, PolicyWalk
-from streamroute.core.routing.learned.stage import Stage, features
+from streamroute.core.routing.learned.stage import Seen, Stage, answer_features, features
+from streamroute.core.routing.learned.tier_models import answer_vector, question_vector
 from streamroute.core.routing.learned.tier_policy import Move, TierPolicy
 from tests.support.outcomes import LAW, RIVER, SUM, SURE, UNSURE, outcome_lines
 
@@ -224,6 +226,8 @@ def test_a_policy_outlives_its_process(three: PolicyFit) -> None:
         ({"about": np.frombuffer(b"{}", np.uint8)}, "missing or of another shape"),
         ({"about": np.frombuffer(b'{"tiers": [["a"]], "kind": "hybrid"}', np.uint8)}, "1 tiers"),
         ({"stage_0/gram": np.zeros((0, 0))}, "shapes"),
+        ({"stage_0_1/moments": np.zeros((7, 3))}, "shapes"),
+        ({"stage_0/moments": np.array([[np.nan]])}, "not finite"),
         ({"answers_0/weights": np.zeros((2, 7), np.float32)}, "saved weights have the shape"),
         ({"questions/used": np.array([0], np.int32), "questions/weights": np.zeros((1, 3), np.float32)}, "of tiers"),
         ({"questions/used": np.array([-1], np.int32), "questions/weights": np.zeros((1, 4), np.float32)}, "buckets"),
@@ -233,6 +237,27 @@ def test_what_is_no_policy_is_refused(three: PolicyFit, changed: dict[str, np.nd
     """A word of what is wrong, and no other error."""
     with pytest.raises(ValueError, match=says):
         from_state({**three.fitted.state(), **changed}, "p.npz")
+
+
+def test_numbers_mean_what_files_were_fitted_on() -> None:
+    """A file outlives the version of streamroute that wrote it. Where this fails, what a number of the features means
+    has changed: raise the number in `fitted_policy._KIND`, so that such files are refused, and write the new digest
+    here."""
+    sure, unsure = (Draft(text=text.format(12345), finish_reason="stop") for text in (SURE, UNSURE))
+    question = question_vector("Which of 12 rivers is longer, é?", "rivers")
+    numbers = [question, answer_vector(question, f"{sure.text} {'x ' * 4000}")]
+    known = Seen(
+        question=np.array([1.0, 2.0, 3.0, 4.0]),
+        domain="sums",
+        answers={0: np.array([5.0, 6.0]), 1: np.array([7.0, 8.0])},
+        signals={at: signals(answer_of(each, assess(each, Wanted()))) for at, each in enumerate((sure, unsure))},
+        agreement={(0, 1): True},
+    )
+    stages: list[Stage] = [(), (0,), (0, 1)]
+    found = [np.concatenate([each.ids, np.round(each.values * 1e4)]) for each in numbers]
+    found += [np.round(features(known, stage, ["law", "sums"]) * 1e4) for stage in stages]
+    found.append(np.round(answer_features(known, 0) * 1e4))
+    assert sha256(np.concatenate(found).astype(np.int64).tobytes()).hexdigest()[:16] == "c7d0b0ebb374b19c"
 
 
 def test_too_little_is_refused() -> None:

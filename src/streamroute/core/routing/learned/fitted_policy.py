@@ -5,21 +5,23 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamroute.core.quality.ridge import Ridge
+from streamroute.core.quality.signals import SIGNALS
 from streamroute.core.quality.sparse_linear import SparseLinear
-from streamroute.core.routing.learned.stage import Stage, stages
+from streamroute.core.routing.learned.stage import Seen, Stage, answer_features, features, stages
 from streamroute.core.routing.learned.tier_models import TierModels
-from streamroute.core.routing.learned.tier_policy import PolicyKind, TierPolicy
+from streamroute.core.routing.learned.tier_policy import PolicyKind, TierPolicy, moves
 
 Arrays = Mapping[str, NDArray[Any]]
 
 _KIND = "streamroute tier policy 2"
-"""What a file says that it is; the number changes with whatever its numbers mean."""
+"""What a file says that it is; the number changes with whatever its numbers mean (a test looks after that)."""
 _UNKNOWN = "unknown_"
 
 
@@ -90,6 +92,8 @@ def from_state(state: Arrays, name: str) -> FittedPolicy:
     """Return the policy that was saved; ValueError, which says what is wrong: it is none, or of another version."""
     if "what" not in state or bytes(state["what"].item()).decode() != _KIND:
         raise ValueError("it is no tier policy, or one of another version; fit it anew with `streamroute routing fit`")
+    if any(each.dtype.kind == "f" and not np.isfinite(each).all() for each in state.values()):
+        raise ValueError("it has numbers that are not finite")
     try:
         about = json.loads(state["about"].tobytes())
         tiers = tuple(tuple(map(str, tier)) for tier in about["tiers"])
@@ -99,20 +103,25 @@ def from_state(state: Arrays, name: str) -> FittedPolicy:
         questions, *answers = [SparseLinear.of_average(_part(state, each)) for each in _linear_names(len(tiers))]
         if [questions.outputs, *(each.outputs for each in answers)] != [len(tiers) + 1, *(2 for _ in answers)]:
             raise ValueError("its models of words are for another number of tiers")
-        policy = TierPolicy(
-            len(tiers), kind, {each: _ridge(state, _stage_name(each)) for each in stages(len(tiers) - 1)}
-        )
+        domains = tuple(map(str, about["domains"]))
+        policy = TierPolicy(len(tiers), kind)
+        for stage in stages(len(tiers) - 1):
+            shape = len(features(_anything(len(tiers)), stage, domains)), len(moves(stage, len(tiers), kind))
+            policy.models[stage] = _ridge(state, _stage_name(stage), shape)
         unknown = None
         if any(name.startswith(_UNKNOWN) for name in state):
-            own = {each: _ridge(state, f"{_UNKNOWN}{_stage_name(each)}") for each in stages(1)}
-            unknown = TierPolicy(2, "cascade", own)
+            unknown = TierPolicy(2, "cascade")
+            for stage in stages(1):
+                many = len(answer_features(_anything(len(tiers)), 0)) if stage else 1
+                shape = many, len(moves(stage, 2, "cascade"))
+                unknown.models[stage] = _ridge(state, f"{_UNKNOWN}{_stage_name(stage)}", shape)
         return FittedPolicy(
             name=name,
             tiers=tiers,
             policy=policy,
             unknown=unknown,
             models=TierModels.of_average(questions, answers),
-            domains=tuple(map(str, about["domains"])),
+            domains=domains,
             seen_domains=frozenset(map(str, about["seen_domains"])),
             attempt_cost=float(about["attempt_cost"]),
         )
@@ -134,12 +143,24 @@ def _linear_models(models: TierModels) -> list[SparseLinear]:
     return [models.questions, *models.answers]
 
 
-def _ridge(state: Arrays, name: str) -> Ridge:
-    saved = _part(state, name)
-    ridge = Ridge(len(saved["gram"]) - 1, saved["moments"].shape[1])
-    ridge.restore(saved)
-    ridge.predict(np.zeros(len(saved["gram"]) - 1))  # solved now, not within a request
+def _ridge(state: Arrays, name: str, shape: tuple[int, int]) -> Ridge:
+    """Return the model of one stage; `shape`: how many features and moves there are."""
+    ridge = Ridge(*shape)
+    ridge.restore(_part(state, name))
+    ridge.predict(np.zeros(shape[0]))  # solved now, not within a request
     return ridge
+
+
+def _anything(tiers: int) -> Seen:
+    """Return what may be known of a request, to count its features."""
+    judged = range(tiers - 1)
+    return Seen(
+        question=np.zeros(tiers + 1),
+        domain="",
+        answers={tier: np.zeros(2) for tier in judged},
+        signals={tier: [0.0] * len(SIGNALS) for tier in judged},
+        agreement=dict.fromkeys(combinations(judged, 2), False),
+    )
 
 
 def _stage_name(stage: Stage) -> str:
