@@ -88,6 +88,22 @@ async def test_what_nobody_can_do_names_its_decision() -> None:
         assert "x-streamroute-decision-id" not in (await rig.ask(stream=True, model="other")).headers
 
 
+async def test_a_prompt_that_is_too_long_is_not_sent_where_it_is_refused() -> None:
+    """Whoever has room is asked at once, on a route that matches nothing; where nobody has, the provider says so."""
+    messages = [{"role": "user", "content": PROMPT * 100}]
+    small, large = Capabilities(context_tokens=200), Capabilities(context_tokens=200_000)
+    async with Rig.of(None, None, capabilities=[small, large]) as rig:
+        reply = await rig.ask(stream=True, messages=messages)
+        assert (reply.status, rig.requests) == (200, [0, 1])
+        _, document, _ = await get(rig, f"/status/decisions/{reply.headers['x-streamroute-decision-id']}")
+        reason = f"the prompt has at least {len(PROMPT) * 100 // 8} tokens, and it takes 200"
+        assert document["rejected"] == [{"upstream": "a", "reason": reason}]
+        assert document["matched"] is None
+    async with Rig.of(None, capabilities=[small]) as rig:
+        assert (await rig.ask(stream=True, messages=messages)).status == 200
+        assert rig.requests == [1]
+
+
 async def test_the_client_does_not_choose_the_id() -> None:
     """Two requests with the same `x-request-id` are two decisions."""
     async with Rig.of(None) as rig:

@@ -272,3 +272,16 @@ def test_what_only_claude_reads_stays_with_claude() -> None:
     assert sent == [hello, told, {**told, "reasoning_details": [other]}, *messages[3:]]
     kept = orjson.loads(encode_request(request, model="m", ask_usage=True))["messages"]
     assert kept == messages
+
+
+@pytest.mark.parametrize("text", ["word " * 4000, "слово " * 4000])
+def test_how_many_tokens_a_prompt_has_at_least(text: str) -> None:
+    """One for eight characters, in any script and however it is written; of what is no text nobody knows the tokens."""
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 100_000}}
+    content = [{"type": "text", "text": text}, image, {"type": "text", "text": text}, "?", {"type": "text", "text": 1}]
+    messages = [{"role": "system", "content": text}, {"role": "user", "content": content}, {"role": "assistant"}]
+    for body in (
+        json.dumps({"model": "m", "messages": messages}).encode(),
+        orjson.dumps({"model": "m", "messages": messages}),
+    ):
+        assert decode_request(body).least_prompt_tokens == 3 * len(text) // 8

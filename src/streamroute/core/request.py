@@ -39,6 +39,8 @@ class ChatRequest:
     """The answer must be JSON, or follow a grammar: half of one is worth nothing."""
     prompt_bytes: int = 0
     """Size of the body; tokens are estimated from it."""
+    least_prompt_tokens: int = 0
+    """So many tokens the prompt has beyond doubt; 0: it is short, or nobody knows."""
     max_output_tokens: int | None = None
     """Of each choice; None: not limited."""
     wants_logprobs: bool = False

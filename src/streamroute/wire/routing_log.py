@@ -34,7 +34,8 @@ from streamroute.wire.requirements import FIELD, take_requirements
 
 VERSION = 1
 _REQUEST = (
-    "prompt_bytes", "max_output_tokens", "choices", "stream", "uses_tools", "images", "uses_json_schema", "wants_json",
+    "prompt_bytes", "least_prompt_tokens", "max_output_tokens", "choices", "stream", "uses_tools", "images",
+    "uses_json_schema", "wants_json",
 )  # fmt: skip
 """What a decision depends on, of a `ChatRequest`."""
 _ESTIMATE = ("ttft_s", "normal_ttft_s", "tpot_s", "penalty", "capacity", "in_flight", "is_cold")
@@ -165,6 +166,7 @@ def _read_decision(fields: "_Fields") -> RecordedDecision:
             payload={},
             model=fields.text("model"),
             prompt_bytes=request.count("prompt_bytes"),
+            least_prompt_tokens=request.optional_count("least_prompt_tokens") or 0,
             max_output_tokens=request.optional_count("max_output_tokens"),
             choices=max(1, request.count("choices")),
             stream=request.flag("stream"),

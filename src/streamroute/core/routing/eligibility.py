@@ -1,7 +1,28 @@
 """Which upstreams can serve a request at all. What is not known about an upstream never rules it out."""
 
+from collections.abc import Sequence
+
 from streamroute.core.request import ChatRequest
+from streamroute.core.routing.decision import Rejected
 from streamroute.core.upstream import Upstream
+
+
+def with_room(request: ChatRequest, upstreams: Sequence[Upstream]) -> tuple[Sequence[Upstream], tuple[Rejected, ...]]:
+    """Return those that the prompt is not surely too long for, and why the others are left out; where nobody would be
+    left all of them, for providers know better."""
+    least = request.least_prompt_tokens
+    if not least:
+        return upstreams, ()
+    rooms = [each.capabilities.context_tokens for each in upstreams]
+    fit = [each for each, room in zip(upstreams, rooms, strict=True) if room is None or room >= least]
+    if not fit or len(fit) == len(upstreams):
+        return upstreams, ()
+    reasons = [
+        Rejected(upstream=each.id, reason=f"the prompt has at least {least} tokens, and it takes {room}")
+        for each, room in zip(upstreams, rooms, strict=True)
+        if room is not None and room < least
+    ]
+    return fit, tuple(reasons)
 
 
 def asks_abilities(request: ChatRequest) -> bool:

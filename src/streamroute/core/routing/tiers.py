@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from streamroute.core.request import ChatRequest
 from streamroute.core.routing.decision import Decision
+from streamroute.core.routing.eligibility import with_room
 from streamroute.core.routing.matching import with_bids
 from streamroute.core.upstream import Route, Upstream
 
@@ -21,8 +22,17 @@ def decide_tiers(
 ) -> Decision:
     """Decide whom to ask of `upstreams`, all or some of the route's; `decide` does so for one tier
     (`core.routing.steering.decide`)."""
-    if not route.tiers:
-        return decide(route, upstreams)
+    upstreams, too_small = with_room(request, upstreams)
+    decision = _decided(request, route, upstreams, decide) if route.tiers else decide(route, upstreams)
+    return replace(decision, rejected=(*too_small, *decision.rejected)) if too_small else decision
+
+
+def _decided(
+    request: ChatRequest,
+    route: Route,
+    upstreams: Sequence[Upstream],
+    decide: Callable[[Route, Sequence[Upstream]], Decision],
+) -> Decision:
     tiers = route.tiers if request.choices == 1 else route.tiers[-1:]
     known = {each.id: each for each in upstreams}
     decided: Decision | None = None
@@ -49,7 +59,7 @@ def _can_begin(decision: Decision) -> bool:
 
 def _skipped(decision: Decision) -> str:
     if not decision.candidates:
-        names = ", ".join(each.upstream for each in decision.rejected)
+        names = ", ".join(decision.route.upstreams)
         return f"a smaller tier ({names}) is skipped: none of it can serve the request, or meets what it requires"
     names = ", ".join(each.upstream.id for each in decision.candidates)
     return f"a smaller tier ({names}) is skipped: none of it can be asked now"

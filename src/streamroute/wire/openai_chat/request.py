@@ -28,6 +28,9 @@ PART_KINDS = {
     "file": "files", "input_file": "files",
 }  # fmt: skip
 """Types of parts that are no text, and what they are."""
+_CHARS_PER_TOKEN = 8
+"""At most, of a whole prompt: English has 4 to 5, 6 where all words are long, and other scripts have fewer. Only what
+is mostly runs of blanks has more; it is taken for longer than it is."""
 _MAX_DEPTH = 250
 """Of nested arrays and objects: orjson reads 1024 levels, but writes no more than 254."""
 
@@ -73,6 +76,7 @@ def decode_request(body: bytes) -> ChatRequest:
         requirements=requirements,
         affinity_key=_affinity_key(payload),
         prompt_bytes=len(body),
+        least_prompt_tokens=parts["chars"] // _CHARS_PER_TOKEN,
         # Providers differ in which of the two they heed: what may be spent goes by the larger one.
         max_output_tokens=max(
             _integer(payload, "max_completion_tokens", minimum=0) or 0, _integer(payload, "max_tokens", minimum=0) or 0
@@ -140,15 +144,23 @@ def _integer(payload: Mapping[str, object], name: str, *, minimum: int, maximum:
 
 
 def _parts(messages: Sequence[Mapping[str, object]]) -> dict[str, int]:
-    """Count the parts of messages that are no text, by kind."""
+    """Count the parts of messages that are no text, by kind, and the characters of those that are."""
     counts = {"images": 0, "audio": 0, "files": 0}
+    chars = 0
     for message in messages:
         content = message.get("content")
+        if isinstance(content, str):
+            chars += len(content)
+            continue
         for part in content if isinstance(content, list) else ():
-            kind = PART_KINDS.get(str(part.get("type"))) if isinstance(part, dict) else None
+            if not isinstance(part, dict):
+                continue
+            kind, text = PART_KINDS.get(str(part.get("type"))), part.get("text")
             if kind is not None:
                 counts[kind] += 1
-    return counts
+            elif isinstance(text, str):
+                chars += len(text)
+    return {**counts, "chars": chars}
 
 
 def _wants_json_schema(response_format: object) -> bool:
