@@ -188,6 +188,13 @@ def test_a_prompt_that_does_not_fit_beyond_doubt() -> None:
     assert [each.reason for each in found.rejected] == ["the prompt has some 1004 tokens, and it takes 665"]
 
 
+def test_a_prompt_in_another_script_may_fit() -> None:
+    """Newer models have four or five letters of Cyrillic in a token, as of Latin."""
+    small = priced("small", "1", 0.9, capabilities=Capabilities(context_tokens=1000))
+    russian = analyse(Question(text="", chars=4000, wide_chars=3400, messages=1), domain="general")
+    assert first(decided(replace(wanted(), analysis=russian), upstreams=(small,))) == "small"
+
+
 def test_health_goes_over_the_auction() -> None:
     """The winner with an open breaker is a last resort, one that is slow yields, one half open is tried beside."""
     assert first(decided(wanted(), board(cheap=OPEN))) == "fair"

@@ -22,9 +22,10 @@ from streamroute.core.upstream import LatencyClass, PolicyName, Upstream, Upstre
 
 USUAL_TPOT_S = 0.02
 """Seconds an output token where nobody's pace is known: 50 a second, about what hosted models give."""
-LEAST_ASCII_PER_TOKEN, LEAST_WIDE_PER_TOKEN = 6, 2
-"""A prompt has at least a token for so many characters: only who is too small beyond doubt is ruled out, since a larger
-one is asked anyway when one is too small."""
+LEAST_CHARS_PER_TOKEN = 6
+"""A prompt has at least a token for so many characters, in any script: newer models have four or five letters of
+Cyrillic in one, too. Only who is too small beyond doubt is ruled out, since a larger one is asked anyway when one is
+too small."""
 TABLE_SD = 0.05
 """What a quality of the configuration is held to be uncertain by, against one that was learned: about the standard
 error of 60 judged answers."""
@@ -257,13 +258,10 @@ def _shortfalls(wanted: Wanted, bid: Bid) -> tuple[Shortfall, ...]:
     if needs.residency is not None and upstream.residency != needs.residency:
         where = "where it keeps data is not known" if upstream.residency is None else f"it is in {upstream.residency}"
         found.append(Shortfall("residency", None, f"{where}, and {needs.residency} is required"))
-    room, question = upstream.capabilities.context_tokens, wanted.analysis.question
-    if room is not None:
-        wide = question.wide_chars
-        least = (question.chars - wide) // LEAST_ASCII_PER_TOKEN + wide // LEAST_WIDE_PER_TOKEN
-        if least > room:
-            reason = f"the prompt has some {wanted.analysis.tokens} tokens, and it takes {room}"
-            found.append(Shortfall("context_tokens", float(room), reason))
+    room = upstream.capabilities.context_tokens
+    if room is not None and wanted.analysis.question.chars // LEAST_CHARS_PER_TOKEN > room:
+        reason = f"the prompt has some {wanted.analysis.tokens} tokens, and it takes {room}"
+        found.append(Shortfall("context_tokens", float(room), reason))
     return tuple(found)
 
 
