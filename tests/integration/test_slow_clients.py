@@ -18,7 +18,7 @@ CLIENTS = 3
 CHOICES = 4
 TOKENS = 9000
 """36,000 events of some 200 bytes: 7 MB for each client."""
-STALL_S = 0.6
+STALL_S = 1.0
 """The provider shares this process's one thread among its streams, so each has to wait for the others."""
 PAUSE_S = 2 * STALL_S
 MAX_GROWTH_BYTES = 8 << 20

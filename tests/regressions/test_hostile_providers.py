@@ -221,7 +221,7 @@ async def test_web_pages_of_others_may_not_call() -> None:
 
 async def test_a_client_that_reads_slowly_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """However full its buffer is when one looks: as long as it drains, the answer goes on."""
-    monkeypatch.setattr(connection, "CLIENT_STALL_S", 0.05)
+    monkeypatch.setattr(connection, "CLIENT_STALL_S", 0.2)
     server = ServerOptions(max_write_buffer_bytes=16 * 1024)
     async with Rig.of(None, profile=Profile(tokens=9000), server=server, deadlines=Deadlines()) as rig:
         reader, writer = await asyncio.open_connection(*rig.app.address, limit=4096)
