@@ -149,6 +149,15 @@ async def test_thresholds_by_domain_need_nobody_to_say_it(
         assert (None if matched is None else matched.features.domain) == domain
 
 
+async def test_a_threshold_by_domain_needs_nothing_learned() -> None:
+    """Where that breaks, domains are those that are known by their terms."""
+    accept_at = Thresholds(by_task={"law": (0.0,)})
+    async with Rig.of(DOUBTFUL, None, tiers=("a", "b"), accept_at=accept_at) as rig:
+        rig.app.learning.domains._model = None
+        reply = await rig.ask(stream=False, messages=[{"role": "user", "content": LAW}])
+        assert (reply.status, reply.headers["x-streamroute-upstream"]) == (200, "a")
+
+
 async def test_domains_of_thresholds_are_learned() -> None:
     """From requests that say theirs, as those are that an upstream's quality is known in."""
     async with Rig.of(None, None, tiers=("a", "b"), accept_at=Thresholds(by_task={"wills": (0.4,)})) as rig:

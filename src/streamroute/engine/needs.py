@@ -204,13 +204,22 @@ class Needs:
         """Return whether what is asked of answers may depend on what the request is about: guards tell domains apart,
         and so do policies, and thresholds where there is none of the request's task."""
         named, fitted = route.accept_at.by_task, self.fitted.get(route.name, frozenset())
-        if fitted and call.requirements.domain is None and (stated or not fitted.isdisjoint(self.classifier.domains)):
+        if fitted and call.requirements.domain is None and (stated or not fitted.isdisjoint(self._domains)):
             return True
         if route.audit is not None or not named:
             return route.audit is not None
         if call.attribution.task in named:
             return False
-        return stated in named or not named.keys().isdisjoint((GENERAL, *self.classifier.domains))
+        return stated in named or not named.keys().isdisjoint((GENERAL, *self._domains))
+
+    @property
+    def _domains(self) -> tuple[str, ...]:
+        """The names that a domain may be found to have."""
+        try:
+            return self.classifier.domains
+        except Exception:  # noqa: BLE001 - they are told apart by their terms then
+            _log.exception("routing.learning_broke")
+            return TERMS.domains
 
     def _said(self, call: Call, route: Route, reading: "_Reading") -> tuple[Then, tuple[str, ...]]:
         """Return what rules say of a call, and which."""
