@@ -51,15 +51,12 @@ LEAST_SHARE = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Oversight:
-    """What outlives requests: what was learned, and who looks into answers afterwards; and a fitted policy's view of
-    this one."""
+    """What outlives requests: what was learned, and who looks into answers afterwards."""
 
     gates: Gates
     auditor: Auditor
     uniform: Callable[[], float]
     """Draws from [0, 1)."""
-    walk: PolicyWalk | None = None
-    """None: the route goes by no policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +82,10 @@ class Holding:
         publish: Callable[[AttemptObservation], None],
         checks: CrossChecks,
         oversight: Oversight,
+        walk: PolicyWalk | None = None,
     ) -> None:
-        """`note` is told of every verdict, `publish` of every attempt that has ended; `checks` asks other models."""
+        """`note` is told of every verdict, `publish` of every attempt that has ended; `checks` asks other models.
+        `walk`: what a fitted policy knows of the request; None: its route goes by none."""
         self._call = call
         self._chat = call.chat
         self._decision = decision
@@ -95,8 +94,9 @@ class Holding:
         self._publish = publish
         self._checks = checks
         self._oversight = oversight
+        self._walk = walk
         is_holding = decision.next_tier is not None
-        self._domain = domain_of(decision, call) if is_holding or oversight.walk is not None else ""
+        self._domain = domain_of(decision, call) if is_holding or walk is not None else ""
         self._gate = self._gate_of(decision.route) if is_holding else None
         self._draw = drawn(decision, call, oversight.gates, oversight.uniform)
         self._answering: AttemptId | None = None
@@ -209,7 +209,7 @@ class Holding:
         """Say what is done about an answer: by its findings, and by what was learned where answers are audited."""
         upstream, accept_at = checked.upstream, self._accept_at(checked.upstream)
         gate, route = self._gate, self._decision.route
-        walk = self._oversight.walk
+        walk = self._walk
         ruling = Ruling(score=verdict.score, is_accepted=verdict.score >= accept_at)
         try:
             if gate is not None and walk is not None:
@@ -304,7 +304,7 @@ class Holding:
     def _learn(self, continuations: Continuations | None, *, is_finished: bool) -> None:
         """Take pairs of answers that are there for nothing, and draw audits; `continuations` has what streamed."""
         gate, judged, route = self._gate, self._judged, self._decision.route
-        if self._decision.next_tier is None and self._oversight.walk is not None and route.audit is not None:
+        if self._decision.next_tier is None and self._walk is not None and route.audit is not None:
             self._oversight.gates.of(route).keeper.passed(self._domain)  # the largest was asked at once
         if gate is None or not judged or not is_finished:
             return

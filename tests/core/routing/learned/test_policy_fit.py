@@ -223,6 +223,7 @@ def test_a_policy_outlives_its_process(three: PolicyFit) -> None:
     ("changed", "says"),
     [
         ({"what": np.array(b"something else")}, "no tier policy"),
+        ({"what": np.array(10**15)}, "no tier policy"),
         ({"about": np.frombuffer(b"{}", np.uint8)}, "missing or of another shape"),
         ({"about": np.frombuffer(b'{"tiers": [["a"]], "kind": "hybrid"}', np.uint8)}, "1 tiers"),
         ({"stage_0/gram": np.zeros((0, 0))}, "shapes"),

@@ -90,7 +90,7 @@ class FittedPolicy:
 
 def from_state(state: Arrays, name: str) -> FittedPolicy:
     """Return the policy that was saved; ValueError, which says what is wrong: it is none, or of another version."""
-    if "what" not in state or bytes(state["what"].item()).decode() != _KIND:
+    if "what" not in state or state["what"].tobytes() != _KIND.encode():
         raise ValueError("it is no tier policy, or one of another version; fit it anew with `streamroute routing fit`")
     if any(each.dtype.kind == "f" and not np.isfinite(each).all() for each in state.values()):
         raise ValueError("it has numbers that are not finite")
