@@ -5,7 +5,7 @@ answers show by themselves (`assessor`) is not: such checks see form, so they ca
 right or not, and there is one for every request, which would drown all others.
 
 What is told is calibrated: outcomes are held against what was said before they were learned from. One line serves all
-upstreams, so it changes nothing about whom the outcomes speak for; one for each came no nearer (bench `online`).
+upstreams, so it changes nothing about whom the outcomes speak for; one for each came no nearer.
 
 An outcome that came to be known by a draw counts as one there: by which chance depends on nothing but the request, for
 which the estimate is made. Only means over requests, which are counted beside it, weigh it by one over its chance.
