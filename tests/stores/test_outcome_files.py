@@ -69,6 +69,11 @@ def outcomes(**changed: object) -> dict[str, object]:
         (outcomes(cost_usd=None), "line 2: the outcome of small needs cost_usd, or input_tokens and output_tokens"),
         (outcomes(cost_usd=None, input_tokens=1, output_tokens=1), "line 2: there is no price of small"),
         (outcomes(answer=7), "line 2: the answer of small must be text"),
+        (outcomes(cost_usd=10**400), "line 2: the cost_usd of small must be a number of at least 0, and at most 1e+09"),
+        (outcomes(cost_usd=None, input_tokens=1e300), "line 2: input_tokens of small must be a number"),
+        (f'{{"question": {"1" * 5000}}}', "line 2: it is not JSON"),
+        ({**LINE, "domain": "\ud800"}, "line 2: `domain` has half of a character"),
+        ({**LINE, "id": "\udfff"}, "line 2: `id` has half of a character"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, line: object, says: str) -> None:
@@ -114,4 +119,34 @@ def test_a_data_set_of_three_files(tmp_path: Path) -> None:
     assert (answer.text, answer.conclusion, answer.is_truncated) == ("Because.", "C", True)
     (tmp_path / "x.outcomes.csv.gz").write_bytes(gzip.compress(b"query_id,model\n1,m\n"))
     with pytest.raises(StoreError, match="lacks"):
+        read_outcomes(tmp_path / "x.queries.jsonl.gz", price)
+
+
+DATA_SET = {
+    "x.queries.jsonl.gz": '{"query_id": "1", "domain": "law", "prompt": "Why?"}',
+    "x.outcomes.csv.gz": "query_id,model,score,cost_usd,format_ok,truncated,refusal,answer\n1,m,0.5,0.25,1,1,0,C",
+    "x.outputs.jsonl.gz": '{"query_id": "1", "model": "m", "text": "Because."}',
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "says"),
+    [
+        ("x.outcomes.csv.gz", DATA_SET["x.outcomes.csv.gz"].replace("0.5", "nan"), "has the score nan"),
+        ("x.outcomes.csv.gz", DATA_SET["x.outcomes.csv.gz"].replace("0.25", "inf"), "the cost_usd inf"),
+        ("x.outcomes.csv.gz", DATA_SET["x.outcomes.csv.gz"].replace("0.5", "17"), "has the score 17"),
+        ("x.outcomes.csv.gz", DATA_SET["x.outcomes.csv.gz"].replace("0.5", "half"), "could not convert"),
+        ("x.outcomes.csv.gz", "query_id,model,format_ok,answer,score\n1,m,1,C", "of another shape"),
+        ("x.queries.jsonl.gz", "[1]", "of another shape"),
+        ("x.queries.jsonl.gz", '{"query_id": ["1"], "domain": "law", "prompt": "Why?"}', "of another shape"),
+        ("x.queries.jsonl.gz", '{"query_id": "1", "domain": null, "prompt": "Why?"}', "`domain` must be text"),
+        ("x.queries.jsonl.gz", '{"query_id": "1", "domain": "law", "prompt": null}', "`prompt` must be text"),
+        ("x.outputs.jsonl.gz", "[" * 100_000, "recursion"),
+    ],
+)
+def test_a_bad_data_set_is_no_traceback(tmp_path: Path, file: str, text: str, says: str) -> None:
+    """What is no number, no text or of another shape is said of the file; nothing of it is fitted on."""
+    for name, good in DATA_SET.items():
+        (tmp_path / name).write_bytes(gzip.compress((text if name == file else good).encode() + b"\n"))
+    with pytest.raises(StoreError, match=says):
         read_outcomes(tmp_path / "x.queries.jsonl.gz", price)

@@ -1,5 +1,7 @@
 """Arrays in a file that is replaced as a whole."""
 
+import contextlib
+import random
 from pathlib import Path
 
 import numpy as np
@@ -38,12 +40,31 @@ def test_a_broken_file_is_put_aside(cut: int | None, tmp_path: Path, capsys: pyt
     assert "state.npz.broken" in line
 
 
+@pytest.mark.parametrize("seed", range(60))
+def test_any_byte_may_be_wrong(seed: int, tmp_path: Path) -> None:
+    """An archive's directory can ask for compression, for encryption, for another version, for all the memory there
+    is: it is read or refused, and nothing else."""
+    path = tmp_path / "state.npz"
+    save_state(path, {"numbers": np.arange(20), "names": np.array(["a", "b"])})
+    broken = bytearray(path.read_bytes())
+    rng = random.Random(seed)
+    for _ in range(1 + seed % 4):
+        broken[rng.randrange(len(broken))] = rng.randrange(256)
+    path.write_bytes(broken)
+    with contextlib.suppress(StoreError):
+        read_state(path)
+
+
 def test_another_version_and_code_are_refused(tmp_path: Path) -> None:
     """What a newer streamroute has saved, what is none of ours, and pickled objects."""
     path = tmp_path / "state.npz"
     np.savez(path, streamroute_state=np.array(2))
     with pytest.raises(StoreError, match="version 2; this streamroute reads 1"):
         read_state(path)
+    for version in (np.array([1, 1]), np.array("x"), np.array(np.inf), np.array(1.0)):
+        np.savez(path, streamroute_state=version)
+        with pytest.raises(StoreError, match="this streamroute reads 1"):
+            read_state(path)
     np.savez(path, x=np.array(2))
     with pytest.raises(StoreError, match="no version"):
         read_state(path)

@@ -14,7 +14,6 @@ import csv
 import gzip
 import hashlib
 import json
-import math
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -28,6 +27,10 @@ from streamroute.errors import StoreError
 QUERIES = ".queries.jsonl.gz"
 Priced = Callable[[str, int, int], float | None]
 """What a model (by its name) charges for tokens read and written, US dollars; None: nobody knows."""
+
+
+_MOST = 1e9
+"""US dollars or tokens of one answer: more is a mistake, and would swallow all others in a sum."""
 
 
 class _ShapeError(ValueError):
@@ -47,7 +50,9 @@ def read_outcomes(path: Path, priced: Priced) -> list[Row]:
         raise StoreError(f"{path} cannot be read: {error}") from None
     except KeyError as error:
         raise StoreError(f"{path} or a file beside it lacks {error}") from None
-    except ValueError as error:
+    except TypeError as error:
+        raise StoreError(f"{path} or a file beside it has a line of another shape: {error}") from None
+    except (ValueError, RecursionError) as error:
         raise StoreError(f"{path}: {error}") from None
 
 
@@ -62,18 +67,26 @@ def data_set(folder: Path, name: str) -> Iterator[Row]:
         found = outcomes.get(each["query_id"])
         if found:
             yield Row(
-                dataset=name, query_id=each["query_id"], domain=each["domain"], text=each["prompt"], outcomes=found
+                dataset=name,
+                query_id=_text(each, "query_id"),
+                domain=_text(each, "domain", ""),
+                text=_text(each, "prompt"),
+                outcomes=found,
             )
 
 
 def _recorded(each: Mapping[str, str], text: str) -> Outcome:
     is_well_formed = each["format_ok"] == "1"
-    says = each["answer"]
+    says, score, cost = each["answer"], float(each["score"]), float(each["cost_usd"])
+    if not (0.0 <= score <= 1.0 and 0.0 <= cost <= _MOST):
+        raise ValueError(
+            f"the answer of {each['model']} to {each['query_id']} has the score {score:g} and the cost_usd {cost:g}"
+        )
     return Outcome(
-        score=float(each["score"]),
-        cost_usd=float(each["cost_usd"]),
+        score=score,
+        cost_usd=cost,
         answer=Answer(
-            text=text,
+            text=text or "",
             conclusion=says if says or is_well_formed else None,
             is_well_formed=is_well_formed,
             is_truncated=each["truncated"] == "1",
@@ -103,7 +116,7 @@ def _checked(path: Path) -> Iterator[tuple[int, Any]]:
             if line.strip():
                 try:
                     yield number, json.loads(line)
-                except (json.JSONDecodeError, RecursionError) as error:
+                except (ValueError, RecursionError) as error:
                     raise ValueError(f"line {number}: it is not JSON: {error}") from None
 
 
@@ -156,6 +169,8 @@ def _text(of: object, key: str, default: str | None = None) -> str:
     found = of.get(key, default) if isinstance(of, Mapping) else None
     if not isinstance(found, str) or (default is None and not found.strip()):
         raise ValueError(f"`{key}` must be text")
+    if any("\ud800" <= char <= "\udfff" for char in found):
+        raise ValueError(f"`{key}` has half of a character: a surrogate without the other one")
     return found
 
 
@@ -163,6 +178,6 @@ def _number(of: Mapping[str, object], key: str, what: str) -> float | None:
     found = of.get(key)
     if found is None:
         return None
-    if isinstance(found, bool) or not isinstance(found, int | float) or not (math.isfinite(found) and found >= 0):
-        raise ValueError(f"{what} must be a number of at least 0")
+    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found <= _MOST:
+        raise ValueError(f"{what} must be a number of at least 0, and at most {_MOST:g}")
     return float(found)

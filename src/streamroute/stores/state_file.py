@@ -11,7 +11,6 @@ Rules of the file:
 
 import contextlib
 import os
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -61,11 +60,11 @@ def read_state(path: Path) -> State | None:
             state = {name: file[name] for name in file.files}
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
+    except Exception as error:
         raise StoreError(f"{path} cannot be read: {type(error).__name__}: {error}"[:300]) from error
     version = state.pop(_VERSION, None)
-    if version is None or int(version) != VERSION:
-        found = "no version" if version is None else f"version {int(version)}"
+    if version is None or version.shape or version.dtype.kind not in "iu" or int(version) != VERSION:
+        found = "no version" if version is None else f"version {version}"[:100]
         raise StoreError(f"{path} has {found}; this streamroute reads {VERSION}")
     return state
 

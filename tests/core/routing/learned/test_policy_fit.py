@@ -219,11 +219,25 @@ def test_a_policy_outlives_its_process(three: PolicyFit) -> None:
     assert utilities[0] == utilities[1]
 
 
+def about(**changed: object) -> np.ndarray:
+    """What a file for three tiers says of itself, but for these."""
+    rest = {"tiers": [[name] for name in THREE], "kind": "hybrid", "domains": ["law", "rivers", "sums"]}
+    return np.frombuffer(json.dumps({**rest, "seen_domains": [], **changed}).encode(), np.uint8)
+
+
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
         ({"what": np.array(b"something else")}, "no tier policy"),
-        ({"what": np.array(10**15)}, "no tier policy"),
+        ({"what": np.array(10**12)}, "no tier policy"),
+        ({"what": np.array(["a"])}, "no tier policy"),
+        ({"about": np.frombuffer(b"[" * 100_000, np.uint8)}, "missing or of another shape"),
+        ({"about": about(attempt_cost=np.nan)}, "attempt_cost"),
+        ({"about": about(attempt_cost=10**400)}, "attempt_cost"),
+        ({"about": about(attempt_cost="0.1")}, "attempt_cost"),
+        ({"questions/weights": np.full((1, 4), 1e300)}, "not finite, or above"),
+        ({"questions/weights": np.full((1, 4), 1j)}, "no numbers"),
+        ({"stage/gram": np.array(["x"])}, "no numbers"),
         ({"about": np.frombuffer(b"{}", np.uint8)}, "missing or of another shape"),
         ({"about": np.frombuffer(b'{"tiers": [["a"]], "kind": "hybrid"}', np.uint8)}, "1 tiers"),
         ({"stage_0/gram": np.zeros((0, 0))}, "shapes"),

@@ -23,6 +23,8 @@ Arrays = Mapping[str, NDArray[Any]]
 _KIND = "streamroute tier policy 2"
 """What a file says that it is; the number changes with whatever its numbers mean (a test looks after that)."""
 _UNKNOWN = "unknown_"
+_MOST = 1e30
+"""No sum over outcomes is larger: numbers that are have no place among floats of four bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +94,11 @@ def from_state(state: Arrays, name: str) -> FittedPolicy:
     """Return the policy that was saved; ValueError, which says what is wrong: it is none, or of another version."""
     if "what" not in state or state["what"].tobytes() != _KIND.encode():
         raise ValueError("it is no tier policy, or one of another version; fit it anew with `streamroute routing fit`")
-    if any(each.dtype.kind == "f" and not np.isfinite(each).all() for each in state.values()):
-        raise ValueError("it has numbers that are not finite")
+    numbers = [each for name, each in state.items() if name not in {"what", "about"}]
+    if any(each.dtype.kind not in "if" for each in numbers):
+        raise ValueError("it has parts that are no numbers")
+    if any(each.dtype.kind == "f" and not (np.abs(each) <= _MOST).all() for each in numbers):
+        raise ValueError(f"it has numbers that are not finite, or above {_MOST:g}")
     try:
         about = json.loads(state["about"].tobytes())
         tiers = tuple(tuple(map(str, tier)) for tier in about["tiers"])
@@ -123,10 +128,16 @@ def from_state(state: Arrays, name: str) -> FittedPolicy:
             models=TierModels.of_average(questions, answers),
             domains=domains,
             seen_domains=frozenset(map(str, about["seen_domains"])),
-            attempt_cost=float(about["attempt_cost"]),
+            attempt_cost=_attempt_cost(about["attempt_cost"]),
         )
-    except (KeyError, TypeError, IndexError) as error:
+    except (KeyError, TypeError, IndexError, RecursionError) as error:
         raise ValueError(f"a part of it is missing or of another shape ({type(error).__name__}: {error})") from None
+
+
+def _attempt_cost(found: object) -> float:
+    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found <= _MOST:
+        raise ValueError("its attempt_cost is no share of what the largest tier costs")
+    return float(found)
 
 
 def averaged(models: TierModels) -> TierModels:
