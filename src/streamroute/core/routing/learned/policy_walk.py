@@ -88,18 +88,18 @@ class PolicyWalk:
         """Return what to do now. `open_`: the tiers that can be asked; `caution`, quality points, is added to the
         utility of the largest, and where it is infinite nothing is delivered but what the largest says."""
         policy, stage = self._policy, self._own_stage
-        features = self._features(stage)
         usable = [at for at in stage if self._tiers[at] not in self.unusable]
         is_settled = policy.kind == "router" and bool(usable)  # it delivers whom it asked
 
         def may(move: Move) -> bool:
             return move.tier in usable if move.kind == "deliver" else self._tiers[move.tier] in open_ and not is_settled
 
-        utilities = dict(zip(moves(stage, policy.tiers, policy.kind), policy.utilities(stage, features), strict=True))
-        own = policy.choose(stage, features, 0.0 if caution == inf else caution, may)
+        options, found = moves(stage, policy.tiers, policy.kind), policy.utilities(stage, self._features(stage))
+        own = policy.best(options, found, 0.0 if caution == inf else caution, may)
         move = None if own is None else self._of_route(own)
         if move is not None and move.kind == "deliver" and caution == inf and open_:
             move = Move("ask", max(open_))
+        utilities = dict(zip(options, found.tolist(), strict=True))
         told = {self._of_route(each): utility for each, utility in utilities.items()}
         return Choice(move, told, self._margin(usable, utilities))
 

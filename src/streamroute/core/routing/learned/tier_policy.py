@@ -83,17 +83,25 @@ class TierPolicy:
         """Return the utility of each of `moves`, for one row of features or for many."""
         return self.models[stage].predict(features)
 
-    def choose(
-        self, stage: Stage, features: Floats, caution: float = 0.0, may: Callable[[Move], bool] = lambda _: True
-    ) -> Move | None:
-        """Return the best of the moves that `may` be made, None where there is none; `caution` is added to the utility
-        of the largest tier."""
+    def choose(self, stage: Stage, features: Floats, caution: float = 0.0) -> Move:
+        """Return the best move; `caution` is added to the utility of the largest tier."""
         options = moves(stage, self.tiers, self.kind)
-        utilities = self.utilities(stage, features)
+        best = self.best(options, self.utilities(stage, features), caution)
+        return options[0] if best is None else best
+
+    def best(
+        self,
+        options: Sequence[Move],
+        utilities: Floats,
+        caution: float = 0.0,
+        may: Callable[[Move], bool] = lambda _: True,
+    ) -> Move | None:
+        """Return the best of a stage's moves that `may` be made, None where there is none."""
+        numbers = utilities.tolist()
         if options[-1].tier == self.tiers - 1:
-            utilities = utilities + caution * np.eye(len(options))[-1]
-        best = max((at for at, move in enumerate(options) if may(move)), key=lambda at: utilities[at], default=None)
-        return None if best is None else options[best]
+            numbers[-1] += caution
+        allowed = [at for at, move in enumerate(options) if may(move)]
+        return options[max(allowed, key=numbers.__getitem__)] if allowed else None
 
 
 def fit(
