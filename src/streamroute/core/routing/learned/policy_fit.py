@@ -19,9 +19,9 @@ from streamroute.core.routing.learned.fitting import (
     FOLDS,
     KINDS,
     OPTIMISM,
+    Curve,
     Material,
     all_learned,
-    best_kind,
     cautious_policy,
     curve,
     domain_folds,
@@ -35,6 +35,10 @@ from streamroute.core.routing.learned.tier_policy import PolicyKind, TierPolicy
 LEAST_ROWS = 200
 """Questions that every tier has answered: the standard error of a ratio of qualities is then about .05, of which more
 than half is common to all policies; with fewer the choice among prices is chance."""
+
+
+_SAME = 1e-9
+"""Sums of the same scores in another order differ by less."""
 
 
 class FitError(ValueError):
@@ -104,20 +108,15 @@ def fit_policy(
             "Ask for less with --keep-quality"
         )
     wanted = min(keep_quality + OPTIMISM, most)
-    prices = {kind: each.price_for(wanted) for kind, each in curves.items()}
-    kind = best_kind(curves, wanted)
-    expected: dict[PolicyKind, Figures] = {}
-    for each, of in curves.items():
-        column = int(np.flatnonzero(of.prices == prices[each])[0])
-        done = of.replay
-        served = served_by(done.tier[:, column], done.quality[:, column], done.cost_usd[:, column], len(names))
-        expected[each] = _figures(served, material)
+    expected = {kind: _figures(_served(each, wanted, len(names)), material) for kind, each in curves.items()}
+    kind = max(KINDS, key=lambda each: (expected[each].quality_ratio >= wanted - _SAME, expected[each].saving))
     if expected[kind].saving <= 0:
         raise FitError(
             f"nothing is saved where {keep_quality:g} of the quality of {names[-1]} is kept: the smaller tiers cost "
             "too much for what they get right. Ask for less with --keep-quality, or leave a tier out"
         )
-    chosen, hybrid = (policy(material, prices[kind], each) for each in (kind, "hybrid"))
+    price = curves[kind].price_for(wanted)
+    chosen, hybrid = (policy(material, price, each) for each in (kind, "hybrid"))
     costs = outcomes.costs_usd
     unknown: TierPolicy | None = None
     if len(material.domains) >= FOLDS:  # whole domains are left out in turn: of fewer too little would be left
@@ -134,7 +133,7 @@ def fit_policy(
             seen_domains=frozenset(row.kind for row in complete),
             attempt_cost=float(costs[:, 0].mean() / costs[:, -1].mean()),
         ),
-        price=prices[kind],
+        price=price,
         wanted_ratio=wanted,
         rows=len(complete),
         partial=len(partial),
@@ -187,6 +186,12 @@ def _too_few(complete: Sequence[Row], read: Sequence[Row], names: Sequence[str],
         f"only {len(complete)} questions have an outcome of every tier; {LEAST_ROWS} are the least "
         f"(outcomes: {known}{why})"
     )
+
+
+def _served(of: Curve, ratio: float, tiers: int) -> Served:
+    """Return what the price for a ratio comes to, each question by models that have not seen it."""
+    at, done = int(np.flatnonzero(of.prices == of.price_for(ratio))[0]), of.replay
+    return served_by(done.tier[:, at], done.quality[:, at], done.cost_usd[:, at], tiers)
 
 
 def _figures(served: Served, material: Material) -> Figures:
