@@ -31,6 +31,7 @@ from streamroute.core.routing.learned.fitting import (
     domain_folds,
     held_out_material,
     policy,
+    usual_words_of,
 )
 from streamroute.core.routing.learned.outcome_rows import Row
 from streamroute.core.routing.learned.served import Served, always, served_by
@@ -200,9 +201,9 @@ def adaptive(of: Halves, kind: PolicyKind, wanted: float, effort: Effort) -> Ser
     if of.by_domain is not None:
         ends = (0, of.every.outcomes.tiers - 1)
         unknown = Fitted.of(cautious_policy(of.by_domain, CAUTIOUS), answers_alone(of.every), ends)
-    domains = {row.kind for row in of.train.rows}
+    usual = usual_words_of(of.train)
     runs = [
-        stream(of.every, fitted, unknown, domains, np.random.default_rng(seed), GuardOptions())
+        stream(of.every, fitted, unknown, usual, np.random.default_rng(seed), GuardOptions())
         for seed in range(effort.runs)
     ]
     back = [np.argsort(run.order) for run in runs]

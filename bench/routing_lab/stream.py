@@ -7,6 +7,7 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
+from streamroute.core.routing.learned.domain_drift import DomainDrift, UsualWords
 from streamroute.core.routing.learned.domain_guard import DomainGuard, GuardOptions
 from streamroute.core.routing.learned.fitting import Material
 from streamroute.core.routing.learned.stage import Stage
@@ -59,19 +60,25 @@ def stream(
     material: Material,
     known: Fitted,
     unknown: Fitted,
-    domains: set[str],
+    usual: Mapping[str, UsualWords],
     rng: np.random.Generator,
     options: GuardOptions,
 ) -> Streamed:
-    """Serve all rows in random order: those of `domains`, which were fitted on, by `known`, others by `unknown`."""
+    """Serve all rows in random order: those of domains that were fitted on by `known` while their words are what is
+    `usual` there, all others by `unknown`."""
     scores, costs = material.outcomes.scores, material.outcomes.costs_usd
     order = rng.permutation(len(scores))
     attempt_cost = float(costs[:, 0].mean() / costs[:, -1].mean())
     guards: dict[str, DomainGuard] = {}
+    watched = {domain: DomainDrift(each) for domain, each in usual.items()}
     quality, cost, tiers = np.zeros(len(order)), np.zeros(len(order)), np.zeros(len(order), np.intp)
     for place, at in enumerate(order.tolist()):
         domain = material.rows[at].kind
-        guard = guards.setdefault(domain, DomainGuard(options, domain in domains, attempt_cost))
+        if domain not in guards:
+            guards[domain] = DomainGuard(options, domain in watched, attempt_cost)
+        if domain in watched and watched[domain].asked(material.seen[at].unknown_share):
+            guards[domain] = DomainGuard(options, is_known=False, attempt_cost=attempt_cost)
+        guard = guards[domain]
         fitted = known if guard.is_known else unknown
         spent, tier = _serve(fitted, guard, at, scores[at], costs[at], rng)
         quality[place], cost[place], tiers[place] = scores[at, tier], spent, tier

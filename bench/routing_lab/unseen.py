@@ -5,7 +5,7 @@ got to know, so it is the second that is reported. `leave_one_out` lines are the
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from routing_lab.effort import Effort
 from routing_lab.metrics import Ideal, ideal, report
 from routing_lab.pool_study import CAUTIOUS, WANTED
 from routing_lab.stream import Fitted, stream
+from streamroute.core.routing.learned.domain_drift import UsualWords, usual_words
 from streamroute.core.routing.learned.domain_guard import GuardOptions
 from streamroute.core.routing.learned.first_level import batches
 from streamroute.core.routing.learned.fitting import (
@@ -37,6 +38,8 @@ NAME = "unseen"
 POOL = "A2"
 KIND: PolicyKind = "cascade"
 """With its price fixed, to compare with."""
+MISTAKEN = ("adaptive, taken for known", "adaptive, taken for known, words watched")
+"""Domains that are served as if they had been fitted on: a known one that has changed its kind."""
 HELD_OUT = (("law", "philosophy"), ("physics", "health"), ("chemistry", "psychology"))
 """Domains that are held out together, where the split has none of its own: hard ones beside easy ones."""
 ANY = "mmlu_pro"
@@ -55,7 +58,8 @@ class Case:
 
 
 def unseen_study(source: Source, split: str, *, is_fast: bool = False) -> list[dict[str, Any]]:
-    """Return two lines a case: a fixed threshold, and the guarded one."""
+    """Return four lines a case: a fixed threshold, the guarded one, and that where a domain is taken for a known one,
+    without and with an eye on its words."""
     effort = Effort.of(is_fast=is_fast)
     lines = [line for case in cases(source, split) for line in _lines(source, case, split, effort)]
     return lines if split not in OWN_SPLITS else [*lines, *_leave_one_out(source, split, effort)]
@@ -102,10 +106,31 @@ def _lines(source: Source, case: Case, split: str, effort: Effort) -> list[dict[
     served = served_by(fixed.tier[:, 0], fixed.quality[:, 0], fixed.cost_usd[:, 0], len(tiers))
     ends = (0, len(tiers) - 1)
     guarded = Fitted.of(cautious_policy(by_domain, CAUTIOUS), answers_alone(test), ends)
+    as_known = Fitted.of(known, test.features)
     return [
         {**common, "policy": KIND, **report(served, test.outcomes, best, test.weights)},
-        {**common, "policy": "adaptive", **guarded_figures(test, guarded, best, effort)},
+        {**common, "policy": "adaptive", **guarded_figures(test, guarded, guarded, {}, best, effort)},
+        *(
+            {
+                **common,
+                "policy": name,
+                **guarded_figures(test, as_known, guarded, usual, best, effort),
+            }
+            for name, usual in _mistaken(train, test).items()
+        ),
     ]
+
+
+def _mistaken(train: Material, test: Material) -> dict[str, dict[str, UsualWords]]:
+    """Return what the domains of `test` are taken for, by whether their words are watched: for such that were fitted
+    on, of which nothing more is known than what is usual over all."""
+    shares = np.array([each.unknown_share for each in train.seen], np.float64)
+    over_all = usual_words([""] * len(shares), shares)[""]
+    kinds = {row.kind for row in test.rows}
+    return {
+        MISTAKEN[0]: dict.fromkeys(kinds, UsualWords(1.0, 1.0)),
+        MISTAKEN[1]: dict.fromkeys(kinds, over_all),
+    }
 
 
 def _leave_one_out(source: Source, split: str, effort: Effort) -> list[dict[str, Any]]:
@@ -123,18 +148,21 @@ def _leave_one_out(source: Source, split: str, effort: Effort) -> list[dict[str,
             continue
         known, new = material.picked(~is_own), material.picked(is_own)
         guarded = Fitted.of(cautious_policy(known, CAUTIOUS), answers_alone(new), (0, len(tiers) - 1))
-        figures = guarded_figures(new, guarded, ideal(new.outcomes, new.weights), effort)
+        figures = guarded_figures(new, guarded, guarded, {}, ideal(new.outcomes, new.weights), effort)
         about = {"pool": NAME, "split": split, "domains": kind, "policy": "adaptive", "leave_one_out": True}
         lines.append({**about, **figures})
     return lines
 
 
-def guarded_figures(test: Material, guarded: Fitted, best: Ideal, effort: Effort) -> dict[str, Any]:
-    """Return the figures of the second half of a stream of unknown domains: mean of several orders."""
+def guarded_figures(
+    test: Material, known: Fitted, unknown: Fitted, usual: Mapping[str, UsualWords], best: Ideal, effort: Effort
+) -> dict[str, Any]:
+    """Return the figures of the second half of a stream: mean of several orders. Domains that are not among `usual`
+    are unknown."""
     runs, outcomes = [], test.outcomes
     large, large_usd = outcomes.scores[:, -1], outcomes.costs_usd[:, -1]
     for seed in range(effort.runs):
-        run = stream(test, guarded, guarded, set(), np.random.default_rng(seed), GuardOptions())
+        run = stream(test, known, unknown, usual, np.random.default_rng(seed), GuardOptions())
         half = len(run.order) // 2
         late = run.order[half:]
         shares = np.bincount(run.tier[half:], minlength=outcomes.tiers) / len(late)

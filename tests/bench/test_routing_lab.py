@@ -14,6 +14,7 @@ from routing_lab.data import DataMissingError, Source, is_validation, rows
 from routing_lab.metrics import auroc, call_share_metrics, ideal, mixed, report, saving_at
 from routing_lab.picture import draw
 from routing_lab.stream import Fitted, walk
+from routing_lab.unseen import MISTAKEN
 
 from streamroute.core.routing.learned.fitting import Curve
 from streamroute.core.routing.learned.outcome_rows import folds
@@ -147,10 +148,11 @@ def test_tickets_without_their_questions_are_said(
 def test_unseen_domains_are_held_out(
     data: Path, capsys: pytest.CaptureFixture[str], split: str, names: list[str]
 ) -> None:
-    """Those of the split that train has not, else some of train's own; a fixed threshold beside the guarded one."""
+    """Those of the split that train has not, else some of train's own; a fixed threshold beside the guarded one, and
+    what comes of mistaking them for others."""
     lines = run(capsys, "--pool", "unseen", "--data", data, "--split", split)
     assert [(line["domains"], line["policy"]) for line in lines if "leave_one_out" not in line] == [
-        (name, policy) for name in names for policy in ("cascade", "adaptive")
+        (name, policy) for name in names for policy in ("cascade", "adaptive", *MISTAKEN)
     ]
     assert all(set(line) >= FIGURES for line in lines)
 

@@ -7,6 +7,7 @@ import pytest
 
 from streamroute.core.gate import AuditOptions
 from streamroute.core.quality.verdict import Draft, Finding, Verdict, verdict_of
+from streamroute.core.routing.learned.domain_drift import UsualWords
 from streamroute.core.routing.learned.domain_guard import Trust
 from streamroute.core.routing.learned.gate_features import GATE_FEATURES, gate_features
 from streamroute.core.routing.learned.gatekeeper import LEAST_LOOKS, MAX_DOMAINS, OTHERS, Gatekeeper, Look
@@ -129,11 +130,11 @@ def test_a_loss_is_held_against_all_requests_of_a_domain() -> None:
 
 def test_a_domain_that_a_policy_was_fitted_on_is_trusted_from_the_beginning() -> None:
     """Until it is seen to lose quality; and that is so after a restart too."""
-    keeper = Gatekeeper(AuditOptions(share=0.07), frozenset({"law"}), attempt_cost=0.1)
+    keeper = Gatekeeper(AuditOptions(share=0.07), {"law": UsualWords(0.10, 0.05)}, attempt_cost=0.1)
     guard = keeper.guard("law")
     assert (guard.trust, guard.caution, guard.look_share) == (Trust.TRUSTED, 0.0, 0.07)
     assert keeper.guard("math").trust is Trust.NEW
-    again = Gatekeeper(AuditOptions(share=0.07), frozenset({"law"}), attempt_cost=0.1)
+    again = Gatekeeper(AuditOptions(share=0.07), {"law": UsualWords(0.10, 0.05)}, attempt_cost=0.1)
     again.restore(keeper.state())
     assert again.figures() == keeper.figures()
     for _ in range(200):
@@ -189,3 +190,32 @@ def test_features_have_their_number() -> None:
         numbers = gate_features(draft, verdict_of({}))
         assert numbers.shape == (GATE_FEATURES,)
         assert np.isfinite(numbers).all()
+
+
+def watching() -> Gatekeeper:
+    """Of a policy that was fitted on law, of whose words a tenth are unknown, give or take a twentieth."""
+    return Gatekeeper(AuditOptions(), {"law": UsualWords(0.10, 0.05)})
+
+
+def test_a_domain_whose_words_are_others_is_a_new_one() -> None:
+    """Seven questions with twice as many unknown words: it was trusted, now only the large model's answers are
+    delivered until enough was seen of it."""
+    keeper = watching()
+    assert keeper.guard("law").trust is Trust.TRUSTED
+    assert [keeper.asked("law", 0.20) for _ in range(8)] == 6 * [False] + 2 * [True]
+    assert keeper.guard("law").trust is Trust.NEW
+    assert not keeper.asked("medicine", 0.90)
+
+
+def test_what_words_have_told_is_there_after_a_restart() -> None:
+    """The sum of a domain that has not changed yet, and that another one has; a policy without the domain forgets."""
+    keeper, again = watching(), watching()
+    for _ in range(6):
+        keeper.asked("law", 0.20)
+    again.restore(keeper.state())
+    assert again.asked("law", 0.20)
+    keeper.restore(again.state())
+    assert keeper.guard("law").trust is Trust.NEW
+    without = Gatekeeper(AuditOptions())
+    without.restore(again.state())
+    assert not without.asked("law", 0.20)

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from streamroute.cli.main import app
 from streamroute.config.load import load_config
 from streamroute.core.quality.ridge import Ridge
+from streamroute.core.routing.learned.domain_guard import Trust
 from streamroute.core.routing.learned.policy_fit import fit_policy
 from streamroute.core.routing.learned.tier_policy import TierPolicy
 from streamroute.errors import ConfigError
@@ -260,3 +261,18 @@ async def test_a_broken_policy_at_sighup_is_refused(policy: Path) -> None:
             async with aiohttp.ClientSession() as session, session.get(f"{serve.url}/status") as response:
                 found = (await response.json())["routes"]["chat"]["gate"]["tier_policy"]
     assert found == "policy.npz"
+
+
+async def test_a_domain_whose_words_are_others_is_a_new_one(tmp_path: Path, policy: Path) -> None:
+    """Four questions of sums in words that were never learned from: what was fitted on says nothing of such, and the
+    large model answers, as in any domain that is new."""
+    audits = route(policy, '[routes.chat.audit]\nshare = 0.05\nmax_usd_per_day = "1.00"\n')
+    about = {"x-streamroute-domain": "sums"}
+    async with Tiers.of(tmp_path, {"small": CERTAIN, "large": LARGE}, audits) as tiers:
+        keeper = tiers.app.dispatcher.gates.of(tiers.app.config.routes["chat"]).keeper
+        assert keeper.guard("sums").trust is Trust.TRUSTED
+        for word in ("Wieviele", "Warum", "Wozu", "Weshalb"):
+            await tiers.ask(f"{word} Schornsteinfeger steigen heute aufs Dach", headers=about)
+        assert keeper.guard("sums").trust is Trust.NEW
+        told = await tiers.ask(EASY, headers=about)
+    assert told.text == SURE.format(12)

@@ -122,6 +122,11 @@ class Gates:
         tiers, route = decision.tiers, decision.route
         policy = self.policies.get(route.name)
         gate, domain = self.of(route), domain_of(decision, call)
+        walk = None
+        if policy is not None:
+            walk = PolicyWalk(policy, read_question(call.chat.payload).text, _about(policy, decision, call, domain))
+            if route.audit is not None and gate.keeper.asked(domain, walk.unknown_share):
+                walk.is_of_another_kind()
         guard = None if route.audit is None else gate.keeper.guard(domain)
         if guard is not None and guard.trust is Trust.WITHDRAWN:
             if uniform() >= guard.look_share:
@@ -129,8 +134,7 @@ class Gates:
                 return _skipping(decision, len(tiers) - 1, why), None
             if policy is None:
                 return decision, None
-        if policy is not None:
-            walk = PolicyWalk(policy, read_question(call.chat.payload).text, _about(policy, decision, call, domain))
+        if walk is not None:
             return begun(walk, decision, guard), walk
         position = next_tier(gate, decision, domain, call.chat, upstreams)
         if not position or uniform() < EXPLORE_SHARE:
@@ -203,7 +207,7 @@ class Gates:
 
 
 def _keeper(options: AuditOptions, policy: FittedPolicy) -> Gatekeeper:
-    return Gatekeeper(options, policy.seen_domains, policy.attempt_cost)
+    return Gatekeeper(options, policy.usual_words, policy.attempt_cost)
 
 
 def _about(policy: FittedPolicy, decision: Decision, call: Call, domain: str) -> str:

@@ -97,6 +97,15 @@ def test_a_bucket_that_is_not_there_is_refused() -> None:
         SparseLinear(1).restore({**model.state(), "used": np.array([1 << 20])})
 
 
+def test_what_no_example_had_is_unknown() -> None:
+    """Two of three buckets; of an average the same; nothing of nothing."""
+    model = SparseLinear(2)
+    model.learn(vector(3, 4), target(1.0, 0.0))
+    for each in (model, SparseLinear.of_average(model.average())):
+        assert each.unknown_share(vector(4, 7, 9)) == pytest.approx(2 / 3)
+        assert each.unknown_share(vector()) == 0.0
+
+
 def test_an_average_answers_alike() -> None:
     """Of a model that has learned; what it keeps is what is asked, so a bucket that was never touched is not there."""
     model = SparseLinear(2)

@@ -58,6 +58,10 @@ class SparseLinear:
             scores = scores - vector.values @ self._lag.take(vector.ids, 0) / np.float32(self.examples)
         return scores.astype(np.float64)
 
+    def unknown_share(self, vector: SparseVector) -> float:
+        """Return the share (0..1) of a vector's buckets that no example had; 0 of an empty one."""
+        return 1.0 - float(self._weights.take(vector.ids, 0).any(axis=1).mean()) if len(vector.ids) else 0.0
+
     def learn(self, vector: SparseVector, targets: Floats, mask: Floats | None = None) -> None:
         """Take one step towards `targets` (0..1 an output), each times its `mask`: 0 leaves an output as it is."""
         ids, values = vector.ids, vector.values

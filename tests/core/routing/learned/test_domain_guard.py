@@ -114,6 +114,21 @@ def test_doubt_asks_for_a_larger_margin() -> None:
         assert guard.trust is trust
 
 
+def test_suspicion_looks_more_often_before_it_asks_for_more() -> None:
+    """One audit of twenty lost 1: over five hundred requests that is .04 with a standard error of .04. That is enough
+    to look at one in five, and not to accept less; once two thousand more requests have not repeated it, it was
+    chance."""
+    guard = DomainGuard(GuardOptions(keep=1.0), is_known=True)
+    for _ in range(475):
+        guard.passed()
+    guard.looked(margin=0.5, gain=1.0, share=0.05)
+    assert (guard.caution, guard.look_share) == (0.0, 0.2)
+    for _ in range(2_000):
+        guard.passed()
+    guard.looked(margin=0.5, gain=0.0, share=0.2)
+    assert (guard.caution, guard.look_share) == (0.0, 0.03)
+
+
 def test_what_was_is_forgotten() -> None:
     """With .9 kept at each request, after fifty good ones little is left of the bad ones."""
     guard = DomainGuard(GuardOptions(keep=0.9), is_known=True)

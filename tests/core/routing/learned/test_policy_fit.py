@@ -189,6 +189,28 @@ def test_of_few_domains_nothing_is_learned_for_others(three: PolicyFit) -> None:
     assert three.fitted.unknown is None
 
 
+def test_words_that_were_never_learned_from_are_told(three: PolicyFit) -> None:
+    """Of a question like those that were fitted on hardly any, as is usual there; of one in other words most."""
+    own = PolicyWalk(three.fitted, LAW.format("upper", "lower"), "law").unknown_share
+    other = PolicyWalk(three.fitted, "Wie lange hat ein Schornsteinfeger Zeit?", "law").unknown_share
+    assert own < 0.2
+    assert other > 0.5
+    assert set(three.fitted.usual_words) == set(three.domains) == three.fitted.seen_domains
+    assert three.fitted.usual_words["law"].mean < 0.2
+
+
+def test_a_walk_in_a_domain_that_has_changed_goes_by_the_answer_alone(three: PolicyFit) -> None:
+    """As in one that was not fitted on; where there is nothing for such, as before."""
+    cautious = TierPolicy(2, "cascade", {(): Ridge(1, 1)})
+    walk = PolicyWalk(replace(three.fitted, unknown=cautious), SUM.format(1, 2), "sums")
+    walk.is_of_another_kind()
+    assert walk.choose({0, 1, 2}).move == Move("ask", 0)
+    before = PolicyWalk(three.fitted, SUM.format(1, 2), "sums")
+    after = PolicyWalk(three.fitted, SUM.format(1, 2), "sums")
+    after.is_of_another_kind()
+    assert after.choose({0, 1, 2}) == before.choose({0, 1, 2})
+
+
 def test_a_walk_decides_as_the_study_does(three: PolicyFit) -> None:
     """The same features by either way: every row, every stage."""
     policy, domains = three.fitted.policy, three.fitted.domains
@@ -222,7 +244,7 @@ def test_a_policy_outlives_its_process(three: PolicyFit) -> None:
 def about(**changed: object) -> np.ndarray:
     """What a file for three tiers says of itself, but for these."""
     rest = {"tiers": [[name] for name in THREE], "kind": "hybrid", "domains": ["law", "rivers", "sums"]}
-    return np.frombuffer(json.dumps({**rest, "seen_domains": [], **changed}).encode(), np.uint8)
+    return np.frombuffer(json.dumps({**rest, "usual_words": {}, **changed}).encode(), np.uint8)
 
 
 @pytest.mark.parametrize(
@@ -240,6 +262,8 @@ def about(**changed: object) -> np.ndarray:
         ({"stage/gram": np.array(["x"])}, "no numbers"),
         ({"about": np.frombuffer(b"{}", np.uint8)}, "missing or of another shape"),
         ({"about": np.frombuffer(b'{"tiers": [["a"]], "kind": "hybrid"}', np.uint8)}, "1 tiers"),
+        ({"about": about(usual_words={"law": [0.1]})}, "not enough values"),
+        ({"about": about(usual_words={"law": [0.1, 0.0]})}, "words of law have the mean 0.1 and the deviation 0"),
         ({"stage_0/gram": np.zeros((0, 0))}, "shapes"),
         ({"stage_0_1/moments": np.zeros((7, 3))}, "shapes"),
         ({"stage_0/moments": np.array([[np.nan]])}, "not finite"),

@@ -51,7 +51,7 @@ class GuardOptions:
     """Looks before a new domain is trusted: one standard error of the loss is then .03 to .05. Between 60 and 120 ratio
     and saving of unseen domains are the same within the spread of runs (`bench/routing.py --pool unseen`)."""
     audit_share: float = 0.03
-    """Of accepted answers of a domain that the models were fitted on, while it is as good as it was."""
+    """Of accepted answers of a domain that the models were fitted on, while nothing speaks against it."""
     doubt_audit_share: float = 0.20
     """Of those of a domain that is not, and of the requests of a withdrawn one."""
     settled_audit_share: float = 0.08
@@ -67,9 +67,14 @@ class GuardOptions:
     """Of every earlier look, at each new request: half is forgotten after 700."""
     most_loss: float = 0.01
     """Quality that accepting may lose, over all requests of a domain."""
-    known_doubt: float = -0.5
+    known_doubt: float = -1.0
     """Standard errors that are added to the loss of a domain that the models were fitted on: less than none, for there
-    the prices were chosen with care, and only what is beyond doubt may undo that."""
+    the prices were chosen with care, and only what is beyond doubt may undo that. An audit at 3 % stands for 33
+    requests, so that at -.5 a single bad one closes a margin: it costs two points more of saving on a stream of 1,700
+    requests and ten on one of 8,700, and keeps two points more of quality once small models grow worse by a third
+    (pool A2, docs/concepts/routing.md)."""
+    suspicion: float = -0.5
+    """The same for looking more often, at `doubt_audit_share`."""
     new_doubt: float = 0.25
     """The same for any other: .75 loses half a point of quality less and saves seven points less."""
 
@@ -90,6 +95,7 @@ class DomainGuard:
     _squares: Floats = field(default_factory=lambda: np.zeros(len(MARGINS)))
     _accepted: Floats = field(default_factory=lambda: np.zeros(len(MARGINS)))
     _caution: float = 0.0
+    _is_suspect: bool = False
 
     def __post_init__(self) -> None:
         if not self.is_known:
@@ -108,7 +114,7 @@ class DomainGuard:
         small model asked at all."""
         if self.trust is Trust.NEW:
             return 1.0
-        if self.is_known and self._caution == 0.0:
+        if self.is_known and self._caution == 0.0 and not self._is_suspect:
             return self.options.audit_share
         if self._caution < inf and self.looks >= self.options.settled:
             return self.options.settled_audit_share
@@ -179,6 +185,8 @@ class DomainGuard:
         doubt = self.options.known_doubt if self.is_known else self.options.new_doubt
         lowest = _PLAIN if self.is_known else 0
         unsafe = np.flatnonzero((mean + doubt * error > self.options.most_loss)[lowest:])
+        suspected = mean[_PLAIN] + self.options.suspicion * error[_PLAIN]
+        self._is_suspect = self.is_known and bool(suspected > self.options.most_loss)
         first = lowest + (int(unsafe[-1]) + 1 if len(unsafe) else 0)
         self._caution = MARGINS[first] if first < len(MARGINS) and self._is_worth_it(first) else inf
 

@@ -83,6 +83,7 @@ def seen(prepared: Prepared, models: TierModels) -> Seen:
         answers=answers,
         signals=prepared.signals,
         agreement=prepared.agreement,
+        unknown_share=models.unknown_share(prepared.lesson.question),
     )
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from streamroute.core.quality.ridge import Ridge
 from streamroute.core.quality.signals import SIGNALS
 from streamroute.core.quality.sparse_linear import SparseLinear
+from streamroute.core.routing.learned.domain_drift import UsualWords
 from streamroute.core.routing.learned.stage import Seen, Stage, answer_features, features, stages
 from streamroute.core.routing.learned.tier_models import TierModels
 from streamroute.core.routing.learned.tier_policy import PolicyKind, TierPolicy, moves
@@ -44,10 +45,15 @@ class FittedPolicy:
     """Averages, see `averaged`."""
     domains: tuple[str, ...]
     """Those with a number of their own among the features."""
-    seen_domains: frozenset[str]
-    """All that it was fitted on."""
+    usual_words: Mapping[str, UsualWords]
+    """What its questions look like in every domain that it was fitted on."""
     attempt_cost: float
     """Of asking the smallest tier, as a share of what the largest costs."""
+
+    @property
+    def seen_domains(self) -> frozenset[str]:
+        """All that it was fitted on."""
+        return frozenset(self.usual_words)
 
     @cached_property
     def digest(self) -> str:
@@ -61,7 +67,7 @@ class FittedPolicy:
             "tiers": self.tiers,
             "kind": self.policy.kind,
             "domains": self.domains,
-            "seen_domains": sorted(self.seen_domains),
+            "usual_words": {domain: [each.mean, each.deviation] for domain, each in sorted(self.usual_words.items())},
             "attempt_cost": self.attempt_cost,
         }
 
@@ -127,10 +133,10 @@ def from_state(state: Arrays, name: str) -> FittedPolicy:
             unknown=unknown,
             models=TierModels.of_average(questions, answers),
             domains=domains,
-            seen_domains=frozenset(map(str, about["seen_domains"])),
+            usual_words=_usual_words(about["usual_words"]),
             attempt_cost=_attempt_cost(about["attempt_cost"]),
         )
-    except (KeyError, TypeError, IndexError, RecursionError) as error:
+    except (KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise ValueError(f"a part of it is missing or of another shape ({type(error).__name__}: {error})") from None
 
 
@@ -138,6 +144,15 @@ def _attempt_cost(found: object) -> float:
     if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found <= _MOST:
         raise ValueError("its attempt_cost is no share of what the largest tier costs")
     return float(found)
+
+
+def _usual_words(saved: Mapping[str, Sequence[float]]) -> dict[str, UsualWords]:
+    found = {}
+    for domain, (mean, deviation) in saved.items():
+        if not (0.0 <= mean <= 1.0 and 0.0 < deviation <= 1.0):
+            raise ValueError(f"its words of {domain or 'no domain'} have the mean {mean} and the deviation {deviation}")
+        found[domain] = UsualWords(float(mean), float(deviation))
+    return found
 
 
 def averaged(models: TierModels) -> TierModels:

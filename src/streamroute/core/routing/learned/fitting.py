@@ -12,6 +12,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from streamroute.core.routing.learned.domain_drift import UsualWords, usual_words
 from streamroute.core.routing.learned.first_level import (
     EPOCHS,
     by_stage,
@@ -203,6 +204,11 @@ def cautious_policy(material: Material, ratio: float) -> TierPolicy:
     own = answers_alone(material)
     price = _curve(own, ends, material, "cascade").price_for(ratio)
     return fit(own, ends, price, material.folds, kind="cascade")
+
+
+def usual_words_of(material: Material) -> Mapping[str, UsualWords]:
+    """Return what the questions of each domain look like, to models that have not seen them."""
+    return usual_words([row.kind for row in material.rows], np.array([each.unknown_share for each in material.seen]))
 
 
 def domain_folds(rows: Sequence[Row]) -> NDArray[np.intp]:

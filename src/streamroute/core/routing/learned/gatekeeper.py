@@ -20,6 +20,7 @@ from streamroute.core.quality.calibration import Calibration
 from streamroute.core.quality.comparison import BACKED_GAIN, GAIN
 from streamroute.core.quality.ridge import Ridge
 from streamroute.core.quality.verdict import Ruling, Verdict
+from streamroute.core.routing.learned.domain_drift import DomainDrift, UsualWords
 from streamroute.core.routing.learned.domain_guard import DomainGuard, GuardOptions, Trust
 from streamroute.core.routing.learned.gate_features import GATE_FEATURES
 
@@ -70,10 +71,12 @@ class DomainFigures:
 class Gatekeeper:
     """Decides for one route, and learns."""
 
-    def __init__(self, options: AuditOptions, known: frozenset[str] = frozenset(), attempt_cost: float = 0.0) -> None:
+    def __init__(
+        self, options: AuditOptions, known: Mapping[str, UsualWords] | None = None, attempt_cost: float = 0.0
+    ) -> None:
         """`known`: domains that a policy was fitted on, `attempt_cost` as in `DomainGuard`; none without one."""
         self.options = options
-        self._known = known
+        self._drifts = {domain: DomainDrift(usual) for domain, usual in (known or {}).items()}
         self._attempt_cost = attempt_cost
         self._guards: dict[str, DomainGuard] = {}
         self._gains: dict[int, Ridge] = {}
@@ -100,7 +103,19 @@ class Gatekeeper:
         return self._guards[domain]
 
     def _new(self, domain: str) -> DomainGuard:
-        return DomainGuard(_guarding(self.options), domain in self._known, self._attempt_cost)
+        is_known = domain in self._drifts and not self._drifts[domain].has_changed
+        return DomainGuard(_guarding(self.options), is_known, self._attempt_cost)
+
+    def asked(self, domain: str, unknown_share: float) -> bool:
+        """Take note of a question's words (see `DomainDrift`); return whether its domain, which a policy was fitted on,
+        has become another one. From the question on that shows it, it is a new one."""
+        drift = self._drifts.get(domain)
+        if drift is None:
+            return False
+        if drift.asked(unknown_share):
+            self.version += 1
+            self._guards.pop(domain, None)
+        return drift.has_changed
 
     def expected_gain(self, tier: int, verdict: Verdict, features: Floats) -> float:
         """Return the gain to be expected of a larger model, 0..1, as a share of what it is where the two disagree."""
@@ -201,6 +216,8 @@ class Gatekeeper:
             "guards": np.array([each.state() for each in self._guards.values()], np.float64),
             "judged": np.array(self._judged, np.float64).reshape(-1, 2),
             "differing": np.array([self._differing, self._differing_gain]),
+            "watched": np.array([name.encode() for name in self._drifts], np.bytes_),
+            "excesses": np.array([each.excess for each in self._drifts.values()]),
         }
         for tier, model in self._gains.items():
             found |= {f"gain_{tier}_{name}": array for name, array in model.state().items()}
@@ -208,6 +225,10 @@ class Gatekeeper:
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take a saved state over. ValueError or KeyError: it is of another shape."""
+        watched = [bytes(name).decode() for name in state["watched"]]
+        for domain, excess in zip(watched, state["excesses"], strict=True):
+            if domain in self._drifts:
+                self._drifts[domain].excess = float(excess)
         guards = {}
         for name, row in zip(state["domains"], state["guards"], strict=True):
             guards[bytes(name).decode()] = guard = self._new(bytes(name).decode())

@@ -27,6 +27,7 @@ from streamroute.core.routing.learned.fitting import (
     domain_folds,
     held_out_material,
     policy,
+    usual_words_of,
 )
 from streamroute.core.routing.learned.outcome_rows import Outcome, Row
 from streamroute.core.routing.learned.served import Served, always, ratio_interval, served_by
@@ -130,7 +131,7 @@ def fit_policy(
             unknown=unknown,
             models=averaged(all_learned(complete, partial, names, epochs)),
             domains=tuple(material.domains),
-            seen_domains=frozenset(row.kind for row in complete),
+            usual_words=usual_words_of(material),
             attempt_cost=float(costs[:, 0].mean() / costs[:, -1].mean()),
         ),
         price=price,

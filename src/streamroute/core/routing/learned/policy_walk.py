@@ -43,8 +43,6 @@ class PolicyWalk:
         """`text`: what is asked, the last message of the user; `domain` "": none is known."""
         self.fitted = fitted
         self._policy, self._tiers = fitted.policy, tuple(range(fitted.policy.tiers))
-        if fitted.unknown is not None and domain and domain not in fitted.seen_domains:
-            self._policy, self._tiers = fitted.unknown, (0, fitted.policy.tiers - 1)
         self._question = question_vector(text, domain)
         self._log_odds: dict[int, Floats] = {}
         self._signals: dict[int, tuple[float, ...]] = {}
@@ -58,12 +56,25 @@ class PolicyWalk:
             answers=self._log_odds,
             signals=self._signals,
             agreement=self._agreement,
+            unknown_share=fitted.models.unknown_share(self._question),
         )
+        if domain and domain not in fitted.usual_words:
+            self.is_of_another_kind()
 
     @property
     def stage(self) -> Stage:
         """The tiers that have answered."""
         return tuple(sorted(self._log_odds))
+
+    @property
+    def unknown_share(self) -> float:
+        """Of the question's words, that which the policy never learned from, 0..1."""
+        return self._seen.unknown_share
+
+    def is_of_another_kind(self) -> None:
+        """Go on as in a domain that the policy was not fitted on: its words say that it has changed."""
+        if self.fitted.unknown is not None:
+            self._policy, self._tiers = self.fitted.unknown, (0, self.fitted.policy.tiers - 1)
 
     def heard(self, tier: int, draft: Draft, wanted: Wanted, verdict: Verdict) -> bool:
         """Read the answer of a tier but the largest; return whether it agrees with an earlier one."""

@@ -38,6 +38,8 @@ class Seen:
     signals: Mapping[int, Sequence[float]]
     agreement: Mapping[tuple[int, int], bool]
     """By pair of judged tiers, the smaller one first."""
+    unknown_share: float = 0.0
+    """Of the question's words that the first level never learned from: no feature, but a sign of another domain."""
 
 
 def features(seen: Seen, stage: Stage, domains: Sequence[str]) -> Floats:

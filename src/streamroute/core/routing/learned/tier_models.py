@@ -87,6 +87,11 @@ class TierModels:
         """Return log-odds a tier, then of the difficulty."""
         return self.questions.scores(question)
 
+    def unknown_share(self, question: SparseVector) -> float:
+        """Return the share of a question's words and pairs of words that were never learned from: more than is usual
+        where a domain has become another one (`domain_drift`)."""
+        return self.questions.unknown_share(question)
+
     def of_answer(self, tier: int, answer: SparseVector) -> Floats:
         """Return log-odds that a judged tier's answer is right, and that others would be."""
         return self.answers[tier].scores(answer)
