@@ -53,7 +53,9 @@ async def test_health_options_hold_for_upstreams_that_are_known() -> None:
         evidence = rig.app.dispatcher.board.health(UpstreamId("a"), at).evidence
     assert (after["health"]["slo_factor"], after["prober"]["is_probing"]) == (4.0, False)
     a, was = after["upstreams"]["a"], before["upstreams"]["a"]
+    penalties = [each["expected"].pop("penalty") for each in (a, was)]  # of the moment, and by the new thresholds
     assert (a["attempts"]["total"], a["expected"], a["expected"]["is_cold"]) == (LEARNED, was["expected"], False)
+    assert max(penalties) < 0.1
     assert a["evidence"]["threshold_nats"] < was["evidence"]["threshold_nats"]
     assert evidence.slo_ln > 1.38
     assert not allowed
