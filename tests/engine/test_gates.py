@@ -78,10 +78,10 @@ def test_a_restart_brings_no_new_money_for_audits() -> None:
     """What was spent today stays spent; a state of before that was kept begins with nothing."""
     gates, again = Gates(), Gates()
     gate = gates.of(ROUTE)
-    gate.day, gate.spent_today = 20_000, money(Decimal("0.75"))
+    gate.money.day, gate.money.spent_today = 20_000, money(Decimal("0.75"))
     state = dict(gates.state())
     again.restore(state)
-    assert (again.of(ROUTE).day, again.of(ROUTE).spent_today) == (20_000, money(Decimal("0.75")))
+    assert (again.of(ROUTE).money.day, again.of(ROUTE).money.spent_today) == (20_000, money(Decimal("0.75")))
     del state["chat/spent"]
     again.restore(state)
-    assert again.of(ROUTE).spent_today == 0
+    assert again.of(ROUTE).money.spent_today == 0

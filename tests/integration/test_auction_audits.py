@@ -209,7 +209,7 @@ async def test_audits_are_paid_by_whom_the_request_is_for(tmp_path: Path) -> Non
     assert (row.by, row.wasted["audit"]) == (("letters",), figures.spent)
     async with Tiers.of(tmp_path, MODELS, ROUTE, each=QUALITY, more=more) as tiers:
         gate = tiers.app.dispatcher.gates.of(tiers.app.config.routes["chat"])
-        assert gate.spent_today == figures.spent
+        assert gate.money.spent_today == figures.spent
 
 
 async def test_nobody_is_asked_where_the_judge_cannot_be(tmp_path: Path) -> None:

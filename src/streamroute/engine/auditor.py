@@ -15,9 +15,8 @@ from typing import Protocol, TypeVar
 import structlog
 
 from streamroute.clock import now
-from streamroute.core.gate import AuditOptions
 from streamroute.core.health.board import HealthBoard
-from streamroute.core.money import NOTHING, Money, money
+from streamroute.core.money import Money, money
 from streamroute.core.observation import Observation
 from streamroute.core.outcome import Failure
 from streamroute.core.quality.comparison import QUALITY, agrees
@@ -27,14 +26,13 @@ from streamroute.core.routing.learned.gatekeeper import Look
 from streamroute.core.upstream import Route, Upstream, UpstreamId
 from streamroute.engine.cross_checks import Checked, CrossChecks, judging
 from streamroute.engine.gates import JUDGED, RouteGate
-from streamroute.engine.spending import now_ms
+from streamroute.engine.spending import today
 from streamroute.wire.openai_chat.cross_check import asked_again
 
 MAX_AT_ONCE = 2
 """Audits: they have time."""
 MAX_WAITING = 100
 """A burst is looked into in part: what does not fit was not drawn."""
-_DAY_MS = 86_400_000
 _Said_co = TypeVar("_Said_co", covariant=True)
 
 _log = structlog.get_logger(__name__)
@@ -196,31 +194,13 @@ class _Paid(Protocol[_Said_co]):
 
 async def _paid(audit: Audit, most: Money | None, asking: _Paid[_Said_co]) -> _Said_co | None:
     """Ask within the day's amount, `most` being what that may cost; None where it does not suffice."""
-    gate = audit.gate
-    reserved = _reserve(gate, audit.route.audit, most)
-    if reserved is None:
+    options, purse = audit.route.audit, audit.gate.money
+    limit = money(Decimal(0) if options is None else options.max_usd_per_day)
+    aside = None if most is None else purse.set_aside(most, limit, today())
+    if aside is None:
         return None
     costs: list[Money] = []
     try:
         return await asking(paid=costs.append)
     finally:
-        _settle(gate, reserved, Money(sum(costs)))
-
-
-def _reserve(gate: RouteGate, options: AuditOptions | None, most: Money | None) -> Money | None:
-    """Set aside what a call may cost; None where the day's amount does not suffice, or nobody knows the price."""
-    today = now_ms() // _DAY_MS
-    if gate.day != today:
-        gate.day, gate.spent_today = today, NOTHING
-    limit = money(Decimal(0) if options is None else options.max_usd_per_day)
-    if most is None or gate.spent_today + most > limit:
-        return None
-    gate.spent_today = Money(gate.spent_today + most)
-    return most
-
-
-def _settle(gate: RouteGate, reserved: Money, spent: Money) -> None:
-    gate.spent_today = Money(gate.spent_today - reserved + spent)
-    gate.spent = Money(gate.spent + spent)
-    if spent:
-        gate.keeper.version += 1  # the day's amount outlives a restart, also where nothing was learned for it
+        purse.settle(aside, Money(sum(costs)))

@@ -14,9 +14,10 @@ import structlog
 from numpy.typing import NDArray
 
 from streamroute.core.cost.charge import EXPECTED_OUTPUT_TOKENS
+from streamroute.core.cost.day_amount import DayAmount
 from streamroute.core.gate import AuditOptions
 from streamroute.core.health.attempt_budget import attempt_cost_usd
-from streamroute.core.money import NOTHING, Money
+from streamroute.core.money import Money
 from streamroute.core.observation import Observation
 from streamroute.core.quality.quality_outcome import QualityOutcome
 from streamroute.core.request import ChatRequest
@@ -61,11 +62,8 @@ class RouteGate:
     ascents: dict[str, Ascent] = field(default_factory=dict)
     audits: Counter[str] = field(default_factory=Counter)
     """By what they came to: `agrees`, `differs`, `judged`, `unclear`, `failed`, `no_money`, `dropped`."""
-    day: int = 0
-    """Days since the Unix epoch, of `spent_today`."""
-    spent_today: Money = NOTHING
-    spent: Money = NOTHING
-    """Since the process began."""
+    money: DayAmount = field(default_factory=DayAmount)
+    """For audits; the same whatever policy the route goes by."""
 
     def ascent(self, domain: str) -> Ascent:
         """Return what is accepted in a domain."""
@@ -167,7 +165,7 @@ class Gates:
                 domains=gate.keeper.figures(),
                 looks=gate.keeper.looks,
                 audits=dict(gate.audits),
-                spent=gate.spent,
+                spent=gate.money.spent,
             )
             for name, gate in self._routes.items()
         ]
@@ -175,7 +173,7 @@ class Gates:
     @property
     def version(self) -> int:
         """Grows with whatever is learned."""
-        return sum(gate.keeper.version for gate in self._routes.values())
+        return sum(gate.keeper.version + gate.money.version for gate in self._routes.values())
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return what `restore` takes, as arrays that can be saved."""
@@ -184,7 +182,7 @@ class Gates:
             for route, gate in self._routes.items()
             for name, array in {
                 **gate.keeper.state(),
-                _SPENT: np.array([gate.day, gate.spent_today]),
+                _SPENT: np.array([gate.money.day, gate.money.spent_today]),
                 _POLICY: np.array(gate.policy.encode()),
             }.items()
         }
@@ -202,7 +200,7 @@ class Gates:
         for route, keeper in found.items():
             day, today = (int(each) for each in state.get(f"{route}/{_SPENT}", (0, 0)))
             digest = bytes(state.get(f"{route}/{_POLICY}", np.array(b"")).item()).decode()
-            gates[route] = RouteGate(keeper, digest, day=day, spent_today=Money(today))
+            gates[route] = RouteGate(keeper, digest, money=DayAmount(day, Money(today)))
         self._routes |= gates
 
 

@@ -27,6 +27,8 @@ from streamroute.core.usage import Usage
 NEAR_S = 60.0
 """So long at most before a budget begins anew is a client told when: OpenAI's SDKs wait no longer either."""
 
+_DAY_MS = 86_400_000
+
 _log = structlog.get_logger(__name__)
 
 
@@ -163,6 +165,11 @@ def _uncap(reservation: Reservation) -> None:
 def now_ms() -> int:
     """Return wall-clock milliseconds."""
     return int(wall() * 1000)
+
+
+def today() -> int:
+    """Return the day by UTC, counted from the Unix epoch."""
+    return now_ms() // _DAY_MS
 
 
 def _soon(found: Exhausted, at_ms: int) -> float | None:

@@ -5,6 +5,7 @@ from math import isfinite
 from streamroute.core.money import usd_text
 from streamroute.core.upstream import Route
 from streamroute.engine.gates import RouteGate
+from streamroute.engine.spending import today
 
 
 def gate_status(gate: RouteGate, route: Route) -> dict[str, object]:
@@ -45,6 +46,6 @@ def _audits(gate: RouteGate, route: Route) -> dict[str, object] | None:
         return None
     return {
         "made": dict(gate.audits),
-        "spent_today_usd": usd_text(gate.spent_today),
+        "spent_today_usd": usd_text(gate.money.spent_on(today())),
         "max_usd_per_day": str(route.audit.max_usd_per_day),
     }
