@@ -11,6 +11,7 @@ import anyio
 
 from streamroute.clock import now
 from streamroute.core.cost.bill import Bill
+from streamroute.core.cost.pricing import Terms
 from streamroute.core.execution.admission import Admission
 from streamroute.core.execution.commands import Start
 from streamroute.core.execution.events import AttemptEvent, Doubted
@@ -174,12 +175,17 @@ class Dispatcher:
         self.check_open()
         directory, terms = self.directory, self.spending.pricing.terms
         settled = self._settled(call, directory)
-        if self.bidding is not None:
-            settled = await self.bidding.joined(settled)
-            self.check_open()
+        try:
+            if self.bidding is not None:
+                settled = await self.bidding.joined(settled)
+                self.check_open()
+            return await self._serve(call, sink, settled, directory, terms)
+        finally:
+            settled.forget_text()
+
+    async def _serve(self, call: Call, sink: AnswerSink, settled: Settled, directory: Directory, terms: Terms) -> Bill:
         decision, walk = self._decide(call, settled, self._explorer)
         if not decision.candidates:
-            settled.forget_text()
             raise self._refused(call, decision)
         midstream = midstream_of(call.chat, call.midstream or decision.route.midstream)
         rescue = RescueOptions(midstream=midstream, is_continuable=is_continuable(call.chat))
@@ -243,7 +249,6 @@ class Dispatcher:
             course.holding.decided(None)
             course.holding.ended(continuations, is_finished=runner.summary.is_finished)
             self._publish(call, decision, runner, course.failures)
-            settled.forget_text()
         return course.bill
 
     def foresee(self, call: Call) -> Foresight:

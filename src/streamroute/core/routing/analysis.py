@@ -93,8 +93,10 @@ class Analysis:
 
     def forget_text(self) -> None:
         """Keep what may be kept: the request is over."""
-        _ = self.features
-        self.question, self.words = replace(self.question, text=""), Words("")
+        try:
+            _ = self.features
+        finally:
+            self.question, self.words = replace(self.question, text=""), Words("")
 
     @cached_property
     def features(self) -> "Features":
