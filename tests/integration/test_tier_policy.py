@@ -24,7 +24,7 @@ from streamroute.simulation.script import Script
 from streamroute.simulation.server import SimulationServer
 from streamroute.stores.outcome_files import read_outcomes
 from streamroute.stores.state_file import save_state
-from tests.support.outcomes import LAW, RIVER, SUM, SURE, UNSURE, write_outcomes
+from tests.support.outcomes import LAW, RIVER, SUM, SURE, UNSURE, outcome_lines, write_outcomes
 from tests.support.serve_process import ServeProcess, provider_table
 from tests.support.tiers import Tiers
 
@@ -276,3 +276,21 @@ async def test_a_domain_whose_words_are_others_is_a_new_one(tmp_path: Path, poli
         assert keeper.guard("sums").trust is Trust.NEW
         told = await tiers.ask(EASY, headers=about)
     assert told.text == SURE.format(12)
+
+
+async def test_elsewhere_the_answer_alone_tells(tmp_path: Path) -> None:
+    """A domain that is said and was not fitted on: whatever the question, the small model begins; and the decision says
+    why."""
+    lines = outcome_lines()
+    for at, line in enumerate(lines):
+        line["domain"] = f"{line['domain']} {at % 2}"
+    (tmp_path / "outcomes.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    rows = read_outcomes(tmp_path / "outcomes.jsonl", lambda *_: None)
+    own = tmp_path / "policy.npz"
+    save_state(own, fit_policy(rows, [["small"], ["large"]], 0.99, "policy.npz").fitted.state())
+    async with Tiers.of(tmp_path, {"small": CERTAIN, "large": LARGE}, route(own)) as tiers:
+        here = await tiers.ask(HARD, headers={"x-streamroute-domain": "law 0"})
+        there = await tiers.ask(HARD, headers={"x-streamroute-domain": "recipes"})
+        assert [(await tiers.calls(each))[0][0] for each in (here, there)] == ["large", "small"]
+        reasons = [(await tiers.get(f"/status/decisions/{each.decision_id}"))["reasons"] for each in (here, there)]
+    assert ["not fitted on this domain" in str(each) for each in reasons] == [False, True]

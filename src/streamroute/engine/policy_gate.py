@@ -36,6 +36,8 @@ def begun(walk: PolicyWalk, decision: Decision, guard: DomainGuard | None) -> De
     position = places[choice.move.tier]
     kept = decision.tiers[position]
     why = f"policy {walk.fitted.name} begins with {_name(decision, position)}: {_utilities(walk.fitted, choice)}"
+    if walk.is_elsewhere:
+        why = f"{why}; it was not fitted on this domain"
     rejected = kept.rejected if kept is decision else (*decision.rejected, *kept.rejected)
     return replace(kept, rejected=rejected, reasons=(*kept.reasons, why))
 

@@ -166,6 +166,7 @@ def test_elsewhere_the_answer_alone_tells() -> None:
     elsewhere = fit_policy(rows, [[name] for name in THREE], 0.99, "p.npz").fitted
     for text in (LAW, SUM):
         sure, unsure = (PolicyWalk(elsewhere, text.format("upper", "lower"), "recipes") for _ in range(2))
+        assert sure.is_elsewhere
         assert sure.choose({0, 1, 2}).move == Move("ask", 0)
         assert sure.choose({1, 2}).move is None
         heard(sure, 0, SURE.format(7))

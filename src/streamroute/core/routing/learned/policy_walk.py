@@ -62,6 +62,11 @@ class PolicyWalk:
             self.is_of_another_kind()
 
     @property
+    def is_elsewhere(self) -> bool:
+        """It goes by the part of the policy for domains that it was not fitted on."""
+        return self._policy is not self.fitted.policy
+
+    @property
     def stage(self) -> Stage:
         """The tiers that have answered."""
         return tuple(sorted(self._log_odds))
@@ -136,6 +141,6 @@ class PolicyWalk:
         return Move(move.kind, self._tiers[move.tier])
 
     def _features(self, stage: Stage) -> Floats:
-        if self._policy is self.fitted.policy:
-            return features(self._seen, stage, self.fitted.domains)
-        return answer_features(self._seen, 0) if stage else _NO_FEATURES
+        if self.is_elsewhere:
+            return answer_features(self._seen, 0) if stage else _NO_FEATURES
+        return features(self._seen, stage, self.fitted.domains)
