@@ -88,11 +88,22 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> list[dict
     return lines
 
 
+_RUNS: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+
+
+def run_once(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> list[dict[str, Any]]:
+    """The same, of a run that another test may have made: some take seconds."""
+    key = tuple(map(str, arguments))
+    if key not in _RUNS:
+        _RUNS[key] = run(capsys, *arguments)
+    return _RUNS[key]
+
+
 @pytest.mark.parametrize("split", ["validation", "train", "other"])
 def test_a_pool_has_a_line_a_policy(data: Path, capsys: pytest.CaptureFixture[str], split: str) -> None:
     """Fitted on train, applied to the split: every policy with the same figures; in a world where answers show what
     they are worth, the cascade saves a lot and loses nothing."""
-    lines = {line["policy"]: line for line in run(capsys, "--pool", "A2", "--data", data, "--split", split)}
+    lines = {line["policy"]: line for line in run_once(capsys, "--pool", "A2", "--data", data, "--split", split)}
     assert list(lines) == POLICIES
     for line in lines.values():
         assert set(line) >= FIGURES
@@ -111,7 +122,7 @@ def test_a_pool_has_a_line_a_policy(data: Path, capsys: pytest.CaptureFixture[st
 def test_unseen_domains_of_a_split_are_kept_apart(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Fixed policies are measured where they were fitted, 160 of 240 questions; the guarded one on all, and on either
     part."""
-    lines = {line["policy"]: line for line in run(capsys, "--pool", "A2", "--data", data, "--split", "other")}
+    lines = {line["policy"]: line for line in run_once(capsys, "--pool", "A2", "--data", data, "--split", "other")}
     assert {line["n"] for policy, line in lines.items() if policy != "adaptive"} == {160}
     guarded = lines["adaptive"]
     assert (guarded["n"], guarded["seen_domains"]["n"], guarded["unseen_domains"]["n"]) == (240, 160, 80)
