@@ -168,7 +168,9 @@ def test_elsewhere_the_answer_alone_tells() -> None:
         sure, unsure = (PolicyWalk(elsewhere, text.format("upper", "lower"), "recipes") for _ in range(2))
         assert sure.is_elsewhere
         assert sure.choose({0, 1, 2}).move == Move("ask", 0)
-        assert sure.choose({1, 2}).move is None
+        assert sure.choose({1, 2}).move == Move("ask", 2)  # nothing is known of what a tier between says here
+        assert sure.choose({1}).move == Move("ask", 1)
+        assert sure.choose(()).move is None
         heard(sure, 0, SURE.format(7))
         heard(unsure, 0, UNSURE.format(7))
         assert list(sure.choose({1, 2}).utilities) == [Move("deliver", 0), Move("ask", 2)]

@@ -113,7 +113,8 @@ class PolicyWalk:
         options, found = moves(stage, policy.tiers, policy.kind), policy.utilities(stage, self._features(stage))
         own = policy.best(options, found, 0.0 if caution == inf else caution, may)
         move = None if own is None else self._of_route(own)
-        if move is not None and move.kind == "deliver" and caution == inf and open_:
+        is_lost = move is None and policy is self.fitted.unknown  # it would not deliver what a tier between says
+        if open_ and (is_lost or (move is not None and move.kind == "deliver" and caution == inf)):
             move = Move("ask", max(open_))
         utilities = dict(zip(options, found.tolist(), strict=True))
         told = {self._of_route(each): utility for each, utility in utilities.items()}
