@@ -294,3 +294,22 @@ async def test_elsewhere_the_answer_alone_tells(tmp_path: Path) -> None:
         assert [(await tiers.calls(each))[0][0] for each in (here, there)] == ["large", "small"]
         reasons = [(await tiers.get(f"/status/decisions/{each.decision_id}"))["reasons"] for each in (here, there)]
     assert ["not fitted on this domain" in str(each) for each in reasons] == [False, True]
+
+
+async def test_what_would_be_done_leaves_no_trace(tmp_path: Path, policy: Path) -> None:
+    """Questions that are only explained are in no domain's words, whatever they are; those that are asked are."""
+    more = "audit = { share = 0, max_usd_per_day = 1 }\n"
+    about = {"x-streamroute-domain": "sums"}
+    async with Tiers.of(tmp_path, {"small": CERTAIN, "large": LARGE}, route(policy, more)) as tiers:
+        keeper = tiers.app.dispatcher.gates.of(tiers.app.config.routes["chat"]).keeper
+        body = {
+            "model": "chat",
+            "messages": [{"role": "user", "content": "Zounds, quoth yon varlet, whence cometh thou?"}],
+        }
+        for _ in range(8):
+            found = await tiers.explain(body, about)
+        assert "policy policy.npz begins with" in str(found)
+        assert keeper.guard("sums").is_known
+        for _ in range(8):
+            await tiers.ask(body["messages"][0]["content"], headers=about)
+        assert not keeper.guard("sums").is_known

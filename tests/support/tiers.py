@@ -111,6 +111,13 @@ class Tiers:
         assert reply.presents_itself_as_complete, reply
         return Told(reply.text, _cost(raw), id_, reply)
 
+    async def explain(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str, Any]:
+        """Return what would be done for a request."""
+        asked = {**headers, "x-streamroute-explain": "1"}
+        async with self._session.post(f"{self.app.url}/v1/chat/completions", json=body, headers=asked) as response:
+            document: dict[str, Any] = await response.json()
+        return document
+
     async def get(self, path: str) -> dict[str, Any]:
         """Read a page of the sidecar."""
         async with self._session.get(f"{self.app.url}{path}") as response:

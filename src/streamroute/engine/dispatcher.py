@@ -289,7 +289,8 @@ class Dispatcher:
             explorer=explorer,
         )
         decision = matched_tiers(chat, choice, settled.wanted, decide_one)
-        decision, walk = self.gates.begun(decision, call, self._rng.random, self.directory.catalog.upstreams)
+        upstreams, is_asked = self.directory.catalog.upstreams, explorer is not None
+        decision, walk = self.gates.begun(decision, call, self._rng.random, upstreams, is_asked=is_asked)
         if choice.rejected:
             decision = replace(decision, rejected=(*choice.rejected, *decision.rejected))
         return decision, walk

@@ -99,13 +99,15 @@ class Gates:
         call: Call,
         uniform: Callable[[], float],
         upstreams: Mapping[UpstreamId, Upstream],
+        *,
+        is_asked: bool = True,
     ) -> tuple[Decision, PolicyWalk | None]:
         """Return the decision without small tiers that are not worth asking, or must not be trusted now; and what a
-        fitted policy knows of the request, where there is one."""
+        fitted policy knows of the request, where there is one. `is_asked`: it will be done, so its words count."""
         if decision.next_tier is None:
             return decision, None
         try:
-            return self._begun(decision, call, uniform, upstreams)
+            return self._begun(decision, call, uniform, upstreams, is_asked=is_asked)
         except Exception:  # noqa: BLE001 - a request is decided without what was learned, rather than not at all
             _log.exception("gate.broke", route=decision.route.name)
             return decision, None
@@ -116,6 +118,8 @@ class Gates:
         call: Call,
         uniform: Callable[[], float],
         upstreams: Mapping[UpstreamId, Upstream],
+        *,
+        is_asked: bool = True,
     ) -> tuple[Decision, PolicyWalk | None]:
         tiers, route = decision.tiers, decision.route
         policy = self.policies.get(route.name)
@@ -123,7 +127,9 @@ class Gates:
         walk = None
         if policy is not None:
             walk = PolicyWalk(policy, read_question(call.chat.payload).text, _about(policy, decision, call, domain))
-            if route.audit is not None and gate.keeper.asked(domain, walk.unknown_share):
+            if route.audit is not None and (
+                gate.keeper.asked(domain, walk.unknown_share) if is_asked else gate.keeper.has_changed(domain)
+            ):
                 walk.is_of_another_kind()
         guard = None if route.audit is None else gate.keeper.guard(domain)
         if guard is not None and guard.trust is Trust.WITHDRAWN:

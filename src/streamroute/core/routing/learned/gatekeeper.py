@@ -117,6 +117,11 @@ class Gatekeeper:
             self._guards.pop(domain, None)
         return drift.has_changed
 
+    def has_changed(self, domain: str) -> bool:
+        """Return whether a domain that a policy was fitted on has become another one, and take note of nothing."""
+        drift = self._drifts.get(domain)
+        return drift is not None and drift.has_changed
+
     def expected_gain(self, tier: int, verdict: Verdict, features: Floats) -> float:
         """Return the gain to be expected of a larger model, 0..1, as a share of what it is where the two disagree."""
         model = self._gains.get(tier)
