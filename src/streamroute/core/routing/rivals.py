@@ -17,8 +17,8 @@ from streamroute.core.routing.matching import TABLE_SD, Bid, Matched
 from streamroute.core.routing.options import DOUBTS
 from streamroute.core.upstream import UpstreamId
 
-EVEN = 0.2
-"""Share of picks that leads do not decide: weights of one over their chance stay bounded."""
+EVEN = 0.5
+"""Share of picks that leads do not decide: see `exploration`."""
 
 
 class Rival(NamedTuple):

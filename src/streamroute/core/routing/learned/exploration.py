@@ -12,8 +12,8 @@ _FIRST_VALUE = 0.2
 _KEEP = 0.99
 _AHEAD = 20.0
 """Requests whose audits may be spent before they came."""
-_LEAST = 0.1
-"""Of the wanted share, for every request: weights of one over its chance stay bounded."""
+_EVEN = 0.5
+"""Of the wanted share, whatever the lead: means that weigh by one over the chance must not hang on single outcomes."""
 
 
 class AuditBudget:
@@ -37,7 +37,7 @@ class AuditBudget:
         root = sqrt(lead)
         self._usual = _KEEP * self._usual + (1.0 - _KEEP) * root
         self._left += self.share
-        wanted = max(self.share * _LEAST, self.share * root / max(self._usual, 1e-9))
+        wanted = self.share * (_EVEN + (1.0 - _EVEN) * root / max(self._usual, 1e-9))
         chance = min(1.0, wanted, self._left)
         self._left -= chance
         return chance
