@@ -8,7 +8,7 @@ the Hessian (Chapelle and Li, NIPS 2011): it is the step size, and what doubt is
 
 The rules' opinion counts while a domain is new: its log-odds times 30 / (30 + outcomes seen).
 
-From nothing, with 3 % of requests audited, it brings 72 to 81 % of what it would if every outcome were known
+From nothing, with 3 % of requests audited, it brings 76 to 81 % of what it would if every outcome were known
 (bench/results/routing_learning.json). Question structure beside the words gives nothing there. Not thread-safe.
 """
 
