@@ -137,7 +137,10 @@ def from_state(state: Arrays, name: str) -> FittedPolicy:
             attempt_cost=_attempt_cost(about["attempt_cost"]),
         )
     except (KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
-        raise ValueError(f"a part of it is missing or of another shape ({type(error).__name__}: {error})") from None
+        raise ValueError(
+            f"a part of it is missing or of another shape ({type(error).__name__}: {error}); fit it anew with "
+            "`streamroute routing fit`"
+        ) from None
 
 
 def _attempt_cost(found: object) -> float:
