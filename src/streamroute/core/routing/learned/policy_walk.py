@@ -56,7 +56,6 @@ class PolicyWalk:
             answers=self._log_odds,
             signals=self._signals,
             agreement=self._agreement,
-            unknown_share=fitted.models.unknown_share(self._question),
         )
         if domain and domain not in fitted.usual_words:
             self.is_of_another_kind()
@@ -74,7 +73,7 @@ class PolicyWalk:
     @property
     def unknown_share(self) -> float:
         """Of the question's words, that which the policy never learned from, 0..1."""
-        return self._seen.unknown_share
+        return self.fitted.models.unknown_share(self._question)
 
     def is_of_another_kind(self) -> None:
         """Go on as in a domain that the policy was not fitted on: its words say that it has changed."""
