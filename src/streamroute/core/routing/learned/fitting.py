@@ -42,7 +42,7 @@ SEED = 20_261_125
 KINDS: tuple[PolicyKind, ...] = get_args(PolicyKind)
 OPTIMISM = 0.003
 """How much more of the quality ratio is asked for on the fitted rows: a choice among prices flatters the one that is
-chosen. With this much the ratio that comes on other questions is the one to be kept, on the mean over six pools and
+chosen. With this much the ratio that comes on other questions is the one to be kept, on the mean over seven pools and
 many random splits (docs/concepts/routing.md)."""
 _PRICES = np.concatenate([[0.0], np.geomspace(0.0003, 0.003, 8)[:-1], np.geomspace(0.003, 1.0, 150), [1.5, 3.0]])
 """Quality points for what the large model costs on average: from "money is no object" to "quality is none".
