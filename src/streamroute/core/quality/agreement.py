@@ -19,8 +19,8 @@ _SPACE = re.compile(r"\s+")
 _STATED = (
     re.compile(r"\"answer\"\s*:\s*(\"(?:[^\"\\]|\\.)*\"|[^,}\n]+)"),
     re.compile(r"\\boxed\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}"),
-    re.compile(r"answer\s*(?:is\s*:?|:)\s*\**\(?([A-J])\b\)?", re.IGNORECASE),
-    re.compile(r"answer\s*(?:is\s*:?|:)\s*\**([^\n]{1,80}?)\**(?:\.?\s*$|\.\s|\n)", re.IGNORECASE),
+    re.compile(r"answer\s*(?:is(?:\s*+:)?+|:)\s*+\**\(?([A-J])\b\)?", re.IGNORECASE),
+    re.compile(r"answer\s*(?:is(?:\s*+:)?+|:)\s*+\**([^\n]{1,80}?)\**(?:\.?\s*$|\.\s|\n)", re.IGNORECASE),
 )
 _QUOTES = "\"'`"
 

@@ -7,8 +7,10 @@ the digits they are given with.
 import re
 
 _SUM = re.compile(
-    r"(?<![\w.)])([-+]?\$?\d[\d,]*(?:\.\d+)?(?:\s?[-+*/\u00d7\u00f7]\s?\$?\d[\d,]*(?:\.\d+)?){1,8})\s?=\s?\$?([-+]?\d[\d,]*(?:\.\d+)?)"
+    r"(?<![\w.)])(?<!\d,)([-+]?\$?\d[\d,]*+(?:\.\d++)?+(?:\s?[-+*/\u00d7\u00f7]\s?\$?\d[\d,]*+(?:\.\d++)?+){1,8})"
+    r"\s?=\s?\$?([-+]?\d[\d,]*(?:\.\d+)?)"
 )
+"""Each number is read once and as a whole: a list of numbers without blanks would take the square of its length."""
 _PART = re.compile(r"\d+(?:\.\d+)?|[-+*/]")
 _CLEAN = str.maketrans({"\u00d7": "*", "\u00f7": "/", ",": None, "$": None, " ": None})
 _RELATIVE = 0.006
