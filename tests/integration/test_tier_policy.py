@@ -180,6 +180,18 @@ async def test_what_audits_found_belongs_to_one_policy(tmp_path: Path, policy: P
             assert (guard.looks, guard.is_known) == (looks, bool(looks))
 
 
+async def test_a_replay_says_that_it_goes_by_no_policy(tmp_path: Path, policy: Path) -> None:
+    """The log has no words: what the same configuration seems to save is said to be none of the policy's."""
+    log = tmp_path / "log.jsonl"
+    more = f'[routing]\nlog = "{log}"\n'
+    async with Tiers.of(tmp_path, {"small": CERTAIN, "large": LARGE}, route(policy), more=more) as tiers:
+        await tiers.ask(HARD, headers={"x-streamroute-domain": "law"})
+    arguments = ["replay", str(log), "-c", str(tmp_path / "tiers.toml")]
+    shown, told = (CliRunner().invoke(app, [*arguments, *each]) for each in ([], ["--json"]))
+    assert "route chat goes by a tier policy, which reads words" in shown.stderr
+    assert json.loads(told.stdout)["without_tier_policy"] == ["chat"]
+
+
 async def test_a_bad_file_at_a_reload_keeps_what_is_in_force(tmp_path: Path, policy: Path) -> None:
     """The configuration is refused before anything of it is taken over; a good one takes over at once."""
     own = copied(policy, tmp_path)

@@ -54,6 +54,7 @@ def replay(
     replaying = _replaying(loaded, seed)
     rows: list[Replayed] = []
     refused: Counter[str] = Counter()
+    without_policy: set[str] = set()
     for recorded in decisions:
         try:
             decision = replaying.redecided(recorded)
@@ -61,15 +62,24 @@ def replay(
             refused[error.code or error.kind] += 1
             continue
         rows.append(replaying.compared(recorded, decision, outcomes.get(recorded.id, ())))
+        if decision.route.tier_policy is not None:
+            without_policy.add(decision.route.name)
     if not rows:
         typer.echo("no request to go by: the log has none that the other configuration would serve", err=True)
         raise typer.Exit(1)
     evaluation = evaluate(rows, seed=seed)
     if as_json:
         document = {"method": METHOD, "unreadable_lines": unreadable, "refused": dict(refused), **asdict(evaluation)}
+        document["without_tier_policy"] = sorted(without_policy)
         sys.stdout.write(json.dumps(document, indent=2) + "\n")
     else:
         _print(evaluation, refused, unreadable)
+    for name in sorted(without_policy):
+        typer.echo(
+            f"route {name} goes by a tier policy, which reads words, and the log has none: it is replayed as if every "
+            "request began with its first tier",
+            err=True,
+        )
 
 
 def _replaying(config: Config, seed: int) -> Replaying:

@@ -137,7 +137,8 @@ def _small_integer(request: web.BaseRequest, name: str) -> int | None:
     value = request.headers.get(name)
     if value is None:
         return None
-    if not value.isdecimal() or len(value) > 3 or not 1 <= int(value) <= 100:  # int() refuses thousands of digits
+    # Digits of other scripts are decimal too, and int() refuses thousands of digits.
+    if not (value.isascii() and value.isdecimal()) or len(value) > 3 or not 1 <= int(value) <= 100:
         raise RequestError(f"The header `{name}` must be an integer from 1 to 100; found {value[:40]!r}.")
     return int(value)
 
