@@ -28,7 +28,7 @@ PRICE = "price = { input_per_mtok = 1000, output_per_mtok = 10000 }"
 """A twentieth of a cent a token: amounts that are easy to read."""
 ROUTE = """[routes.chat]
 upstreams = ["a", "b"]
-deadlines = { first_token_s = 2.0, headers_s = 1.0, stall_s = 1.0, answer_s = 1.0 }
+deadlines = { first_token_s = 2.0, headers_s = 1.0, stall_s = 1.0, answer_s = 5.0 }
 """
 
 
