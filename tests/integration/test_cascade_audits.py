@@ -1,5 +1,6 @@
 """Audits: answers that clients have are looked into afterwards, domains earn and lose trust, within their money."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from streamroute.core.routing.learned.domain_guard import Trust
 from streamroute.core.routing.learned.gate_features import GATE_FEATURES
 from streamroute.core.routing.learned.gatekeeper import Gatekeeper, Look
 from streamroute.simulation.faults import NoResponse
+from streamroute.simulation.faults.error_status import ErrorStatus
 from streamroute.simulation.profile import Profile
 from streamroute.simulation.script import Script
 from tests.support.tiers import Tiers, Told
@@ -213,6 +215,11 @@ def discourage(tiers: Tiers, tier: int) -> None:
         ascent.was_judged(tier, is_accepted=False)
 
 
+def withdraw(tiers: Tiers, _tier: int) -> None:
+    """Let answers to general requests have lost quality."""
+    trusted(tiers, gain=0.35)
+
+
 async def test_a_tier_that_is_never_good_enough_is_skipped(tmp_path: Path) -> None:
     """Straight up costs less, and the decision says why; now and then it is tried even so."""
     models = {"small": DOUBTFUL, "middle": SMALL, "large": OTHER}
@@ -226,6 +233,21 @@ async def test_a_tier_that_is_never_good_enough_is_skipped(tmp_path: Path) -> No
     assert "skips smaller tiers (small): too few of their answers to requests are accepted" in str(document["reasons"])
     assert status["accepted_share"][""]["0"] < 0.05  # type: ignore[index]
     assert status["audits"] is None
+
+
+async def test_nobody_is_sent_straight_to_a_model_that_cannot_be_asked(tmp_path: Path) -> None:
+    """Whatever is thought of the small one: its answer is delivered for want of a better one."""
+    for learned, route in (
+        (discourage, THREE.replace('["middle"], ', "")),
+        (withdraw, ROUTE.replace("share = 1", "share = 0.05")),
+    ):
+        folder = tmp_path / learned.__name__
+        folder.mkdir()
+        async with Tiers.of(folder, {"small": SMALL, "large": ErrorStatus(status=500)}, route) as tiers:
+            learned(tiers, 0)
+            with suppress(AssertionError):  # nobody knew that it would fail
+                await tiers.ask()
+            assert {(await tiers.ask()).text for _ in range(10)} == {"So the answer is 42."}
 
 
 async def test_after_an_answer_the_next_tier_is_chosen_among_those_left(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ class Gates:
                 walk.is_of_another_kind()
         guard = None if route.audit is None else gate.keeper.guard(domain)
         if guard is not None and guard.trust is Trust.WITHDRAWN:
-            if uniform() >= guard.look_share:
+            if tiers[-1].can_begin and uniform() >= guard.look_share:
                 why = f"answers to {_requests(domain)} have lost quality to them"
                 return _skipping(decision, len(tiers) - 1, why), None
             if policy is None:
@@ -141,7 +141,7 @@ class Gates:
         if walk is not None:
             return begun(walk, decision, guard), walk
         position = next_tier(gate, decision, domain, call.chat, upstreams)
-        if not position or uniform() < EXPLORE_SHARE:
+        if not position or not tiers[position].can_begin or uniform() < EXPLORE_SHARE:
             return decision, None
         return _skipping(decision, position, f"too few of their answers to {_requests(domain)} are accepted"), None
 

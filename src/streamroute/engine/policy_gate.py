@@ -28,9 +28,11 @@ class Ruled:
 
 
 def begun(walk: PolicyWalk, decision: Decision, guard: DomainGuard | None) -> Decision:
-    """Return the decision from the tier on that the policy begins with."""
+    """Return the decision from the tier on that the policy begins with: one that can be asked now, for a request that
+    begins with the largest has no other answer to fall back on."""
     places = _places(walk.fitted, decision)
-    choice = walk.choose(places, 0.0 if guard is None else guard.caution)
+    ready = [place for place, at in places.items() if decision.tiers[at].can_begin]
+    choice = walk.choose(ready or places, 0.0 if guard is None else guard.caution)
     if choice.move is None:
         return decision
     position = places[choice.move.tier]

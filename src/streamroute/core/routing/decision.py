@@ -73,6 +73,11 @@ class Decision:
         """This one and all that follow, smallest models first."""
         return (self,) if self.next_tier is None else (self, *self.next_tier.tiers)
 
+    @property
+    def can_begin(self) -> bool:
+        """Whether this tier is worth beginning with: somebody in it can be asked now."""
+        return any(each.standing.can_ask and not each.standing.is_probe for each in self.candidates)
+
     def is_held(self, upstream: UpstreamId) -> bool:
         """Return whether an upstream's answer is judged before it is delivered."""
         return any(each.upstream.id == upstream for tier in self.tiers[:-1] for each in tier.candidates)

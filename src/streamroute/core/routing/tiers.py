@@ -43,18 +43,13 @@ def _decided(
         elif not decided.candidates:
             matched = with_bids(decision.matched, decided.matched)
             decided = replace(decision, rejected=(*decision.rejected, *decided.rejected), matched=matched)
-        elif _can_begin(decision):
+        elif decision.can_begin:
             decided = replace(decision, next_tier=decided)
         else:
             rejected = (*decision.rejected, *decided.rejected)
             decided = replace(decided, rejected=rejected, reasons=(*decided.reasons, _skipped(decision)))
     assert decided is not None  # noqa: S101 - there is a tier
     return decided
-
-
-def _can_begin(decision: Decision) -> bool:
-    """Return whether a tier is worth beginning with: somebody in it can be asked now."""
-    return any(each.standing.can_ask and not each.standing.is_probe for each in decision.candidates)
 
 
 def _skipped(decision: Decision) -> str:
