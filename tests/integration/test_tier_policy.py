@@ -17,6 +17,7 @@ from streamroute.core.quality.ridge import Ridge
 from streamroute.core.routing.learned.domain_guard import Trust
 from streamroute.core.routing.learned.policy_fit import fit_policy
 from streamroute.core.routing.learned.tier_policy import TierPolicy
+from streamroute.engine.spending import now_ms
 from streamroute.errors import ConfigError
 from streamroute.simulation.faults.error_status import ErrorStatus
 from streamroute.simulation.profile import Profile
@@ -26,7 +27,7 @@ from streamroute.stores.outcome_files import read_outcomes
 from streamroute.stores.state_file import save_state
 from tests.support.outcomes import LAW, RIVER, SUM, SURE, UNSURE, outcome_lines, write_outcomes
 from tests.support.serve_process import ServeProcess, provider_table
-from tests.support.tiers import Tiers
+from tests.support.tiers import Tiers, usd
 
 THREE = ("small", "middle", "large")
 CONFIG = """version = 1
@@ -230,6 +231,18 @@ async def test_nobody_is_sent_to_a_large_model_that_cannot_be_asked(tmp_path: Pa
         document = await tiers.get(f"/status/decisions/{told[0].decision_id}")
     assert {each.text for each in told} == {SURE.format(7)}
     assert "policy policy.npz begins with small" in str(document["reasons"])
+
+
+async def test_nobody_is_sent_to_a_large_model_that_cannot_be_paid(tmp_path: Path, policy: Path) -> None:
+    """There is money for the small one alone: it answers, as without a policy; a look at the budget leaves no trace."""
+    more = '[[budgets]]\nscope = "global"\namount = "0.03USD/day"\n'
+    async with Tiers.of(tmp_path, {"small": CERTAIN, "large": LARGE}, route(policy), more=more) as tiers:
+        told = await tiers.ask(HARD, headers={"x-streamroute-domain": "law"})
+        assert [each[:2] for each in await tiers.calls(told)][:2] == [("small", "first"), ("small", "assessment")]
+        [budget] = tiers.app.dispatcher.spending.budgets.figures(now_ms())
+        assert (usd(budget.spent), budget.reserved) == (told.cost_usd, 0)
+        assert tiers.requests["large"] == 0
+    assert told.text == SURE.format(7)
 
 
 def always(features: int, *utilities: float) -> Ridge:

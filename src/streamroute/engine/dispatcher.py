@@ -290,7 +290,10 @@ class Dispatcher:
         )
         decision = matched_tiers(chat, choice, settled.wanted, decide_one)
         upstreams, is_asked = self.directory.catalog.upstreams, explorer is not None
-        decision, walk = self.gates.begun(decision, call, self._rng.random, upstreams, is_asked=is_asked)
+        affords = partial(self.spending.affords, call.attribution, chat, may_use_unpriced=call.caller.may_use_unpriced)
+        decision, walk = self.gates.begun(
+            decision, call, self._rng.random, upstreams, affords=affords, is_asked=is_asked
+        )
         if choice.rejected:
             decision = replace(decision, rejected=(*choice.rejected, *decision.rejected))
         return decision, walk

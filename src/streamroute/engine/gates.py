@@ -33,7 +33,7 @@ from streamroute.core.routing.learned.gatekeeper import MAX_DOMAINS, OTHERS, Gat
 from streamroute.core.routing.learned.policy_walk import PolicyWalk
 from streamroute.core.upstream import Route, Upstream, UpstreamId
 from streamroute.engine.call import Call
-from streamroute.engine.policy_gate import begun
+from streamroute.engine.policy_gate import begins_at, begun
 from streamroute.wire.openai_chat.question import read_question
 
 _log = structlog.get_logger(__name__)
@@ -100,14 +100,16 @@ class Gates:
         uniform: Callable[[], float],
         upstreams: Mapping[UpstreamId, Upstream],
         *,
+        affords: Callable[[Upstream], bool],
         is_asked: bool = True,
     ) -> tuple[Decision, PolicyWalk | None]:
         """Return the decision without small tiers that are not worth asking, or must not be trusted now; and what a
-        fitted policy knows of the request, where there is one. `is_asked`: it will be done, so its words count."""
+        fitted policy knows of the request, where there is one. `affords`: there is money for a call to an upstream;
+        `is_asked`: it will be done, so its words count."""
         if decision.next_tier is None:
             return decision, None
         try:
-            return self._begun(decision, call, uniform, upstreams, is_asked=is_asked)
+            return self._begun(decision, call, uniform, upstreams, affords=affords, is_asked=is_asked)
         except Exception:  # noqa: BLE001 - a request is decided without what was learned, rather than not at all
             _log.exception("gate.broke", route=decision.route.name)
             return decision, None
@@ -119,6 +121,7 @@ class Gates:
         uniform: Callable[[], float],
         upstreams: Mapping[UpstreamId, Upstream],
         *,
+        affords: Callable[[Upstream], bool],
         is_asked: bool = True,
     ) -> tuple[Decision, PolicyWalk | None]:
         tiers, route = decision.tiers, decision.route
@@ -133,15 +136,15 @@ class Gates:
                 walk.is_of_another_kind()
         guard = None if route.audit is None else gate.keeper.guard(domain)
         if guard is not None and guard.trust is Trust.WITHDRAWN:
-            if tiers[-1].can_begin and uniform() >= guard.look_share:
+            if begins_at(tiers[-1], affords) and uniform() >= guard.look_share:
                 why = f"answers to {_requests(domain)} have lost quality to them"
                 return _skipping(decision, len(tiers) - 1, why), None
             if policy is None:
                 return decision, None
         if walk is not None:
-            return begun(walk, decision, guard), walk
+            return begun(walk, decision, guard, affords), walk
         position = next_tier(gate, decision, domain, call.chat, upstreams)
-        if not position or not tiers[position].can_begin or uniform() < EXPLORE_SHARE:
+        if not position or not begins_at(tiers[position], affords) or uniform() < EXPLORE_SHARE:
             return decision, None
         return _skipping(decision, position, f"too few of their answers to {_requests(domain)} are accepted"), None
 

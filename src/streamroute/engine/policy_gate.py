@@ -4,6 +4,7 @@ Audits work on top of it, as on anything else that delivers small models' answer
 (`domain_guard`) is added to the utility of the largest tier.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import inf
 
@@ -12,7 +13,7 @@ from streamroute.core.routing.decision import Decision
 from streamroute.core.routing.learned.domain_guard import DomainGuard, Trust
 from streamroute.core.routing.learned.fitted_policy import FittedPolicy
 from streamroute.core.routing.learned.policy_walk import Choice, PolicyWalk
-from streamroute.core.upstream import UpstreamId
+from streamroute.core.upstream import Upstream, UpstreamId
 from streamroute.engine.cross_checks import Checked
 
 
@@ -27,11 +28,18 @@ class Ruled:
     """An earlier answer agrees with it."""
 
 
-def begun(walk: PolicyWalk, decision: Decision, guard: DomainGuard | None) -> Decision:
-    """Return the decision from the tier on that the policy begins with: one that can be asked now, for a request that
-    begins with the largest has no other answer to fall back on."""
+def begins_at(tier: Decision, affords: Callable[[Upstream], bool]) -> bool:
+    """Return whether a request may begin with a tier, past smaller ones: somebody in it can be asked, and paid, now. A
+    request that begins with the largest has no other answer to fall back on."""
+    return tier.can_begin and any(affords(each.upstream) for each in tier.candidates)
+
+
+def begun(
+    walk: PolicyWalk, decision: Decision, guard: DomainGuard | None, affords: Callable[[Upstream], bool]
+) -> Decision:
+    """Return the decision from the tier on that the policy begins with; `affords` as in `begins_at`."""
     places = _places(walk.fitted, decision)
-    ready = [place for place, at in places.items() if decision.tiers[at].can_begin]
+    ready = [place for place, at in places.items() if begins_at(decision.tiers[at], affords)]
     choice = walk.choose(ready or places, 0.0 if guard is None else guard.caution)
     if choice.move is None:
         return decision

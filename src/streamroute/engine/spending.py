@@ -98,6 +98,18 @@ class Spending:
             return Failure(kind="over_budget", message=f"{found}{hint}", retry_after_s=_soon(found, at_ms))
         return found
 
+    def affords(
+        self, who: Attribution, chat: ChatRequest, upstream: Upstream, *, may_use_unpriced: bool = False
+    ) -> bool:
+        """Return whether the budgets would have one call made now; nothing stays set aside."""
+        refused = self.refused
+        found = self._reserve(who, upstream, chat, is_beside=False, may_use_unpriced=may_use_unpriced)
+        self.refused = refused  # nobody has asked for a call
+        if isinstance(found, Failure):
+            return False
+        self.give_back(found)
+        return True
+
     def most(self, chat: ChatRequest, upstream: Upstream) -> Money | None:
         """Return what one call may cost at most; None where nobody knows its price."""
         return self.pricing.most(upstream, chat, now_ms())
