@@ -38,6 +38,13 @@ def test_a_valid_file_is_listed_line_by_line(file: Path) -> None:
     assert result.stdout.splitlines()[-1].endswith("is valid; routes: chat.")
 
 
+def test_without_routes_it_says_what_auto_is(file: Path) -> None:
+    """Clients can ask for `auto` all the same."""
+    file.write_text(BASE.partition("[routes")[0])
+    result = CliRunner().invoke(APP, ["--config", str(file)])
+    assert result.stdout.splitlines()[-1].endswith("is valid; routes: none; `auto` chooses among one.")
+
+
 def test_json_has_settings_and_disabled(file: Path) -> None:
     """The same as one object."""
     file.write_text(BASE + '[providers.p]\nkind = "groq"\napi_key = "${NOPE_KEY}"\n')

@@ -1,12 +1,14 @@
 """What operators and browsers ask: probes, status, metrics, keys, cross-origin headers, reload."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from streamroute.core.health.attempt_budget import TOKENS
 from streamroute.core.health.options import HealthOptions
+from streamroute.core.upstream import Route
 from streamroute.server.options import ServerOptions
 from streamroute.simulation.faults import Cut, ErrorStatus, NoResponse
 from tests.support.rig import Rig
@@ -38,6 +40,19 @@ async def test_probes_in_detail() -> None:
         assert "[-]draining failed: the sidecar is shutting down" in text
         assert (await get(rig, "/readyz?exclude=draining"))[0] == 200
         assert (await get(rig, "/livez"))[0] == 200
+
+
+async def test_auto_alone_is_ready() -> None:
+    """A configuration without routes serves `auto`, until all of it is drained."""
+    async with Rig.of(None) as rig:
+        auto = Route(name="auto", upstreams=tuple(rig.app.config.upstreams), steering="auction")
+        await rig.app.reload(replace(rig.app.config, routes={}, auto=auto))
+        assert await get(rig, "/readyz") == (200, "ok")
+        await get(rig, "/admin/upstreams/a/drain", method="POST")
+        assert await get(rig, "/readyz") == (
+            503,
+            "routes: every upstream is drained; POST /admin/upstreams/{id}/enable brings one back",
+        )
 
 
 async def test_status_tells_of_every_upstream() -> None:

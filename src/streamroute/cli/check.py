@@ -22,6 +22,7 @@ from streamroute.config.explain import Setting, effective
 from streamroute.config.listen import require_keys
 from streamroute.config.load import load_config
 from streamroute.config.model import Config
+from streamroute.core.routing.route import AUTO
 from streamroute.errors import ConfigError, Problem
 
 EXIT_CONFIG = 78
@@ -125,5 +126,7 @@ def _cells(setting: Setting) -> tuple[Text, Text, Text]:
 
 def _verdict(config: Config) -> str:
     served = ", ".join(config.routes) or "none"
+    if config.auto is not None and not config.routes:
+        served = f"none; `{AUTO}` chooses among {', '.join(config.auto.upstreams)}"
     warning = " Some answers are SIMULATED: set a provider's key to get real ones." if config.is_simulated else ""
     return f"{config.file} is valid; routes: {served}.{warning}"

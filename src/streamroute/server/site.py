@@ -225,7 +225,7 @@ class Site:
 
     def _routes_check(self) -> str | None:
         """Return why no request can be served, as far as that is for people to change."""
-        routes = self.dispatcher.directory.catalog.routes.values()
+        routes = self.dispatcher.directory.catalog.served.values()
         if not routes:
             return "no route has an enabled upstream"
         drained = self.dispatcher.board.drained
