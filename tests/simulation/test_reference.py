@@ -33,5 +33,6 @@ def test_every_key_of_scripts_is_described() -> None:
 
 def test_example_script_is_valid() -> None:
     """The script on the page can be played."""
-    example = PAGE.split("```toml\n")[1].split("```")[0]
+    example, judge = (part.split("```")[0] for part in PAGE.split("```toml\n")[1:])
     assert len(read_script(tomllib.loads(example)).phases) == 2
+    assert len(read_script(tomllib.loads(judge)).profile.says_to) == 2

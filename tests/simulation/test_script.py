@@ -1,5 +1,8 @@
 """Scripts: which phase decides, and what is said about wrong files."""
 
+import json
+import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,6 +84,35 @@ def test_toml_file(tmp_path: Path) -> None:
     )
 
 
+JUDGE = """
+[profile]
+ttft_draws_s = [0.1, 0.2]
+says_to = [
+  ["money back", '{"score": 9}'],
+  ["never", '{"score": 1}'],
+]
+
+[[phases]]
+from_request = 9
+profile = { says = "no idea" }
+"""
+
+
+def test_lists_of_pairs_in_a_file(tmp_path: Path) -> None:
+    """A file has no tuples: its lists are taken for them, at any depth, and a phase inherits them."""
+    says_to = (("money back", '{"score": 9}'), ("never", '{"score": 1}'))
+    profile = Profile(ttft_draws_s=(0.1, 0.2), says_to=says_to)
+    expected = Script(
+        name="judge",
+        profile=profile,
+        phases=(Phase(from_request=9, profile=replace(profile, says="no idea")),),
+    )
+    (tmp_path / "judge.toml").write_text(JUDGE)
+    assert load_script(tmp_path / "judge.toml") == expected
+    (tmp_path / "judge.json").write_text(json.dumps(tomllib.loads(JUDGE)))
+    assert load_script(tmp_path / "judge.json") == expected
+
+
 def test_json_file(tmp_path: Path) -> None:
     """JSON says the same as TOML."""
     path = tmp_path / "script.json"
@@ -112,7 +144,9 @@ def test_json_file(tmp_path: Path) -> None:
         ({"profile": {"jitter": 2}}, "profile", "between 0 and 1"),
         ({"profile": {"ttft_s": -1}}, "profile", "at least 0"),
         ({"profile": {"tokens": 10_000}}, "profile", "between 0 and 9999"),
-        ({"profile": {"models": "m"}}, "profile.models", "tuple"),
+        ({"profile": {"models": "m"}}, "profile.models", "should be a list, not 'm'"),
+        ({"profile": {"says_to": ["a", "b"]}}, "profile.says_to", "should be a list, not ['a', 'b']"),
+        ({"profile": {"says_to": [["a"]]}}, "profile.says_to", "not [['a']]"),
         ({"phases": [{"profile": {"ttft": 1}}]}, "phases[0].profile.ttft", "did you mean 'ttft_s'?"),
     ],
 )

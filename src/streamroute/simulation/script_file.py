@@ -144,17 +144,22 @@ class _Reader:
             return None
 
     def _check(self, type_: Any, value: object, path: str, values: dict[str, object], name: str) -> bool:
-        plain = tuple(value) if isinstance(value, list) else value
         try:
-            values[name] = TypeAdapter[object](type_).validate_python(plain, strict=True)
+            values[name] = TypeAdapter[object](type_).validate_python(_with_tuples(value), strict=True)
         except ValidationError as error:
             found = "; ".join(dict.fromkeys(one["msg"] for one in error.errors(include_url=False)))
+            found = found.replace("a valid tuple", "a list")  # as it is called where it is written
             self._report(path, f"{found}, not {value!r}")
             return False
         return True
 
     def _report(self, path: str, message: str) -> None:
         self.problems.append(Problem(path=path, message=message, file=self._file))
+
+
+def _with_tuples(value: object) -> object:
+    """Return a decoded value with its lists as what dataclasses have in their place."""
+    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value
 
 
 def _join(path: str, name: str) -> str:
