@@ -89,6 +89,26 @@ async def test_what_other_configurations_would_have_come_to(recorded: Path) -> N
     assert {name: each["value"] for name, each in tiered["recorded_shares"].items()} == {"-": 1.0}
 
 
+async def test_the_configuration_that_was_recorded_gains_nothing(recorded: Path) -> None:
+    """A route that draws nothing, with every other answer judged: exactly nothing."""
+    log = recorded / "log.jsonl"
+    lines = [json.loads(line) for line in log.read_bytes().splitlines()]
+    of_auto = {line["id"] for line in lines if line.get("route") == "auto"}
+    assert len(of_auto) == AUTO
+    left = [line for line in lines if line["id"] in of_auto]
+    said = [line for line in left if "score" in line]
+    left = [line for line in left if "score" not in line or line in said[::2]]
+    log.write_text("".join(json.dumps(line) + "\n" for line in left))
+    same = report(recorded, 'upstreams = ["a"]')
+    assert (same["requests"], same["same"], same["judged"]) == (AUTO, AUTO, AUTO // 2)
+    assert same["recorded_quality"] == same["quality"]
+    assert same["gained"] == same["saved"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    assert same["judged_quality"]["value"] == SCORES["a"]
+    _, out, _ = run(recorded, 'upstreams = ["a"]')
+    assert "quality gained: 0 (0 to 0)" in out
+    assert "mean of the judged answers" in out
+
+
 async def test_requirements_and_values_are_decided_anew(recorded: Path) -> None:
     """`auto` goes to the cheap one where a right answer is worth little; a floor that nobody meets refuses."""
     little = report(recorded, 'upstreams = ["a"]', routing="answer_value_usd = { balanced = 0.00001 }")

@@ -136,6 +136,7 @@ def _print(evaluation: Evaluation, refused: Counter[str], unreadable: int) -> No
     row = partial(_add_row, table)
     row("cost of 1000 requests, usd", found.recorded_cost_usd, found.cost_usd, 1000.0)
     row("quality", found.recorded_quality, found.quality)
+    row("mean of the judged answers", found.judged_quality, None)
     for name in sorted({*found.recorded_shares, *found.shares}):
         what = "first asked: no tiers" if name == NO_TIERS else f"first asked: tier {name}"
         row(f"{what}, %", found.recorded_shares.get(name), found.shares.get(name), 100.0)

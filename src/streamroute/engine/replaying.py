@@ -89,10 +89,6 @@ class Replaying:
         given = _word(outcomes, recorded.answered_by)
         # Of an audit the chance is known only where nothing was drawn: else it might have been seen in two ways.
         seen = given if is_same else _word(outcomes, first.id) if recorded.propensity == 1.0 else None
-        bid = bid_of(decision, first.id)
-        predicted = None if now is None else now.predicted
-        if predicted is None and bid is not None and bid.quality is not None:
-            predicted = bid.quality.mean
         paid = None if recorded.cost is None else recorded.cost / _PER_USD
         return Replayed(
             is_same=is_same,
@@ -100,12 +96,21 @@ class Replaying:
             recorded_tier=NO_TIERS if was.tier is None else str(was.tier),
             cost_usd=paid if is_same else _cost_usd(recorded, first),
             recorded_cost_usd=paid,
-            estimate=predicted,
+            estimate=_predicted(decision, now, first.id),
+            recorded_estimate=_predicted(decision, was, recorded.chosen),
             score=None if given is None else given.score,
             weight=1.0 if given is None else given.weight,
             seen=None if seen is None else seen.score,
             seen_weight=1.0 if seen is None else seen.weight / (recorded.propensity if is_same else 1.0),
         )
+
+
+def _predicted(decision: Decision, known: RecordedCandidate | None, upstream: UpstreamId) -> float | None:
+    """Return how good the answer of an upstream was expected to be, else what the configuration says of it."""
+    if known is not None and known.predicted is not None:
+        return known.predicted
+    bid = bid_of(decision, upstream)
+    return None if bid is None or bid.quality is None else bid.quality.mean
 
 
 def _word(outcomes: Sequence[RecordedOutcome], upstream: UpstreamId | None) -> RecordedOutcome | None:

@@ -4,7 +4,9 @@
 have been asked, corrected by how far answers that were seen of it were from their estimates: because it was asked then,
 or in an audit. Corrections are weighted by one over the chance of having been seen, and normalised by the sum of these
 weights (Swaminathan and Joachims, NIPS 2015). Where nobody had an estimate the mean of what was seen stands for it, and
-the whole is plain self-normalised inverse propensity scoring.
+the whole is plain self-normalised inverse propensity scoring. Both sides are estimated so over the same requests, the
+recorded decisions from the judged answers to them: the mean of the judged answers alone is of other requests than the
+estimate of all is, and a difference between these two is no gain. The same decisions therefore gain exactly nothing.
 
 *Cost* is what was paid where the same one is asked again, else the price of the other for the tokens of the recorded
 answer. Intervals are percentiles of a bootstrap over requests (Efron, 1979).
@@ -41,6 +43,8 @@ class Replayed:
     recorded_cost_usd: float | None
     estimate: float | None
     """Of the quality of who would be asked, 0..1."""
+    recorded_estimate: float | None
+    """Of the quality of who was asked first, 0..1."""
     score: float | None
     """Of the answer that was given; None: nobody judged it."""
     weight: float = 1.0
@@ -75,14 +79,15 @@ class Evaluation:
     recorded_cost_usd: Interval | None
     """A request; None: no price is known."""
     cost_usd: Interval | None
+    judged_quality: Interval | None
+    """The mean of the answers that were judged, each by one over its chance; None: nobody judged any."""
     recorded_quality: Interval | None
-    """None: nobody judged any."""
+    """Of all requests, as `quality`; None: neither estimates nor judged answers."""
     quality: Interval | None
-    """None: neither estimates nor judged answers."""
     saved: Interval | None
     """Share of the recorded cost."""
     gained: Interval | None
-    """Quality above the recorded one."""
+    """`quality` above `recorded_quality`."""
     recorded_shares: dict[str, Interval]
     shares: dict[str, Interval]
     """Of requests, by tier."""
@@ -119,6 +124,7 @@ def evaluate(rows: Sequence[Replayed], *, seed: int = 0, resamples: int = RESAMP
         effective=float(weights.sum() ** 2 / (weights**2).sum()) if len(weights) else 0.0,
         recorded_cost_usd=interval(table.recorded_cost),
         cost_usd=interval(table.cost),
+        judged_quality=interval(table.judged_quality),
         recorded_quality=interval(table.recorded_quality),
         quality=interval(table.quality),
         saved=interval(lambda at: 1.0 - table.cost(at) / table.recorded_cost(at)),
@@ -146,6 +152,7 @@ class _Table:
         self._weight = np.array([row.weight for row in rows]) * self.is_judged
         self._score = np.where(self.is_judged, score, 0.0)
         self._estimate = _floats(row.estimate for row in rows)
+        self._recorded_estimate = _floats(row.recorded_estimate for row in rows)
         seen = _floats(row.seen for row in rows)
         self.is_seen = ~np.isnan(seen)
         self._seen = np.where(self.is_seen, seen, 0.0)
@@ -157,20 +164,26 @@ class _Table:
     def recorded_cost(self, at: NDArray[np.intp] | slice) -> float:
         return _mean(self._recorded_cost[at])
 
-    def recorded_quality(self, at: NDArray[np.intp] | slice) -> float:
+    def judged_quality(self, at: NDArray[np.intp] | slice) -> float:
         weights = self._weight[at]
         return float(weights @ self._score[at] / weights.sum()) if weights.any() else float("nan")
 
+    def recorded_quality(self, at: NDArray[np.intp] | slice) -> float:
+        return _doubly_robust(self._recorded_estimate[at], self._score[at], self._weight[at], self.judged_quality(at))
+
     def quality(self, at: NDArray[np.intp] | slice) -> float:
-        weights = self.seen_weight[at]
-        mean = float(weights @ self._seen[at] / weights.sum()) if weights.any() else self.recorded_quality(at)
-        estimate = np.where(np.isnan(self._estimate[at]), mean, self._estimate[at])
-        if np.isnan(estimate).all():
-            return float("nan")
-        expected = float(np.nanmean(estimate))
-        if not weights.any():
-            return expected
-        return expected + float(weights @ (self._seen[at] - estimate) / weights.sum())
+        return _doubly_robust(self._estimate[at], self._seen[at], self.seen_weight[at], self.judged_quality(at))
+
+
+def _doubly_robust(estimate: Floats, seen: Floats, weights: Floats, otherwise: float) -> float:
+    """Return the mean of estimates, corrected by what was seen (weight 0: it was not); `otherwise` stands for an
+    estimate where there is none and nothing was seen. NaN: neither is there."""
+    total = weights.sum()
+    estimate = np.where(np.isnan(estimate), weights @ seen / total if total else otherwise, estimate)
+    if np.isnan(estimate).all():
+        return float("nan")
+    expected = float(np.nanmean(estimate))
+    return expected + float(weights @ (seen - estimate) / total) if total else expected
 
 
 def _floats(values: Iterable[float | None]) -> Floats:
