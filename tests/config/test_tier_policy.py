@@ -54,7 +54,11 @@ def test_a_policy_outlives_a_disabled_upstream(tmp_path: Path, load: Load, state
     ("route", "says"),
     [
         (ROUTE.replace("policy.npz", "gone.npz"), '"gone.npz": there is no such file; `streamroute routing fit'),
-        (ROUTE.replace("policy.npz", "text.npz"), "cannot be read"),
+        (ROUTE.replace("policy.npz", "text.npz"),
+         '"text.npz": it is not a tier policy; `streamroute routing fit thrifty` writes one'),
+        (ROUTE.replace("policy.npz", "array.npz"), '"array.npz": it is not a tier policy; `streamroute routing fit'),
+        (ROUTE.replace("policy.npz", "strange.npz"), '"strange.npz": it is not a tier policy; `streamroute routing'),
+        (ROUTE.replace("policy.npz", "folder.npz"), "folder.npz cannot be read: Is a directory"),
         (ROUTE.replace("policy.npz", "other.npz"), "it is no tier policy"),
         (ROUTE.replace('["large"]', '["one"]'), "for the tiers [small], [large], and the route has [small], [one]"),
         (ROUTE.replace('["large"]', '["large"], ["one"]'), "and the route has [small], [large], [one]; fit it anew"),
@@ -68,5 +72,10 @@ def test_what_is_wrong_with_it_is_said(tmp_path: Path, problems: Problems, state
     save_state(tmp_path / "policy.npz", state)
     save_state(tmp_path / "other.npz", {"what": np.array(b"learned")})
     (tmp_path / "text.npz").write_text("not an archive")
+    with (tmp_path / "array.npz").open("wb") as file:
+        np.save(file, np.arange(3))
+    np.savez(tmp_path / "strange.npz", what=np.array(b"somebody else's"))
+    (tmp_path / "folder.npz").mkdir()
     [found] = problems(f"{UPSTREAMS}{route}")
     assert says in found
+    assert "pickle" not in found

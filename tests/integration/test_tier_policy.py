@@ -199,7 +199,7 @@ async def test_a_bad_file_at_a_reload_keeps_what_is_in_force(tmp_path: Path, pol
     async with Tiers.of(tmp_path, {"small": CERTAIN, "large": LARGE}, route(own)) as tiers:
         file = tmp_path / "tiers.toml"
         copied(policy, tmp_path, most_bytes=1000)
-        with pytest.raises(ConfigError, match=r"policy\.npz.* cannot be read"):
+        with pytest.raises(ConfigError, match=r"it is not a tier policy; `streamroute routing fit chat` writes one"):
             load_config(file, environ={})
         assert await tiers.calls(await tiers.ask(HARD, headers={"x-streamroute-domain": "law"})) == [
             ("large", "first", "succeeded")
@@ -293,7 +293,9 @@ async def test_a_broken_policy_at_sighup_is_refused(policy: Path) -> None:
             copied(policy, serve.config_file.parent, most_bytes=1000)
             serve.config_file.write_text(settings + 'tier_policy = "policy.npz"\n')
             serve.signal(signal.SIGHUP)
-            await asyncio.to_thread(serve.wait_for_stderr, r"policy\.npz.*cannot be read.*reload_refused")
+            await asyncio.to_thread(
+                serve.wait_for_stderr, r"it is not a tier policy; `streamroute routing fit chat`.*reload_refused"
+            )
             copied(policy, serve.config_file.parent)
             serve.signal(signal.SIGHUP)
             await asyncio.to_thread(serve.wait_for_stderr, "config.reloaded")

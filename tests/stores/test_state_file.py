@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from streamroute.errors import StoreError
-from streamroute.stores.state_file import load_state, read_state, save_state
+from streamroute.stores.state_file import ForeignFileError, load_state, read_state, save_state
 from streamroute.telemetry.logs import configure_logs
 
 
@@ -66,10 +66,10 @@ def test_another_version_and_code_are_refused(tmp_path: Path) -> None:
         with pytest.raises(StoreError, match="this streamroute reads 1"):
             read_state(path)
     np.savez(path, x=np.array(2))
-    with pytest.raises(StoreError, match="no version"):
+    with pytest.raises(ForeignFileError, match="no version"):
         read_state(path)
     np.savez(path, streamroute_state=np.array(1), x=np.array([{}], dtype=object))
-    with pytest.raises(StoreError, match="cannot be read"):
+    with pytest.raises(ForeignFileError, match="it is damaged, or nothing that streamroute has saved"):
         read_state(path)
 
 

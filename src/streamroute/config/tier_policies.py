@@ -7,7 +7,7 @@ from streamroute.config.draft import Draft
 from streamroute.core.routing.learned.fitted_policy import FittedPolicy, from_state
 from streamroute.core.upstream import Route
 from streamroute.errors import StoreError
-from streamroute.stores.state_file import read_state
+from streamroute.stores.state_file import ForeignFileError, read_state
 
 _DECIDED = {
     "assess": "nobody is asked what an answer is worth",
@@ -39,9 +39,13 @@ def build_tier_policies(draft: Draft, routes: Mapping[str, Route]) -> dict[str, 
 
 def _read(path: Path, route: Route) -> FittedPolicy:
     """Return the policy in a file; StoreError or ValueError: there is none that fits the route."""
-    state = read_state(path)
+    writes = f"`streamroute routing fit {route.name}` writes one"
+    try:
+        state = read_state(path)
+    except ForeignFileError:
+        raise ValueError(f"it is not a tier policy; {writes}") from None
     if state is None:
-        raise ValueError(f"there is no such file; `streamroute routing fit {route.name}` writes one")
+        raise ValueError(f"there is no such file; {writes}")
     policy = from_state(state, path.name)
     own, others = ([sorted(tier) for tier in tiers] for tiers in (route.tiers, policy.tiers))
     if own != others:

@@ -28,6 +28,10 @@ _VERSION = "streamroute_state"
 _log = structlog.get_logger(__name__)
 
 
+class ForeignFileError(StoreError):
+    """What is in a file is damaged, or nothing that `save_state` has written."""
+
+
 def save_state(path: Path, state: State) -> None:
     """Replace the file; raises StoreError. Blocks."""
     new = path.with_name(f"{path.name}.{os.getpid()}.new")
@@ -54,17 +58,23 @@ def load_state(path: Path) -> State | None:
 
 
 def read_state(path: Path) -> State | None:
-    """Return the saved state, None where there is none; raises StoreError. Blocks."""
+    """Return the saved state, None where there is none; raises StoreError, and ForeignFileError of it. Blocks."""
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             state = {name: file[name] for name in file.files}
     except FileNotFoundError:
         return None
-    except Exception as error:
-        raise StoreError(f"{path} cannot be read: {type(error).__name__}: {error}"[:300]) from error
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror or error}"[:300]) from error
+    except Exception as error:  # of numpy and zipfile, whose words advise people who program
+        raise ForeignFileError(
+            f"{path} cannot be read: it is damaged, or nothing that streamroute has saved"
+        ) from error
     version = state.pop(_VERSION, None)
-    if version is None or version.shape or version.dtype.kind not in "iu" or int(version) != VERSION:
-        found = "no version" if version is None else f"version {version}"[:100]
+    if version is None:
+        raise ForeignFileError(f"{path} has no version; this streamroute reads {VERSION}")
+    if version.shape or version.dtype.kind not in "iu" or int(version) != VERSION:
+        found = f"version {version}"[:100]
         raise StoreError(f"{path} has {found}; this streamroute reads {VERSION}")
     return state
 
