@@ -2,7 +2,8 @@
 
 StreamrouteError            kind: stable, low-cardinality; metric label, log field and API error code
 ├── RequestError            the client's fault; carries the HTTP status (4xx) to answer with
-│   └── ForbiddenError      its key may not do that (403)
+│   ├── ForbiddenError      its key may not do that (403)
+│   └── UnmetError          nobody meets what it requires (400)
 ├── ConfigError             the operator's fault; carries one `Problem` for each mistake, exit code 78
 ├── FeedError               the price feed's fault; what was believed before goes on counting
 ├── StoreError              the database's or the disk's fault; never stops an answer
@@ -53,6 +54,17 @@ class ForbiddenError(RequestError):
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
         super().__init__(message, status=403, code="permission_denied", param=param, type_="permission_error")
+
+
+class UnmetError(RequestError):
+    """A request that requires what nobody offers. `message` says what would do."""
+
+    def __init__(self, message: str, *, route: str, requirements: Sequence[str]) -> None:
+        super().__init__(message, code="requirements_not_met")
+        self.route = route
+        """The route as far as it is known to exist, else empty."""
+        self.requirements = tuple(requirements)
+        """What nobody meets, by the names that clients use; see `core.routing.refusal.unmet`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,6 +77,7 @@ def test_auctions_are_audited_where_the_file_says_so(load: Load) -> None:
     assert "where two differ, the one that is held to be better is believed" in warned
     (warned,) = load(f'{auto}judge = "two"\n').warnings.values()
     assert warned.startswith("route auto has its answers judged by two, which is one of those that give them")
+    assert warned.endswith("leave it out of the route's upstreams (`[routing] auto`, or `upstreams` of [routes.auto])")
 
 
 def test_what_no_audit_can_look_into(problems: Problems) -> None:

@@ -23,7 +23,7 @@ from streamroute.core.routing.matching import (
 )
 from streamroute.core.routing.options import ANSWER_VALUE_USD
 from streamroute.core.routing.question import Question
-from streamroute.core.routing.refusal import kept, refusal
+from streamroute.core.routing.refusal import kept, refusal, unmet
 from streamroute.core.routing.steering import decide
 from streamroute.core.upstream import Capabilities, LatencyClass, QualityTable, Route, Steering, TokenPrice, Upstream
 from tests.support.observations import upstream
@@ -142,7 +142,13 @@ def test_what_is_not_known() -> None:
     capped = decided(wanted(Requirements(max_cost=Money(1)), most=lambda upstream: None), upstreams=(unknown,))
     assert [each.reason for each in capped.rejected] == ["its price is not known, and $0.000000000001 is the most"]
     cold = board(cheap=Estimate(ttft_s=1.0, normal_ttft_s=1.0))
-    assert decided(wanted(Requirements(max_ttft_s=0.01)), cold, upstreams=(CHEAP,)).candidates
+    untimed = decided(wanted(Requirements(max_ttft_s=0.01)), cold, upstreams=(CHEAP,))
+    assert untimed.candidates
+    note = "limit of time not held: nothing is known yet of how soon cheap gives its first token"
+    assert note in untimed.reasons
+    assert note in decided(wanted(Requirements(max_total_s=9.0)), cold, steering="preferred").reasons
+    for known in (decided(wanted(Requirements(max_ttft_s=5.0))), decided(wanted(), cold)):
+        assert not any("not held" in each for each in known.reasons)
 
 
 def test_limits_of_time() -> None:
@@ -158,6 +164,7 @@ def test_limits_of_time() -> None:
     none = decided(needs, board(cheap=slow, fair=slow, dear=slow))
     assert none.matched is not None
     assert refusal(none.matched).startswith("Nobody is at the first token within 2 s: the quickest is ")
+    assert unmet(none.matched) == ("max_ttft_s",)
 
 
 def test_total_time_counts_the_answer() -> None:

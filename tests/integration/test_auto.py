@@ -133,9 +133,10 @@ async def test_nothing_of_it_reaches_the_provider(client: openai.AsyncOpenAI, pr
 
 
 async def test_requirements_hold_on_ordinary_routes_too(client: openai.AsyncOpenAI) -> None:
-    """The route's own, and the client's over them; the route's order decides among the rest."""
+    """The route's own, which a client may tighten and not loosen; the route's order decides among the rest."""
     assert await asked(client, model="plain") == "model-middle"
-    assert await asked(client, model="plain", extra_body={"streamroute": {"min_quality": 0.1}}) == "model-small"
+    assert await asked(client, model="plain", extra_body={"streamroute": {"min_quality": 0.1}}) == "model-middle"
+    assert await asked(client, model="plain", extra_body={"streamroute": {"min_quality": 0.93}}) == "model-large"
 
 
 async def test_a_stream(client: openai.AsyncOpenAI) -> None:

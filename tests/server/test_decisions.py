@@ -66,6 +66,9 @@ async def test_a_refusal_names_its_decision() -> None:
             shortfalls = {each["upstream"]: each["shortfalls"] for each in document["matched"]["bids"]}
             assert shortfalls == {name: ["its quality is not known, and 0.9 is required"] for name in "ab"}
             assert PROMPT not in raw
+        counted = 'streamroute_requirements_not_met_total{requirement="min_quality",route="chat"} 2.0'
+        async with rig.session.get(f"{rig.app.url}/metrics") as response:
+            assert counted in await response.text()
         _, document, _ = await get(rig, "/status/decisions")
         newest = document["decisions"][0]
         assert (newest["id"], newest["outcome"]) == (id_, "refused")

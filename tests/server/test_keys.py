@@ -184,8 +184,9 @@ async def test_upstreams_out_of_bounds_in_tiers(desk: Desk, allowed: set[str], a
         assert rig.requests == asked
 
 
-async def test_what_a_key_requires_holds_where_a_request_does_not_say(desk: Desk) -> None:
+async def test_what_a_key_requires_holds_whatever_a_request_says(desk: Desk) -> None:
     """Of each requirement apart; nobody is known to stay in a region here."""
+    strict = desk.create("c", requirements=Requirements(min_quality=0.9))
     secret = desk.create(requirements=Requirements(residency="eu", max_ttft_s=30.0))
     easy = desk.create("b", requirements=Requirements(max_ttft_s=30.0))
     async with rig_at(desk, None) as rig:
@@ -193,7 +194,10 @@ async def test_what_a_key_requires_holds_where_a_request_does_not_say(desk: Desk
         assert code(refused) == (400, "requirements_not_met")
         assert "eu" in str(refused.error)
         other = await ask(rig, secret, headers={"x-streamroute-residency": "us"})
-        assert "us" in str(other.error)
+        assert code(other) == (400, "requirements_not_met")
+        assert "to stay in us, but the key 'app' holds its requests to eu" in str(other.error)
+        lenient = await ask(rig, strict, headers={"x-streamroute-min-quality": "0"})
+        assert code(lenient) == (400, "requirements_not_met")
         assert (await ask(rig, easy)).status == 200
 
 

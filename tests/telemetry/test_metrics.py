@@ -126,6 +126,13 @@ EVERYTHING: list[Observation] = [
     *EXTRA,
     judged("a", "law"),
     RefusalObservation(request_id="r1", http_status=404, code="model_not_found"),
+    RefusalObservation(
+        request_id="r2",
+        http_status=400,
+        code="requirements_not_met",
+        route="chat",
+        unmet=("min_quality", "max_cost_usd"),
+    ),
 ]
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -226,6 +233,8 @@ async def test_requests() -> None:
     assert values[of("streamroute_requests_total", route="chat", outcome="failed", kind="stall")] == 1
     assert values[of("streamroute_failovers_total", route="chat", phase="before_first_token", reason="reset")] == 2
     assert values[of("streamroute_refused_requests_total", http_status="404")] == 1
+    for requirement in ("min_quality", "max_cost_usd"):
+        assert values[of("streamroute_requirements_not_met_total", route="chat", requirement=requirement)] == 1
     assert values[of("gen_ai_server_request_duration_seconds_count", route="chat", outcome="succeeded")] == 2
     assert values[of("gen_ai_server_time_to_first_token_seconds_count", route="chat")] == 1
     assert values[of("streamroute_overhead_seconds_count", route="chat")] == 3

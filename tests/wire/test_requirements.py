@@ -1,5 +1,6 @@
 """The `streamroute` object of a body: read, and taken out."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -100,3 +101,20 @@ def test_what_is_said_first_counts() -> None:
     assert header.over(body) == Requirements(min_quality=0.9, domain="law")
     assert NO_REQUIREMENTS.over(body) is body
     assert header.over(None) is header
+
+
+def test_an_operators_word_is_tightened_and_never_loosened() -> None:
+    """Of limits the stricter one holds, the operator's region, and of what is a choice what the client says."""
+    floor = Requirements(
+        min_quality=0.8, max_cost=Money(10), max_ttft_s=2.0, max_total_s=20.0, residency="eu", policy="economy"
+    )
+    looser = Requirements(min_quality=0.1, max_cost=Money(99), max_ttft_s=3.0, max_total_s=30.0, residency="us")
+    assert looser.within(floor) == floor
+    stricter = Requirements(min_quality=0.9, max_cost=Money(5), max_ttft_s=1.0, max_total_s=10.0, policy="quality")
+    assert stricter.within(floor) == replace(stricter, residency="eu")
+    assert NO_REQUIREMENTS.within(floor) is floor
+    assert floor.within(NO_REQUIREMENTS) is floor
+    assert floor.within(None) is floor
+    assert Requirements(domain="law", residency="us").within(Requirements(min_quality=0.5, domain="tax")) == (
+        Requirements(min_quality=0.5, domain="law", residency="us")
+    )

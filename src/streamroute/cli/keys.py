@@ -78,7 +78,7 @@ def create(  # noqa: PLR0913, PLR0917 - one option a setting
         list[str] | None,
         typer.Option(
             "--require",
-            help="What its requests require that do not say so themselves: min_quality=0.9, residency=eu. Repeatable.",
+            help="What its requests are held to, whatever they say: min_quality=0.9, residency=eu. Repeatable.",
         ),
     ] = None,
     admin: Annotated[bool, typer.Option("--admin", help="May use /admin.")] = False,

@@ -125,7 +125,8 @@ class Config:
             },
             **{
                 f"{name}.judge": f"route {name} has its answers judged by {route.judge}, which is one of those that "
-                "give them: a model likes its own answers best"
+                "give them: a model likes its own answers best; leave it out of the route's upstreams"
+                f"{' (`[routing] auto`, or `upstreams` of [routes.auto])' if name == AUTO else ''}"
                 for name, route in served.items()
                 if route.audit is not None and not route.tiers and route.judge in route.upstreams
             },

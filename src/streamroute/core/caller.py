@@ -25,7 +25,7 @@ class Caller:
     may_use_unpriced: bool = False
     """Whether a call whose price nobody knows may be made in its name, although it has a budget."""
     requirements: Requirements = NO_REQUIREMENTS
-    """Of its requests, where they do not say so themselves."""
+    """What its requests are held to; see `Requirements.within`."""
     is_admin: bool = False
     """May do what operators do: `/admin`."""
 

@@ -164,6 +164,10 @@ class RefusalObservation:
     request_id: str
     http_status: int
     code: str | None
+    route: str = ""
+    """Of a request whose requirements nobody meets, as far as it is known; else empty."""
+    unmet: tuple[str, ...] = ()
+    """The requirements that nobody meets; see `core.routing.refusal.unmet`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

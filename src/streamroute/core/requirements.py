@@ -1,10 +1,12 @@
 """What a request needs, beside what it asks: the measure that upstreams are held against.
 
-It is said in headers, in the body, by the key and by the route; of each field, the first of these that says anything is
-right.
+A client says it in headers and in the body; of each field, the first of these that says anything is right. What the key
+and the route say beside that is an operator's word: a client may ask for more, never for less.
 """
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from streamroute.core.money import Money
 from streamroute.core.upstream import LatencyClass, PolicyName
@@ -39,6 +41,22 @@ class Requirements:
         mine = {name: getattr(self, name) for name in _NAMES}
         return Requirements(**{name: getattr(others, name) if mine[name] is None else mine[name] for name in _NAMES})
 
+    def within(self, floor: "Requirements | None") -> "Requirements":
+        """Return these as far as an operator's word allows: of limits the stricter ones, `floor`'s region where it has
+        one; what is a choice (domain, task, class, policy) is theirs only where these say nothing."""
+        if floor is None or floor is NO_REQUIREMENTS or self == floor:
+            return self
+        if self is NO_REQUIREMENTS:
+            return floor
+        return replace(
+            self.over(floor),
+            min_quality=strictest(max, self.min_quality, floor.min_quality),
+            max_cost=strictest(min, self.max_cost, floor.max_cost),
+            max_ttft_s=strictest(min, self.max_ttft_s, floor.max_ttft_s),
+            max_total_s=strictest(min, self.max_total_s, floor.max_total_s),
+            residency=floor.residency or self.residency,
+        )
+
     @property
     def are_limits(self) -> bool:
         """Whether any of them can rule an upstream out."""
@@ -49,6 +67,16 @@ class Requirements:
             and self.max_total_s is None
             and self.residency is None
         )
+
+    @property
+    def are_timed(self) -> bool:
+        """Whether there is a limit of time."""
+        return not (self.max_ttft_s is None and self.max_total_s is None)
+
+
+def strictest(stricter: Callable[[Any, Any], Any], one: Any, two: Any) -> Any:
+    """Return the stricter one of two limits, each of which may not be there (None)."""
+    return two if one is None else one if two is None else stricter(one, two)
 
 
 _NAMES = tuple(each.name for each in fields(Requirements))

@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 
 from streamroute.core.caller import Caller
 from streamroute.core.request import ChatRequest
+from streamroute.core.requirements import Requirements
 from streamroute.core.routing.decision import Rejected
 from streamroute.core.routing.matching import Matched
-from streamroute.core.routing.refusal import refusal
+from streamroute.core.routing.refusal import refusal, unmet
 from streamroute.core.routing.route import Catalog, Unknown, find_route, nearest
 from streamroute.core.routing.scope import may_ask, may_serve, visible_names
 from streamroute.core.upstream import ProviderName, Route, Upstream
-from streamroute.errors import ForbiddenError, RequestError
+from streamroute.errors import ForbiddenError, RequestError, UnmetError
 from streamroute.providers.provider import Provider
 
 _NAMES_SHOWN = 5
@@ -58,9 +59,10 @@ def translatable(choice: Choice, chat: ChatRequest, providers: Mapping[ProviderN
 def nobody(model: str, rejected: Sequence[Rejected], matched: Matched | None = None) -> RequestError:
     """Return the error (400) that says why none of the upstreams can serve a request, or meets what it requires."""
     if matched is not None and matched.bids:
-        return RequestError(
+        return UnmetError(
             f"No upstream of {model!r} meets what this request requires. {refusal(matched)}",
-            code="requirements_not_met",
+            route=model,
+            requirements=unmet(matched),
         )
     reasons = "; ".join(f"{each.upstream}: {each.reason}" for each in rejected)
     return RequestError(
@@ -70,6 +72,19 @@ def nobody(model: str, rejected: Sequence[Rejected], matched: Matched | None = N
         code="unsupported_by_route",
         param="model",
     )
+
+
+def check_region(asked: Requirements, floor: Requirements | None, *, whose: str, route: str) -> None:
+    """Raise UnmetError where a client asks for another region than an operator's word (`whose`) holds it to: to go by
+    either one would break the other's promise."""
+    held_to = None if floor is None else floor.residency
+    if held_to is not None and asked.residency not in (None, held_to):
+        raise UnmetError(
+            f"This request is to stay in {asked.residency}, but {whose} holds its requests to {held_to}. "
+            "Leave its residency out, or ask with another key or route.",
+            route=route,
+            requirements=("residency",),
+        )
 
 
 def _forbidden(model: str, catalog: Catalog, caller: Caller) -> ForbiddenError:

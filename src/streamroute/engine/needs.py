@@ -26,7 +26,7 @@ from streamroute.core.routing.rules import NOTHING_SAID, Facts, Then, matches, t
 from streamroute.core.routing.tiers import decide_tiers
 from streamroute.core.upstream import LatencyClass, Route, Upstream
 from streamroute.engine.call import Call
-from streamroute.engine.choice import Choice
+from streamroute.engine.choice import Choice, check_region
 from streamroute.engine.learning import Learning
 from streamroute.wire.openai_chat.question import read_question
 
@@ -99,7 +99,7 @@ class Needs:
 
     options: RoutingOptions = field(default_factory=RoutingOptions)
     required: Mapping[str, Requirements] = field(default_factory=dict)
-    """Of routes, for requests that say nothing else."""
+    """Of routes: what their requests are held to."""
     learnable: frozenset[str] = frozenset()
     """Domains of which examples are learned."""
     fitted: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -167,18 +167,20 @@ class Needs:
         """Say among whom a call may choose, and by what. `choose` resolves a name for a caller, or raises RequestError;
         `most` is what one call may cost at most."""
         choice = choose(call.chat.model, call.caller)
-        stated = call.requirements.over(self.required.get(choice.route.name))
+        stated = call.requirements.within(self.required.get(choice.route.name))
         reading = _Reading(partial(self.read, call.chat, stated.domain, self.classifier))
         said, rules = self._said(call, choice.route, reading)
         if said.route is not None and said.route in catalog.routes and said.route != choice.route.name:
             choice = choose(said.route, replace(call.caller, routes=None))
-            stated = call.requirements.over(self.required.get(said.route))
+            stated = call.requirements.within(self.required.get(said.route))
             if stated.domain is not None:
                 reading = _Reading(partial(self.read, call.chat, stated.domain, self.classifier))
         if said.tier is not None and choice.route.tiers:
             choice = _from_tier(choice, said.tier)
-        needs = tightened(stated, said) if rules else stated
-        route = choice.route
+        needs, route = tightened(stated, said) if rules else stated, choice.route
+        if said.residency is None:
+            floor = self.required.get(route.name)
+            check_region(call.requirements, floor, whose=f"the route {route.name!r}", route=route.name)
         class_ = needs.latency_class or call.latency_class
         is_special = any(each.domains for each in choice.upstreams)
         is_matched = route.steering == "auction" or needs.are_limits or rules or is_special

@@ -18,6 +18,7 @@ from streamroute.core.caller import ANYONE, Caller
 from streamroute.core.request import ChatRequest
 from streamroute.core.upstream import Midstream
 from streamroute.engine.call import Call
+from streamroute.engine.choice import check_region
 from streamroute.errors import RequestError
 from streamroute.providers.addressing import ATTEMPT_HEADER, FORWARDED_HEADERS
 from streamroute.server.decisions import decision_id
@@ -67,7 +68,9 @@ async def read_body(request: web.BaseRequest, options: ServerOptions) -> bytes:
 def decode_call(request: web.BaseRequest, body: bytes, *, id_: str, arrived_at: float, caller: Caller = ANYONE) -> Call:
     """Make a call of a chat request; raises RequestError 400."""
     headers, chat = request.headers, decode_request(body)
-    requirements = required_by(headers).over(chat.requirements).over(caller.requirements)
+    asked, held_to = required_by(headers).over(chat.requirements), caller.requirements
+    check_region(asked, held_to, whose=f"the key {caller.defaults.key!r}", route="")
+    requirements = asked.within(held_to)
     return Call(
         request_id=id_,
         ledger_id=decision_id(),

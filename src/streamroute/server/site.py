@@ -24,7 +24,7 @@ from streamroute.core.observation import RefusalObservation
 from streamroute.engine.dispatcher import Dispatcher
 from streamroute.engine.prober import Prober
 from streamroute.engine.spending import Spending
-from streamroute.errors import RequestError
+from streamroute.errors import RequestError, UnmetError
 from streamroute.server.admin import PREFIX as ADMIN_PREFIX
 from streamroute.server.admin import operate
 from streamroute.server.auth import KeyCheck, require_admin
@@ -135,7 +135,7 @@ class Site:
         try:
             return await self._route(request, headers)
         except RequestError as error:
-            self._bus.publish(RefusalObservation(request_id=id_, http_status=error.status, code=error.code))
+            self._bus.publish(_observed(id_, error))
             reply = refusal(error)
         except Exception:  # noqa: BLE001 - the last line of defence: logged, and told as a 500
             _log.exception("request.broke", request_id=id_, path=request.path)
@@ -289,6 +289,11 @@ def _budgets_check(spending: Spending) -> list[str]:
     if spending.trouble is not None:
         return [f"budgets (TROUBLE: {spending.trouble}; what other sidecars spend is not known)"]
     return ["budgets"]
+
+
+def _observed(id_: str, error: RequestError) -> RefusalObservation:
+    route, unmet = (error.route, error.requirements) if isinstance(error, UnmetError) else ("", ())
+    return RefusalObservation(request_id=id_, http_status=error.status, code=error.code, route=route, unmet=unmet)
 
 
 def _wrong_version(request: web.BaseRequest) -> RequestError:

@@ -7,11 +7,14 @@ from streamroute.core.request import ChatRequest
 from streamroute.core.routing.auction import value_bids, winners_first
 from streamroute.core.routing.decision import Rejected
 from streamroute.core.routing.matching import Bid, Matched, Wanted, answer_tokens, best_first, bids_of, expect
-from streamroute.core.upstream import LatencyClass, Upstream
+from streamroute.core.upstream import LatencyClass, Upstream, UpstreamId
 
 MOST_KEPT = 50
 """Candidates of an auction, and bids that are kept with a decision: beyond these nobody is asked or looked at, and a
 thousand decisions about five hundred upstreams would take half a gigabyte."""
+
+_MOST_NAMED = 5
+"""In a sentence for people."""
 
 
 class Narrowing:
@@ -24,6 +27,7 @@ class Narrowing:
         self._class = latency_class
         self._bids: list[Bid] = []
         self._has_candidates = False
+        self._untimed: list[UpstreamId] = []
 
     def narrowed(
         self, upstreams: list[Upstream], outlook_of: Callable[[list[Upstream]], Outlook], affinity_key: str | None
@@ -42,6 +46,8 @@ class Narrowing:
             order = [order[i] for i in winners_first(kept, affinity_key)][:MOST_KEPT]
         else:
             order.sort(key=lambda i: (bids[i].is_late, bids[i].upstream.id not in wanted.preferred))
+        if wanted.requirements.are_timed:
+            self._untimed = [bids[i].upstream.id for i in order if bids[i].ttft_s is None]
         self._has_candidates = bool(order)
         if order == list(range(len(bids))):
             return fit, outlook
@@ -61,6 +67,14 @@ class Narrowing:
             for each in self._kept()
             if each.shortfalls
         ]
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what people should know of it: whom a limit of time does not hold."""
+        if not self._untimed:
+            return ()
+        names, more = ", ".join(self._untimed[:_MOST_NAMED]), len(self._untimed) - _MOST_NAMED
+        names += f" and {more} more" if more > 0 else ""
+        return (f"limit of time not held: nothing is known yet of how soon {names} gives its first token",)
 
     def matched(self) -> Matched:
         """Return what is kept of it."""

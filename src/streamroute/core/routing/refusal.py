@@ -17,17 +17,28 @@ _SHOWN = 5
 def refusal(matched: Matched) -> str:
     """Return a sentence for each requirement that nobody meets, with the nearest offer; where each is met by somebody,
     but no upstream meets all of them, say what is in the way of each."""
-    bids, words = matched.bids, []
-    for name, sentence in _SENTENCES.items():
-        if bids and all(any(each.requirement == name for each in bid.shortfalls) for bid in bids):
-            words.append(sentence(matched.requirements, bids, matched.domain))
-    if words:
-        return " ".join(words)
+    bids, names = matched.bids, _met_by_nobody(matched.bids)
+    if names:
+        return " ".join([_SENTENCES[name](matched.requirements, bids, matched.domain) for name in names])
     shown = "; ".join(
         f"{bid.upstream.id}: {', '.join(each.reason for each in bid.shortfalls)}" for bid in _nearest(bids)[:_SHOWN]
     )
     more = f"; and {len(bids) - _SHOWN} more" if len(bids) > _SHOWN else ""
     return f"Nobody meets all that is required at once ({shown}{more})."
+
+
+def unmet(matched: Matched) -> tuple[str, ...]:
+    """Return the requirements that nobody meets, by name; `combination` where each is met by somebody, but no upstream
+    meets all of them."""
+    return tuple(_met_by_nobody(matched.bids)) or ("combination",)
+
+
+def _met_by_nobody(bids: Sequence[Bid]) -> list[str]:
+    return [
+        name
+        for name in _SENTENCES
+        if bids and all(any(each.requirement == name for each in bid.shortfalls) for bid in bids)
+    ]
 
 
 def kept(decision: Decision) -> Decision:

@@ -11,10 +11,9 @@ that.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from math import isinf
-from typing import Any
 
 from streamroute.core.money import Money, usd_text
-from streamroute.core.requirements import Requirements
+from streamroute.core.requirements import Requirements, strictest
 from streamroute.core.routing.analysis import Analysis
 from streamroute.core.upstream import LatencyClass, PolicyName, UpstreamId
 
@@ -165,10 +164,10 @@ def _and(one: Then, two: Then) -> Then:
         require=require,
         avoid=one.avoid | two.avoid,
         prefer=one.prefer | two.prefer,
-        min_quality=_strictest(max, one.min_quality, two.min_quality),
-        max_cost=_strictest(min, one.max_cost, two.max_cost),
-        max_ttft_s=_strictest(min, one.max_ttft_s, two.max_ttft_s),
-        max_total_s=_strictest(min, one.max_total_s, two.max_total_s),
+        min_quality=strictest(max, one.min_quality, two.min_quality),
+        max_cost=strictest(min, one.max_cost, two.max_cost),
+        max_ttft_s=strictest(min, one.max_ttft_s, two.max_ttft_s),
+        max_total_s=strictest(min, one.max_total_s, two.max_total_s),
         residency=one.residency or two.residency,
         policy=one.policy or two.policy,
         latency_class=one.latency_class or two.latency_class,
@@ -181,18 +180,14 @@ def tightened(needs: Requirements, said: Then) -> Requirements:
     """Return what a request requires under rules: limits add up, and a rule's choice comes before the client's."""
     return replace(
         needs,
-        min_quality=_strictest(max, needs.min_quality, said.min_quality),
-        max_cost=_strictest(min, needs.max_cost, said.max_cost),
-        max_ttft_s=_strictest(min, needs.max_ttft_s, said.max_ttft_s),
-        max_total_s=_strictest(min, needs.max_total_s, said.max_total_s),
+        min_quality=strictest(max, needs.min_quality, said.min_quality),
+        max_cost=strictest(min, needs.max_cost, said.max_cost),
+        max_ttft_s=strictest(min, needs.max_ttft_s, said.max_ttft_s),
+        max_total_s=strictest(min, needs.max_total_s, said.max_total_s),
         residency=said.residency or needs.residency,
         policy=said.policy or needs.policy,
         latency_class=said.latency_class or needs.latency_class,
     )
-
-
-def _strictest(stricter: Callable[[Any, Any], Any], one: Any, two: Any) -> Any:
-    return two if one is None else one if two is None else stricter(one, two)
 
 
 def covers(general: Rule, special: Rule) -> bool:

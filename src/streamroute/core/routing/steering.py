@@ -88,6 +88,8 @@ def decide(  # noqa: PLR0913 - the core keeps nothing: all that a decision depen
         ranking = preferred(field, uniform, class_, is_auction=route.steering == "auction")
 
     order, reasons = list(ranking.order), ranking.reasons
+    if narrowing is not None:
+        reasons = (*reasons, *narrowing.notes())
     probe = explored = None
     if order:
         if class_ != "batch":

@@ -30,6 +30,12 @@ class RequestMetrics:
             ("http_status",),
             registry=registry,
         )
+        self._unmet = Counter(
+            "streamroute_requirements_not_met",
+            "Requests that were refused because nobody meets what they require, by requirement.",
+            ("route", "requirement"),
+            registry=registry,
+        )
         self._failovers = Counter(
             "streamroute_failovers",
             "Attempts replaced by another, before the first token or in the middle of an answer.",
@@ -75,6 +81,8 @@ class RequestMetrics:
     def refused(self, observation: RefusalObservation) -> None:
         """Count one refusal."""
         child(self._refused, str(observation.http_status)).inc()
+        for requirement in observation.unmet:
+            child(self._unmet, self._label(observation.route), requirement).inc()
 
     def _label(self, route: str) -> str:
         if "/" in route and route not in self._routes:  # configured names have no slash: they are always shown
