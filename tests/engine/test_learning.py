@@ -1,6 +1,7 @@
 """What a running sidecar learns from outcomes, and what it does not."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from streamroute.core.quality.calibration import calibration_error
 from streamroute.core.quality.quality_outcome import QualityOutcome, QualitySource
 from streamroute.core.routing.analysis import TERMS, Analysis, analyse
 from streamroute.core.routing.learned.online_quality import OnlineQuality, OnlineQualityOptions
+from streamroute.core.routing.matching import ConfiguredQualities, MergedQualities
 from streamroute.core.routing.question import Question
-from streamroute.core.upstream import UpstreamId
+from streamroute.core.upstream import QualityTable, UpstreamId
 from streamroute.engine import learning as learning_module
 from streamroute.engine.learning import Learning
 from streamroute.server.learned import learned_status
@@ -60,6 +62,22 @@ def test_an_outcome_is_learned_with_the_words_of_its_question() -> None:
     assert found[0] is not None
     assert (0.3 < found[0].mean < 0.7, found[0].source) == (True, "learned (100 outcomes)")
     assert found[1] is None, "nobody has judged b"
+
+
+def test_what_was_learned_outweighs_what_was_configured_for_questions_of_other_words_too() -> None:
+    """Ninety answers, one in six right, where an operator has said .93: how hard a new question is, nobody knows, but
+    that makes the operator no surer."""
+    learning = Learning()
+    for i in range(90):
+        learning.remember(f"d{i}", question(f"Which of these {i} rivers is the longest?"))
+        judge(learning, f"d{i}", float(i % 2 and i < 30))
+    said = replace(A, quality=QualityTable(default=0.93))
+    (found,) = MergedQualities(ConfiguredQualities(), learning).of(question(HARD), [said])
+    (learned,) = learning.of(question(HARD), [said])
+    assert found is not None
+    assert learned is not None
+    assert learned.mean < 0.2
+    assert (learned.sd < 0.06, found.mean < 0.6) == (True, True)
 
 
 def test_words_of_old_questions_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

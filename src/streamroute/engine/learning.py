@@ -67,13 +67,15 @@ class Learning:
             return [None] * len(upstreams)
         domain, said, count_in = analysis.domain, self.calibration.probability, self.table.count_in
         try:
-            means, sds = self.quality.believed(analysis.words.read(), domain or "", known)
+            means, sds, domain_sds = self.quality.believed(analysis.words.read(), domain or "", known)
         except Exception:  # noqa: BLE001 - a request is decided without what was learned, rather than not at all
             _log.exception("routing.learning_broke")
             return [None] * len(upstreams)
         by_name = {
-            name: QualityEstimate(said(mean), sd, f"learned ({counts[name]} outcomes)", count_in(name, domain))
-            for name, mean, sd in zip(known, means, sds, strict=True)
+            name: QualityEstimate(
+                said(mean), sd, f"learned ({counts[name]} outcomes)", count_in(name, domain), of_domain
+            )
+            for name, mean, sd, of_domain in zip(known, means, sds, domain_sds, strict=True)
             if 0.0 <= mean <= 1.0 and sd < inf  # no floor of quality would stop another
         }
         return [by_name.get(each.id) for each in upstreams]

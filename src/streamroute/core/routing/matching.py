@@ -47,6 +47,9 @@ class QualityEstimate:
     """Where it is from, for people: `configured`, `learned (120 outcomes)`, ..."""
     outcomes: int = 0
     """Answers to requests of the same domain that were judged."""
+    domain_sd: float | None = None
+    """What `sd` is for any question of the domain; None: the same. Sources are weighed by it: what a question's own
+    words leave open, no other source knows either."""
 
 
 class QualityEstimates(Protocol):
@@ -82,10 +85,13 @@ def merged(prior: QualityEstimate | None, learned: QualityEstimate | None) -> Qu
     """Return what two estimates come to together; a prior that claims to be certain counts as `TABLE_SD`."""
     if prior is None or learned is None:
         return learned if prior is None else prior
-    one, two = max(TABLE_SD, prior.sd) ** -2, max(LEAST_SD, learned.sd) ** -2
-    mean = (prior.mean * one + learned.mean * two) / (one + two)
+    own = learned.sd if learned.domain_sd is None else learned.domain_sd
+    one = max(TABLE_SD, prior.sd if prior.domain_sd is None else prior.domain_sd) ** -2
+    two = max(LEAST_SD, own) ** -2
+    mean, variance = (prior.mean * one + learned.mean * two) / (one + two), 1.0 / (one + two)
     source, outcomes = f"{prior.source}, {learned.source}", prior.outcomes + learned.outcomes
-    return QualityEstimate(mean, (one + two) ** -0.5, source, outcomes)
+    sd = (variance + max(0.0, learned.sd * learned.sd - own * own)) ** 0.5
+    return QualityEstimate(mean, sd, source, outcomes, variance**0.5)
 
 
 def _configured(mean: float | None) -> QualityEstimate | None:

@@ -60,7 +60,9 @@ class QualityEstimates:
     means: Floats
     """Expected score of the answer, 0..1; one an upstream."""
     sds: Floats
-    """Standard deviation of that expectation; not of the score itself, which is mostly 0 or 1."""
+    """Standard deviation of that expectation, as far as it is the upstream's own: how hard the question is, is as
+    little known of all, so it must count neither between them nor against what was configured. Not of the score itself,
+    which is mostly 0 or 1."""
     covariance: Floats
     """Of the part that differs between upstreams."""
     looks: Floats
@@ -139,9 +141,13 @@ class OnlineQuality:
             looks=base.looks,
         )
 
-    def believed(self, question: SubjectText, domain: str, upstreams: Sequence[str]) -> tuple[list[float], list[float]]:
-        """Return means and standard deviations of `estimates` alone, in less time."""
-        return self._believed(question, self._base(self._known(domain), tuple(upstreams)), None)
+    def believed(
+        self, question: SubjectText, domain: str, upstreams: Sequence[str]
+    ) -> tuple[Sequence[float], Sequence[float], Sequence[float]]:
+        """Return means and standard deviations of `estimates` alone, in less time; and the standard deviations that
+        they have of any question of the domain."""
+        base = self._base(self._known(domain), tuple(upstreams))
+        return *self._believed(question, base, None), base.sds
 
     def _believed(
         self, question: SubjectText, base: "_Base", rules: Sequence[float] | None
@@ -151,8 +157,7 @@ class OnlineQuality:
             log_odds = [one + other for one, other in zip(log_odds, rules, strict=True)]
         square = 1.0 / max(1, len(ids))  # of the value of each word: the vector has the length 1
         words, doubts, value = self._weights.sums(ids), self._variances.sums(ids), sqrt(square)
-        shared, shared_doubt = words[0], doubts[0] + len(ids) / _SHARED_PRECISION
-        own_doubt = shared_doubt + len(ids) / _OWN_PRECISION
+        shared, own_doubt = words[0], len(ids) / _OWN_PRECISION
         means, sds = [], []
         for column, known, variance in zip(base.columns, log_odds, base.variances, strict=True):
             mean = _sigmoid(known + value * (shared + words[column]))
@@ -174,6 +179,7 @@ class OnlineQuality:
                 log_odds=_log_odds(means[at]).tolist(),
                 covariance=covariance,
                 variances=covariance.diagonal().tolist(),
+                sds=np.sqrt(covariance.diagonal()).tolist(),
                 looks=self._domains.looks(domain)[at],
             )
             if len(self._bases) >= _MOST_BASES:
@@ -312,6 +318,7 @@ class _Base:
     log_odds: Sequence[float]
     covariance: Floats
     variances: Sequence[float]
+    sds: Sequence[float]
     looks: Floats
 
 
