@@ -179,6 +179,20 @@ async def test_an_audit_of_an_auction_ends_with_the_process(tmp_path: Path) -> N
     assert row.wasted["audit"] > 0
 
 
+async def test_what_has_waited_too_long_is_dropped(tmp_path: Path) -> None:
+    """While two audits hang, others wait, and what they are about is not kept for ever."""
+    async with Tiers.of(tmp_path, MODELS, ROUTE, each=QUALITY) as tiers:
+        dear, auditor = tiers.servers["dear"], tiers.app.dispatcher.auditor
+        dear.play(NoResponse(after="accept"))
+        for _ in range(4):
+            await tiers.ask()
+        await dear.wait_until(lambda: dear.in_flight == 2)
+        auditor.most_wait_s = 0.0
+        dear.play(says(RIGHT))
+        await dear.aclose()
+        await tiers.until(lambda: made(tiers) == {"failed": 2, "dropped": 2})
+
+
 async def test_whoever_must_not_be_asked_is_not_asked_in_an_audit(tmp_path: Path) -> None:
     """What the request requires holds for it too."""
     async with Tiers.of(tmp_path, MODELS, ROUTE, each='cheap: quality = 0.9\ncheap: residency = "eu"') as tiers:

@@ -33,6 +33,9 @@ MAX_AT_ONCE = 2
 """Audits: they have time."""
 MAX_WAITING = 100
 """A burst is looked into in part: what does not fit was not drawn."""
+MAX_WAIT_S = 300.0
+"""As long as a request may take by default: where models hang that are asked in audits, for two minutes each, a hundred
+prompts and answers would be kept for more than an hour."""
 _Said_co = TypeVar("_Said_co", covariant=True)
 
 _log = structlog.get_logger(__name__)
@@ -75,7 +78,9 @@ class Auditor:
     def __init__(self, board: HealthBoard, publish: Callable[[Observation], None]) -> None:
         self._board = board
         self._publish = publish
-        self._waiting: asyncio.Queue[Audit] = asyncio.Queue(MAX_WAITING)
+        self._waiting: asyncio.Queue[tuple[float, Audit]] = asyncio.Queue(MAX_WAITING)
+        self.most_wait_s = MAX_WAIT_S
+        """Seconds; who has waited longer is not looked into."""
         self.is_closed = False
 
     def offer(self, audit: Audit) -> None:
@@ -83,7 +88,7 @@ class Auditor:
         if self.is_closed or self._waiting.full():
             self._over(audit, "dropped")
         else:
-            self._waiting.put_nowait(audit)
+            self._waiting.put_nowait((now(), audit))
 
     async def run(self) -> None:
         """Make audits until cancelled."""
@@ -91,7 +96,15 @@ class Auditor:
         async with asyncio.TaskGroup() as group:
             while True:
                 await room.acquire()
-                group.create_task(self._made(await self._waiting.get())).add_done_callback(lambda _: room.release())
+                group.create_task(self._made(await self._next())).add_done_callback(lambda _: room.release())
+
+    async def _next(self) -> Audit:
+        """Return the next that has not waited too long."""
+        while True:
+            offered_at, audit = await self._waiting.get()
+            if now() - offered_at <= self.most_wait_s:
+                return audit
+            self._over(audit, "dropped")
 
     async def _made(self, audit: Audit) -> None:
         try:
