@@ -8,8 +8,10 @@ from streamroute.config.model import Config
 from streamroute.config.prices import price_book
 from streamroute.core.cost.baseline import baseline_prices
 from streamroute.core.cost.price import Price
+from streamroute.core.cost.price_now import priced_at
 from streamroute.core.cost.report import DAY_S, UsageQuery, UsageRow, usage_rows
 from streamroute.core.routing.figures import RoutingFigures, large_model
+from streamroute.core.upstream import UpstreamId
 from streamroute.errors import StoreError
 from streamroute.stores.routing_report import read_routing
 from streamroute.stores.usage import read_lines
@@ -21,14 +23,18 @@ def routing_report(
     """Read what routing has come to; blocks, for `timeout_s` at most. Raises StoreError."""
     if config.ledger.url is None:
         raise StoreError("there is none: `ledger.url` is off")
-    book, today = price_book(config), int(wall()) // DAY_S
+    book, at_s = price_book(config), int(wall())
+    today, upstreams, served = at_s // DAY_S, priced_at(config.upstreams, book, at_s * 1000), config.served
 
     @cache
     def prices_of(route: str) -> Callable[[int], Price | None]:
-        found = config.routes.get(route)
-        name = None if found is None else large_model(found, config.upstreams)
+        found = served.get(route)
+        if found is None and UpstreamId(route) in upstreams:
+            name: UpstreamId | None = UpstreamId(route)  # a client may name one
+        else:
+            name = None if found is None else large_model(found, upstreams)
         try:
-            return _unknown if name is None else baseline_prices(name, book, config.upstreams, today)
+            return _unknown if name is None else baseline_prices(name, book, upstreams, today)
         except ValueError:
             return _unknown
 

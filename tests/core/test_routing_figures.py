@@ -70,6 +70,7 @@ def test_sums_by_any_dimension_are_the_same() -> None:
         "requests": 0,
         "share": None,
         "cost_usd": "0",
+        "audits_usd": "0",
         "unpriced_calls": 0,
         "baseline_usd": "0",
         "baseline_unknown": 0,

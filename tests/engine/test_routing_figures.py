@@ -5,11 +5,11 @@ from decimal import Decimal
 import pytest
 
 from streamroute.core.attribution import Attribution
-from streamroute.core.money import Money
+from streamroute.core.money import Money, usd_text
 from streamroute.core.observation import Charged, QualityObservation, Traits
 from streamroute.core.quality.quality_outcome import QualityOutcome
 from streamroute.core.routing.decision_log import DecisionLog, Made
-from streamroute.core.routing.figures import Group
+from streamroute.core.routing.figures import Group, group_document
 from streamroute.core.upstream import Deadlines, TokenPrice, UpstreamId
 from streamroute.core.usage import Usage
 from streamroute.engine import routing_figures
@@ -64,6 +64,46 @@ def test_costs_are_of_all_calls_and_savings_of_the_answer() -> None:
     world.upstreams[UpstreamId("b")] = upstream("b", provider="b", price=dearer)
     world.served("r4", ("a", Money(5)), task="mail")
     assert of_mail.baseline == 3 * answer
+
+
+def test_audits_are_told_apart_and_no_saving() -> None:
+    """They end after their request, and count to the tier of who answered it; one whose request is forgotten counts
+    all the same. No answer of theirs, nor of another cross-check, is the client's."""
+    world = World()
+    world.served("r1", ("a", Money(5)))
+    for id_, cost in (("r1", Money(11)), ("gone", Money(2))):
+        audit = attempt(world.upstreams[UpstreamId("b")], ledger_id=id_, cause="audit")
+        world.counter(audit.with_charge(Charged(usage=USAGE, is_counted=True, cost=cost, price_source=None)))
+    world.counter(attempt(world.upstreams[UpstreamId("b")], ledger_id="gone", cause="probe"))
+    found = world.counter.figures.total
+    answer = 100 * 10 * 10**6 + 10 * 20 * 10**6
+    assert (found.requests, found.cost, found.audits, found.unpriced_calls) == (1, 5, 13, 0)
+    assert (found.baseline, group_document(found, 1)["saved_usd"]) == (answer, usd_text(Money(answer - 18)))
+
+
+def test_an_answer_that_was_carried_on_has_a_baseline() -> None:
+    """Of who carried it on, as on the ledger."""
+    world = World()
+    decision = decided(board(), upstreams=list(world.upstreams.values()))
+    world.decisions.add("r1", decision, 0.0)
+    for name, outcome, cause in (
+        ("a", "failed", "first"),
+        ("b", "succeeded", "agreement"),
+        ("b", "succeeded", "continuation"),
+    ):
+        made = attempt(
+            world.upstreams[UpstreamId(name)],
+            ledger_id="r1",
+            outcome=outcome,
+            cause=cause,
+            is_committed=cause != "agreement",
+        )
+        charged = Charged(usage=USAGE, is_counted=True, cost=Money(1), price_source=None)
+        world.decisions.called("r1", Made(made.with_charge(charged), Deadlines()))
+    world.decisions.ended("r1", "succeeded", UpstreamId("a"))
+    world.counter(request(ledger_id="r1", upstream=UpstreamId("a")))
+    assert world.counter.figures.total.baseline == 100 * 10 * 10**6 + 10 * 20 * 10**6
+    assert world.counter.figures.total.cost == 3
 
 
 def test_judgements_are_weighted_and_compared_with_predictions() -> None:

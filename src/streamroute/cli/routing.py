@@ -49,6 +49,7 @@ def report(
     """Add up shares, cost, savings and quality by tier, domain and task, from the ledger.
 
     Savings are against the large model of each route: the first upstream of its last tier, else its dearest.
+    What audits cost is told apart from what answers cost, and is no saving.
     """
     dimensions = _dimensions(by)
     try:
@@ -84,7 +85,14 @@ def _print(figures: RoutingFigures, dimensions: list[Dimension]) -> None:
     table = Table(box=None, pad_edge=False)
     for name in dimensions:
         table.add_column(name, overflow="fold", max_width=40)
-    for column in ("requests", "share", "cost usd", "saved %", *(f"quality ({source})" for source in sources)):
+    for column in (
+        "requests",
+        "share",
+        "cost usd",
+        "audits usd",
+        "saved %",
+        *(f"quality ({source})" for source in sources),
+    ):
         table.add_column(column, justify="right")
     for key, each in figures.by(dimensions).items():
         table.add_row(*("-" if value is None else str(value) for value in key), *_cells(each, total.requests, sources))
@@ -112,6 +120,7 @@ def _cells(figures: GroupFigures, of: int, sources: list[str]) -> list[str]:
         str(figures.requests),
         "-" if share is None else f"{100 * float(str(share)):.1f} %",
         f"{document['cost_usd']}{' ?' if figures.unpriced_calls else ''}",
+        str(document["audits_usd"]),
         "-" if saved is None else str(saved),
         *("-" if mean is None else f"{mean:.3f}" for mean in means),
     ]

@@ -1,10 +1,11 @@
 """Counts what routing comes to since the start, for `/status`: a listener for the bus."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from streamroute.core.cost.price import Price
 from streamroute.core.money import Money
 from streamroute.core.observation import AttemptObservation, Observation, QualityObservation, RequestObservation
+from streamroute.core.outcome import CROSS_CHECKS
 from streamroute.core.quality.reliability import Reliability
 from streamroute.core.routing.decision_log import DecisionLog, DecisionRecord, Made
 from streamroute.core.routing.figures import Group, GroupFigures, RoutingFigures, large_model
@@ -29,6 +30,8 @@ class RoutingCounter:
         """Hear an observation."""
         if isinstance(observation, RequestObservation):
             self._request(observation)
+        elif isinstance(observation, AttemptObservation):
+            self._late(observation)
         elif isinstance(observation, QualityObservation):
             self._judged(observation)
 
@@ -41,10 +44,7 @@ class RoutingCounter:
             return
         made = [each.observation for each in record.calls if isinstance(each, Made)]
         for each in made:
-            if each.charged is not None and each.charged.cost is not None:
-                figures.cost = Money(figures.cost + each.charged.cost)
-            else:
-                figures.unpriced_calls += 1
+            _pay(figures, each)
         answer = _answer(made, record.answered_by)
         if answer is None or answer.charged is None:
             return
@@ -53,6 +53,16 @@ class RoutingCounter:
             figures.baseline_unknown += 1
         else:
             figures.baseline = Money(figures.baseline + price.cost(answer.charged.usage, answer.images))
+
+    def _late(self, observation: AttemptObservation) -> None:
+        """Count a call that ended after its request, as audits do: the others were counted with it."""
+        record = self._decisions.get(observation.ledger_id)
+        if record is None:
+            if observation.cause == "audit":
+                _pay(self._of(Group(observation.route, None, None, observation.attribution.task)), observation)
+        elif record.outcome is not None:
+            traits = record.traits(record.answered_by)
+            _pay(self._of(Group(observation.route, traits.tier, traits.domain, record.attribution.task)), observation)
 
     def _judged(self, observation: QualityObservation) -> None:
         outcome, traits = observation.outcome, observation.traits
@@ -79,6 +89,15 @@ class RoutingCounter:
         return known[1]
 
 
-def _answer(made: list[AttemptObservation], upstream: UpstreamId | None) -> AttemptObservation | None:
-    """Return the call whose answer the client got, of those that began it."""
-    return next((each for each in reversed(made) if each.upstream == upstream and each.outcome == "succeeded"), None)
+def _pay(figures: GroupFigures, made: AttemptObservation) -> None:
+    if made.charged is not None and made.charged.cost is not None:
+        figures.paid(made.cause, made.charged.cost)
+    else:
+        figures.unpriced_calls += 1
+
+
+def _answer(made: Sequence[AttemptObservation], began: UpstreamId | None) -> AttemptObservation | None:
+    """Return the call whose answer the client got, of those that `began` it, or else the one that carried it on."""
+    whole = [each for each in reversed(made) if each.outcome == "succeeded" and each.cause not in CROSS_CHECKS]
+    own = next((each for each in whole if each.upstream == began), None)
+    return own or next((each for each in whole if each.is_committed), None)

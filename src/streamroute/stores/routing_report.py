@@ -59,7 +59,7 @@ def _add_attempts(
     query = select(*by, *sums_over(ATTEMPTS)).select_from(joined).where(_within(REQUESTS, since_ms, until_ms))
     for row in _rows(connection, query.group_by(*by)):
         group = figures.of(_group(row))
-        group.cost = Money(group.cost + int(row["cost_high"]) * HALF + int(row["cost_low"]))
+        group.paid(row["cause"], Money(int(row["cost_high"]) * HALF + int(row["cost_low"])))
         group.unpriced_calls += int(row["unpriced_attempts"])
         if fate_of_row(row) == "answer":
             price = baseline(row["by_route"], int(row["day"]))

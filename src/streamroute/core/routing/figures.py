@@ -2,8 +2,9 @@
 what all of it would have cost on the large model, and whether predictions of quality came true.
 
 The same figures are counted in memory since the start (`/status`) and added up from the ledger (`streamroute routing
-report`). Costs are of all calls of a request, losers and rejected answers included. A request belongs to the tier of
-who answered it; a judgement to the tier of who was judged.
+report`), by one rule. Costs are of all calls of a request that its client's answer was got by, losers, rejected answers
+and cross-checks included; what audits of it cost is told apart, and is paid like the rest, so that savings are less it.
+A request and its audits belong to the tier of who answered it; a judgement to the tier of who was judged.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,7 +49,9 @@ class GroupFigures:
 
     requests: int = 0
     cost: Money = NOTHING
-    """Of calls whose price is known."""
+    """Of calls whose price is known, audits left out."""
+    audits: Money = NOTHING
+    """The same of audits."""
     unpriced_calls: int = 0
     baseline: Money = NOTHING
     """What the answers would have cost on the route's large model."""
@@ -56,6 +59,13 @@ class GroupFigures:
     """Answers that nobody knows that of."""
     quality: dict[str, Judgements] = field(default_factory=dict)
     """By source."""
+
+    def paid(self, cause: str, cost: Money) -> None:
+        """Add what calls have cost."""
+        if cause == "audit":
+            self.audits = Money(self.audits + cost)
+        else:
+            self.cost = Money(self.cost + cost)
 
     def judged(self, source: str, count: int, weight: float, score: float) -> None:
         """Count judgements; `score` is their weighted sum."""
@@ -68,6 +78,7 @@ class GroupFigures:
         """Add another group's."""
         self.requests += more.requests
         self.cost = Money(self.cost + more.cost)
+        self.audits = Money(self.audits + more.audits)
         self.unpriced_calls += more.unpriced_calls
         self.baseline = Money(self.baseline + more.baseline)
         self.baseline_unknown += more.baseline_unknown
@@ -125,12 +136,13 @@ def figures_document(figures: RoutingFigures) -> dict[str, object]:
 
 def group_document(figures: GroupFigures, of: int) -> dict[str, object]:
     """Return one group's figures; `of` is the number of all requests."""
-    saved = figures.baseline - figures.cost
+    saved = figures.baseline - figures.cost - figures.audits
     is_known = figures.baseline > 0 and not figures.baseline_unknown and not figures.unpriced_calls
     return {
         "requests": figures.requests,
         "share": round(figures.requests / of, 4) if of else None,
         "cost_usd": usd_text(figures.cost),
+        "audits_usd": usd_text(figures.audits),
         "unpriced_calls": figures.unpriced_calls,
         "baseline_usd": usd_text(figures.baseline),
         "baseline_unknown": figures.baseline_unknown,
