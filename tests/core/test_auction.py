@@ -24,6 +24,7 @@ from streamroute.core.routing.matching import (
 from streamroute.core.routing.options import ANSWER_VALUE_USD
 from streamroute.core.routing.question import Question
 from streamroute.core.routing.refusal import kept, refusal, unmet
+from streamroute.core.routing.rules import Rule, Then
 from streamroute.core.routing.steering import decide
 from streamroute.core.upstream import Capabilities, LatencyClass, QualityTable, Route, Steering, TokenPrice, Upstream
 from tests.support.observations import upstream
@@ -139,6 +140,7 @@ def test_what_is_not_known() -> None:
     assert len(decided(wanted(), upstreams=(CHEAP, unknown)).candidates) == 2
     floored = decided(wanted(Requirements(min_quality=0.5)), upstreams=(CHEAP, unknown))
     assert [each.reason for each in floored.rejected] == ["its quality is not known, and 0.5 is required"]
+    assert len(decided(wanted(Requirements(min_quality=0.0)), upstreams=(CHEAP, unknown)).candidates) == 2
     capped = decided(wanted(Requirements(max_cost=Money(1)), most=lambda upstream: None), upstreams=(unknown,))
     assert [each.reason for each in capped.rejected] == ["its price is not known, and $0.000000000001 is the most"]
     cold = board(cheap=Estimate(ttft_s=1.0, normal_ttft_s=1.0))
@@ -149,6 +151,30 @@ def test_what_is_not_known() -> None:
     assert note in decided(wanted(Requirements(max_total_s=9.0)), cold, steering="preferred").reasons
     for known in (decided(wanted(Requirements(max_ttft_s=5.0))), decided(wanted(), cold)):
         assert not any("not held" in each for each in known.reasons)
+
+
+def test_no_floor_is_none() -> None:
+    """0 leaves nobody out, and the policy as it was."""
+    none = Requirements(min_quality=0.0)
+    assert (none.floor, none.are_limits) == (None, False)
+    economy = utilities(decided(wanted(none, policy="economy")))
+    assert economy == utilities(decided(wanted(policy="economy")))
+
+
+def test_the_rule_that_leaves_somebody_out_is_named() -> None:
+    """Of all that apply those that do; with nobody else to ask nothing is said of meeting it all at once."""
+    only_dear = Rule(name="only dear", then=Then(require=frozenset({DEAR.id})))
+    no_dear = Rule(name="no dear", then=Then(avoid=frozenset({DEAR.id})))
+    other = Rule(name="other", then=Then(policy="quality"))
+    what = wanted(rules=(other, only_dear, no_dear))
+    alone, both = (decided(what, upstreams=upstreams).matched for upstreams in ((DEAR,), (CHEAP, DEAR)))
+    assert alone is not None
+    assert alone.rules == ("other", "only dear", "no dear")
+    assert refusal(alone) == 'Nobody meets what is required (dear: rule "no dear" leaves it out).'
+    assert both is not None
+    assert refusal(both) == (
+        'Nobody meets what is required (cheap: rule "only dear" leaves it out; dear: rule "no dear" leaves it out).'
+    )
 
 
 def test_limits_of_time() -> None:

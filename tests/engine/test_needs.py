@@ -178,7 +178,7 @@ def tiers(floor: float, *, choices: int = 1, has_large: bool = True, avoided: fr
         analysis=analyse(Question(text=PROMPT)),
         qualities=ConfiguredQualities(),
         most=lambda upstream: None,
-        avoided=avoided,
+        rules=(Rule(name="r", then=Then(avoid=avoided)),),
     )
     chat = chat_request(choices=choices)
     choice = Choice(TIERS, [SMALL, LARGE] if has_large else [SMALL])

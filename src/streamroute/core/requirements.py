@@ -17,7 +17,8 @@ class Requirements:
     """All that was said; None: nothing was."""
 
     min_quality: float | None = None
-    """The probability, 0..1, that the answer is right or good enough, as far as that is known of an upstream."""
+    """The probability, 0..1, that the answer is right or good enough, as far as that is known of an upstream. 0: any,
+    also one that is not known."""
     max_cost: Money | None = None
     """Of the whole request, all calls together."""
     max_ttft_s: float | None = None
@@ -58,10 +59,15 @@ class Requirements:
         )
 
     @property
+    def floor(self) -> float | None:
+        """The least quality, above 0; None where any will do."""
+        return self.min_quality or None
+
+    @property
     def are_limits(self) -> bool:
         """Whether any of them can rule an upstream out."""
         return not (
-            self.min_quality is None
+            self.floor is None
             and self.max_cost is None
             and self.max_ttft_s is None
             and self.max_total_s is None

@@ -22,7 +22,7 @@ from streamroute.core.routing.domains import spoken_of
 from streamroute.core.routing.matching import ConfiguredQualities, MergedQualities, QualityEstimates, Wanted
 from streamroute.core.routing.options import RoutingOptions
 from streamroute.core.routing.route import Catalog
-from streamroute.core.routing.rules import NOTHING_SAID, Facts, Then, matches, tightened, together
+from streamroute.core.routing.rules import NOTHING_SAID, Facts, Rule, Then, matches, tightened, together
 from streamroute.core.routing.tiers import decide_tiers
 from streamroute.core.upstream import LatencyClass, Route, Upstream
 from streamroute.engine.call import Call
@@ -63,7 +63,7 @@ def matched_tiers(chat: ChatRequest, choice: Choice, wanted: Wanted | None, deci
     itself, which tells more than what is known of their upstream."""
     route = choice.route
     everywhere = partial(decide, wanted=wanted)
-    if wanted is None or wanted.requirements.min_quality is None or not route.tiers:
+    if wanted is None or wanted.requirements.floor is None or not route.tiers:
         return decide_tiers(chat, route, choice.upstreams, everywhere)
     lenient = replace(wanted, requirements=replace(wanted.requirements, min_quality=None))
 
@@ -187,7 +187,7 @@ class Needs:
         is_matched = is_matched or (bool(route.tiers) and self._goes_by_domain(route, call, stated.domain))
         if not (is_matched or reading.is_made):
             return Settled(choice, None, class_)
-        policy = needs.policy or route.policy or ("balanced" if needs.min_quality is None else "economy")
+        policy = needs.policy or route.policy or ("balanced" if needs.floor is None else "economy")
         wanted = Wanted(
             requirements=needs,
             analysis=reading.analysis,
@@ -195,8 +195,6 @@ class Needs:
             most=most,
             policy=policy,
             answer_value_usd=self.options.answer_value_usd[policy],
-            required=said.require,
-            avoided=said.avoid,
             preferred=said.prefer,
             rules=rules,
         )
@@ -223,7 +221,7 @@ class Needs:
             _log.exception("routing.learning_broke")
             return TERMS.domains
 
-    def _said(self, call: Call, route: Route, reading: "_Reading") -> tuple[Then, tuple[str, ...]]:
+    def _said(self, call: Call, route: Route, reading: "_Reading") -> tuple[Then, tuple[Rule, ...]]:
         """Return what rules say of a call, and which."""
         if not self.options.rules or self.options.mode == "learned":
             return NOTHING_SAID, ()
@@ -238,7 +236,7 @@ class Needs:
         }
         facts = Facts(names, lambda: reading.analysis)
         found = [rule for rule in self.options.rules if matches(rule, facts)]
-        return together([rule.then for rule in found]), tuple([rule.name for rule in found])
+        return together([rule.then for rule in found]), tuple(found)
 
 
 class _Reading:

@@ -47,7 +47,7 @@ def value_bids(
     """Set the utility of each bid."""
     doubts, second = DOUBTS[wanted.policy], SECOND_COSTS[latency_class]
     per_usd = 1.0 / wanted.answer_value_usd
-    floor = wanted.requirements.min_quality if wanted.policy == "economy" else None
+    floor = wanted.requirements.floor if wanted.policy == "economy" else None
     dearest = max([each.cost_usd for each in bids if each.cost_usd is not None], default=0.0)
     tokens = long_answer_tokens(request)
     tpots = [each.tpot_s for each in estimates if each.tpot_s is not None] if tokens else []

@@ -17,6 +17,7 @@ from streamroute.core.money import Money, usd_text
 from streamroute.core.request import ChatRequest
 from streamroute.core.requirements import Requirements
 from streamroute.core.routing.analysis import Analysis, Features
+from streamroute.core.routing.rules import Rule
 from streamroute.core.routing.weight import LONG_ANSWER_TOKENS
 from streamroute.core.upstream import LatencyClass, PolicyName, Upstream, UpstreamId
 
@@ -148,12 +149,10 @@ class Wanted:
     policy: PolicyName = "balanced"
     answer_value_usd: float = 0.02
     """See `RoutingOptions`."""
-    required: frozenset[UpstreamId] | None = None
-    """By a rule; None: anybody may be asked."""
-    avoided: frozenset[UpstreamId] = frozenset()
     preferred: frozenset[UpstreamId] = frozenset()
-    rules: tuple[str, ...] = ()
-    """Names of those that apply."""
+    """By rules."""
+    rules: tuple[Rule, ...] = ()
+    """Those that apply: whom they leave out is nobody's last resort."""
     offers: Mapping[UpstreamId, "Offer"] | None = None
     """Of bidders that were asked."""
 
@@ -246,10 +245,13 @@ def _shortfalls(wanted: Wanted, bid: Bid) -> tuple[Shortfall, ...]:
     found: list[Shortfall] = []
     if upstream.domains and wanted.analysis.domain not in upstream.domains:
         found.append(Shortfall("", None, f"it is for {', '.join(upstream.domains)} only"))
-    if upstream.id in wanted.avoided or (wanted.required is not None and upstream.id not in wanted.required):
-        found.append(Shortfall("", None, f"a rule leaves it out ({', '.join(wanted.rules)})"))
-    if needs.min_quality is not None:
-        floor, quality = needs.min_quality, bid.quality
+    found += [
+        Shortfall("", None, f'rule "{rule.name}" leaves it out')
+        for rule in wanted.rules
+        if rule.then.leaves_out(upstream.id)
+    ]
+    if needs.floor is not None:
+        floor, quality = needs.floor, bid.quality
         if quality is None:
             found.append(Shortfall("min_quality", None, f"its quality is not known, and {floor:g} is required"))
         elif quality.mean < floor:

@@ -85,7 +85,7 @@ class Narrowing:
             policy=wanted.policy,
             latency_class=self._class,
             answer_value_usd=wanted.answer_value_usd,
-            rules=wanted.rules,
+            rules=tuple([rule.name for rule in wanted.rules]),
             bids=tuple(self._kept()),
             others=len(self._bids) - len(self._kept()),
         )

@@ -24,7 +24,8 @@ def refusal(matched: Matched) -> str:
         f"{bid.upstream.id}: {', '.join(each.reason for each in bid.shortfalls)}" for bid in _nearest(bids)[:_SHOWN]
     )
     more = f"; and {len(bids) - _SHOWN} more" if len(bids) > _SHOWN else ""
-    return f"Nobody meets all that is required at once ({shown}{more})."
+    is_apart = len(bids) > 1 and not all(any(not each.requirement for each in bid.shortfalls) for bid in bids)
+    return f"Nobody meets {'all that is required at once' if is_apart else 'what is required'} ({shown}{more})."
 
 
 def unmet(matched: Matched) -> tuple[str, ...]:

@@ -80,6 +80,10 @@ class Then:
     tier: int | None = None
     """The first tier that is asked, from 1, on routes with tiers."""
 
+    def leaves_out(self, upstream: UpstreamId) -> bool:
+        """Return whether it must not be asked."""
+        return upstream in self.avoid or (self.require is not None and upstream not in self.require)
+
     def __str__(self) -> str:
         """For people: `min_quality 0.92, avoid small`."""
         words = []
