@@ -130,8 +130,16 @@ def test_the_limit_of_cost_is_the_reserve_price() -> None:
     assert below.matched is not None
     assert refusal(below.matched) == (
         "Nobody is sure to cost at most $0.000999999999: the cheapest is cheap, which may cost $0.001 "
-        "(`max_tokens` makes that less)."
+        "with 4096 tokens of answer, as the request sets no `max_tokens`."
     )
+    assert below.rejected[0].reason == (
+        "a call may cost $0.001 with 4096 tokens of answer, as the request sets no `max_tokens`, above $0.000999999999"
+    )
+    several = decided(wanted(Requirements(max_cost=Money(10**9 - 1))), upstreams=(CHEAP,), choices=2)
+    assert several.rejected[0].reason.startswith("a call may cost $0.001 with 8192 tokens of answer, as")
+    limited = decided(wanted(Requirements(max_cost=Money(10**9 - 1))), max_output_tokens=900).matched
+    assert limited is not None
+    assert refusal(limited).endswith("which may cost $0.001 (a lower `max_tokens` makes that less).")
 
 
 def test_what_is_not_known() -> None:

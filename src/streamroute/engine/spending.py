@@ -16,7 +16,7 @@ from streamroute.core.cost.bill import Bill
 from streamroute.core.cost.budget import Budgets, Elsewhere, Exhausted, Identity, Key, Reservation, SpendFigures
 from streamroute.core.cost.budget_line import Scope, Window
 from streamroute.core.cost.cap import Cap
-from streamroute.core.cost.pricing import UNLIMITED_OUTPUT_TOKENS, Pricing, Terms
+from streamroute.core.cost.pricing import Pricing, Terms, assumed_answer_tokens
 from streamroute.core.money import NOTHING, Money, usd_text
 from streamroute.core.observation import AttemptObservation
 from streamroute.core.outcome import Failure
@@ -63,7 +63,7 @@ class Spending:
         reason = cap.take(most)
         if reason is not None:
             self.refused += 1
-            return Failure(kind="over_budget", message=reason)
+            return Failure(kind="over_budget", message=f"{reason}{_assumption(chat)}")
         found = self._reserve(who, upstream, chat, is_beside=is_beside, may_use_unpriced=may_use_unpriced)
         if isinstance(found, Failure):
             cap.settle(most or NOTHING)
@@ -80,22 +80,22 @@ class Spending:
         at_ms = now_ms()
         most = self.pricing.most(upstream, chat, at_ms)
         if most is None:
-            if not may_use_unpriced and not all(each.line.may_use_unpriced for each in subjects):
+            strict = [each for each in subjects if not each.line.may_use_unpriced]
+            if strict and not may_use_unpriced:
                 self.refused += 1
                 return Failure(
                     kind="over_budget",
-                    message="nobody knows its price, and there is a budget: give it a `price`, or let the budget or "
-                    "the key use what is unpriced",
+                    message="nobody knows its price, and without one nobody is asked under "
+                    f"{', '.join(map(str, strict))}: give upstream {upstream.id} a `price`, "
+                    f"{'that budget' if len(strict) == 1 else 'those budgets'} `may_use_unpriced = true`, or the "
+                    "client a key made with `--allow-unpriced`",
                 )
             most = NOTHING
         found = self.budgets.reserve(who, most, at_ms, spare=most if is_beside else NOTHING)
         if isinstance(found, Exhausted):
             self.refused += 1
-            is_assumed = chat.longest_output_tokens is None
-            hint = (
-                f"; without `max_tokens` {UNLIMITED_OUTPUT_TOKENS} tokens of answer are assumed" if is_assumed else ""
-            )
-            return Failure(kind="over_budget", message=f"{found}{hint}", retry_after_s=_soon(found, at_ms))
+            message = f"{found}{_assumption(chat)}"
+            return Failure(kind="over_budget", message=message, retry_after_s=_soon(found, at_ms))
         return found
 
     def affords(
@@ -182,6 +182,11 @@ def now_ms() -> int:
 def today() -> int:
     """Return the day by UTC, counted from the Unix epoch."""
     return now_ms() // _DAY_MS
+
+
+def _assumption(chat: ChatRequest) -> str:
+    tokens = assumed_answer_tokens(chat)
+    return "" if tokens is None else f"; without `max_tokens` {tokens} tokens of answer are assumed"
 
 
 def _soon(found: Exhausted, at_ms: int) -> float | None:

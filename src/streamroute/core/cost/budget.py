@@ -41,6 +41,10 @@ class Subject:
         """What the account is known by, whatever its limit becomes."""
         return (*self.line.identity, self.name)
 
+    def __str__(self) -> str:
+        """Say whose budget it is: `the budget of team 'ops'`."""
+        return "the budget of all" if self.line.scope == "global" else f"the budget of {self.line.scope} {self.name!r}"
+
 
 Identity = tuple[Scope, str | None, Window]
 Key = tuple[Scope, str | None, Window, str | None]
@@ -92,14 +96,13 @@ class Exhausted:
     def __str__(self) -> str:
         """Say it to whoever has to pay."""
         line = self.subject.line
-        whose = "the budget of all" if line.scope == "global" else f"the budget of {line.scope} {self.subject.name!r}"
         per = "in total" if line.window == "total" else f"a {line.window}"
         left = max(0, line.limit - self.spent - self.reserved)
         when = "never" if self.resets_at_ms is None else f"at {_iso(self.resets_at_ms)}"
         return (
-            f"{whose}, {usd_text(line.limit)} USD {per}, has {_short(left)} USD left ({_short(self.spent)} spent, "
-            f"{_short(self.reserved)} reserved for calls under way); this call may cost {_short(self.wanted)} USD. "
-            f"It resets {when}"
+            f"{self.subject}, {usd_text(line.limit)} USD {per}, has {_short(left)} USD left "
+            f"({_short(self.spent)} spent, {_short(self.reserved)} reserved for calls under way); this call "
+            f"may cost {_short(self.wanted)} USD. It resets {when}"
         )
 
 

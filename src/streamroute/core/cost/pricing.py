@@ -34,6 +34,12 @@ class Terms:
     """Returns the upstream of that name."""
 
 
+def assumed_answer_tokens(chat: ChatRequest) -> int | None:
+    """Return how many tokens the answer is held to have at most, all choices together; None where the request limits
+    it itself."""
+    return UNLIMITED_OUTPUT_TOKENS * chat.choices if chat.longest_output_tokens is None else None
+
+
 class Pricing:
     """Puts a price on calls. Times are wall-clock milliseconds."""
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
+from streamroute.core.cost.pricing import assumed_answer_tokens
 from streamroute.core.health.standing import Estimate
 from streamroute.core.money import Money, usd_text
 from streamroute.core.request import ChatRequest
@@ -183,6 +184,8 @@ class Matched:
     """Of all that can serve it, those that meet the requirements and those that do not; of many the best."""
     others: int = 0
     """Further bids, that are not kept."""
+    assumed_tokens: int | None = None
+    """Of the answer, in what a call may cost at most; None: the request limits it."""
 
     @property
     def domain(self) -> str | None:
@@ -224,7 +227,7 @@ def bids_of(wanted: Wanted, request: ChatRequest, upstreams: Sequence[Upstream])
         offer = None if wanted.offers is None else wanted.offers.get(upstream.id)
         if offer is not None:
             _take(offer, bid)
-        bid.shortfalls = _shortfalls(wanted, bid)
+        bid.shortfalls = _shortfalls(wanted, bid, request)
         found.append(bid)
     return found
 
@@ -240,7 +243,7 @@ def _take(offer: Offer, bid: Bid) -> None:
         bid.cost_usd = offer.cost_usd
 
 
-def _shortfalls(wanted: Wanted, bid: Bid) -> tuple[Shortfall, ...]:
+def _shortfalls(wanted: Wanted, bid: Bid, request: ChatRequest) -> tuple[Shortfall, ...]:
     needs, upstream = wanted.requirements, bid.upstream
     found: list[Shortfall] = []
     if upstream.domains and wanted.analysis.domain not in upstream.domains:
@@ -261,7 +264,8 @@ def _shortfalls(wanted: Wanted, bid: Bid) -> tuple[Shortfall, ...]:
         if bid.most is None:
             found.append(Shortfall("max_cost_usd", None, f"its price is not known, and ${usd_text(cap)} is the most"))
         elif bid.most > cap:
-            reason = f"a call may cost ${usd_text(bid.most)}, above ${usd_text(cap)}"
+            assumed = assumption(assumed_answer_tokens(request))
+            reason = f"a call may cost ${usd_text(bid.most)}{assumed}, above ${usd_text(cap)}"
             found.append(Shortfall("max_cost_usd", float(bid.most), reason))
     if needs.residency is not None and upstream.residency != needs.residency:
         where = "where it keeps data is not known" if upstream.residency is None else f"it is in {upstream.residency}"
@@ -271,6 +275,11 @@ def _shortfalls(wanted: Wanted, bid: Bid) -> tuple[Shortfall, ...]:
         reason = f"the prompt has some {wanted.analysis.tokens} tokens, and it takes {room}"
         found.append(Shortfall("context_tokens", float(room), reason))
     return tuple(found)
+
+
+def assumption(tokens: int | None) -> str:
+    """Say what of the answer is assumed in what a call may cost at most; see `Matched.assumed_tokens`."""
+    return "" if tokens is None else f" with {tokens} tokens of answer, as the request sets no `max_tokens`"
 
 
 def expect(wanted: Wanted, bids: Sequence[Bid], estimates: Sequence[Estimate], tokens: int) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from streamroute.core.cost.pricing import assumed_answer_tokens
 from streamroute.core.health.standing import Outlook
 from streamroute.core.request import ChatRequest
 from streamroute.core.routing.auction import value_bids, winners_first
@@ -88,6 +89,7 @@ class Narrowing:
             rules=tuple([rule.name for rule in wanted.rules]),
             bids=tuple(self._kept()),
             others=len(self._bids) - len(self._kept()),
+            assumed_tokens=assumed_answer_tokens(self._request),
         )
 
     def _kept(self) -> list[Bid]:

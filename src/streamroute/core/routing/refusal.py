@@ -5,9 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from streamroute.core.money import usd_text
-from streamroute.core.requirements import Requirements
 from streamroute.core.routing.decision import Decision
-from streamroute.core.routing.matching import Bid, Matched
+from streamroute.core.routing.matching import Bid, Matched, assumption
 from streamroute.core.routing.narrowing import MOST_KEPT
 
 _SHOWN = 5
@@ -19,7 +18,7 @@ def refusal(matched: Matched) -> str:
     but no upstream meets all of them, say what is in the way of each."""
     bids, names = matched.bids, _met_by_nobody(matched.bids)
     if names:
-        return " ".join([_SENTENCES[name](matched.requirements, bids, matched.domain) for name in names])
+        return " ".join([_SENTENCES[name](matched) for name in names])
     shown = "; ".join(
         f"{bid.upstream.id}: {', '.join(each.reason for each in bid.shortfalls)}" for bid in _nearest(bids)[:_SHOWN]
     )
@@ -60,53 +59,54 @@ def _nearest(bids: Sequence[Bid]) -> list[Bid]:
     return sorted(bids, key=lambda bid: len(bid.shortfalls))
 
 
-def _quality(needs: Requirements, bids: Sequence[Bid], domain: str | None) -> str:
-    about = "" if domain is None else f" for {domain}"
-    known = [(bid.quality.mean, bid.upstream.id) for bid in bids if bid.quality is not None]
-    wanted = f"Nobody offers quality {needs.min_quality:g}{about}"
+def _quality(matched: Matched) -> str:
+    about = "" if matched.domain is None else f" for {matched.domain}"
+    known = [(bid.quality.mean, bid.upstream.id) for bid in matched.bids if bid.quality is not None]
+    wanted = f"Nobody offers quality {matched.requirements.min_quality:g}{about}"
     if not known:
         return f"{wanted}: no upstream's quality is known, neither configured (`quality`) nor learned."
     quality, name = max(known, key=lambda each: each[0])
     return f"{wanted}: the best is {name} with {quality:.4g}."
 
 
-def _cost(needs: Requirements, bids: Sequence[Bid], domain: str | None) -> str:
-    known = [(bid.most, bid.upstream.id) for bid in bids if bid.most is not None]
-    wanted = f"Nobody is sure to cost at most ${usd_text(needs.max_cost or 0)}"
+def _cost(matched: Matched) -> str:
+    known = [(bid.most, bid.upstream.id) for bid in matched.bids if bid.most is not None]
+    wanted = f"Nobody is sure to cost at most ${usd_text(matched.requirements.max_cost or 0)}"
     if not known:
         return f"{wanted}: no upstream's price is known."
     most, name = min(known)
-    return f"{wanted}: the cheapest is {name}, which may cost ${usd_text(most)} (`max_tokens` makes that less)."
+    how = assumption(matched.assumed_tokens) or " (a lower `max_tokens` makes that less)"
+    return f"{wanted}: the cheapest is {name}, which may cost ${usd_text(most)}{how}."
 
 
-def _slow(name: str, until: str) -> Callable[[Requirements, Sequence[Bid], str | None], str]:
-    def words(needs: Requirements, bids: Sequence[Bid], domain: str | None) -> str:
+def _slow(name: str, until: str) -> Callable[[Matched], str]:
+    def words(matched: Matched) -> str:
         offered = [
             (each.offered or 0.0, bid.upstream.id)
-            for bid in bids
+            for bid in matched.bids
             for each in bid.shortfalls
             if each.requirement == name
         ]
         soonest, who = min(offered)
-        limit = getattr(needs, name)
+        limit = getattr(matched.requirements, name)
         return f"Nobody is {until} within {limit:g} s: the quickest is {who} with some {soonest:.3g} s."
 
     return words
 
 
-def _region(needs: Requirements, bids: Sequence[Bid], domain: str | None) -> str:
-    known = sorted({bid.upstream.residency for bid in bids if bid.upstream.residency is not None})
+def _region(matched: Matched) -> str:
+    known = sorted({bid.upstream.residency for bid in matched.bids if bid.upstream.residency is not None})
     where = f"; known are {', '.join(known)}" if known else ": no upstream's `residency` is known"
-    return f"Nobody is known to keep data in {needs.residency}{where}."
+    return f"Nobody is known to keep data in {matched.requirements.residency}{where}."
 
 
-def _context(needs: Requirements, bids: Sequence[Bid], domain: str | None) -> str:
-    rooms = [(bid.upstream.capabilities.context_tokens or 0, bid.upstream.id) for bid in bids]
+def _context(matched: Matched) -> str:
+    rooms = [(bid.upstream.capabilities.context_tokens or 0, bid.upstream.id) for bid in matched.bids]
     room, name = max(rooms)
     return f"The prompt is too long for everybody: {name} takes most, {room} tokens."
 
 
-_SENTENCES: dict[str, Callable[[Requirements, Sequence[Bid], str | None], str]] = {
+_SENTENCES: dict[str, Callable[[Matched], str]] = {
     "min_quality": _quality,
     "max_cost_usd": _cost,
     "max_ttft_s": _slow("max_ttft_s", "at the first token"),
