@@ -4,6 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+from structlog.testing import capture_logs
 
 from streamroute.config.load import load_config
 from streamroute.core.routing.learned.domain_guard import Trust
@@ -13,6 +14,7 @@ from streamroute.simulation.faults import NoResponse
 from streamroute.simulation.faults.error_status import ErrorStatus
 from streamroute.simulation.profile import Profile
 from streamroute.simulation.script import Script
+from streamroute.telemetry.logs import configure_logs
 from tests.support.tiers import Tiers, Told
 
 
@@ -164,6 +166,42 @@ async def test_a_judge_is_not_asked_without_money(tmp_path: Path) -> None:
         await tiers.until(lambda: sum(made(tiers).values()) == 1)
         assert made(tiers) == {"unclear": 1}
         assert tiers.requests == {"small": 1, "large": 1, "second": 0}
+
+
+async def test_a_judge_that_does_not_judge_is_noticed(tmp_path: Path) -> None:
+    """In audits and beside requests: its answers are counted, told apart from what nobody could compare, and logged
+    once a minute at most."""
+    models = {"small": LETTER, "large": REPLY, "second": says('{"score": 0.8}')}
+    route = f'{ROUTE}judge = "second"\n'
+    configure_logs("warning", "json")
+    async with Tiers.of(tmp_path, models, route) as tiers:
+        trusted(tiers)
+        with capture_logs() as logs:
+            await tiers.ask()
+            await tiers.until(lambda: sum(made(tiers).values()) == 1)
+        assert made(tiers) == {"no_judgement": 1}
+        assert (await gate(tiers))["no_judgements"] == 2
+        metrics = await tiers.text("/metrics")
+    assert 'streamroute_audits_total{result="no_judgement",route="chat"} 1.0' in metrics
+    [line] = [each for each in logs if each["event"] == "judge.no_judgement"]
+    assert (line["log_level"], line["route"], line["judge"], line["so_far"]) == ("warning", "chat", "second", 1)
+    assert "whole number N from 0 to 10" in line["expected"]
+    async with Tiers.of(tmp_path, models, route.replace("share = 1", "share = 0") + 'assess = ["judge"]\n') as tiers:
+        told = await tiers.ask()
+        document = await tiers.get(f"/status/decisions/{told.decision_id}")
+    assert "the judge's answer was no judgement" in str(document["attempts"])
+
+
+async def test_the_same_letter_twice_is_no_doubt(tmp_path: Path) -> None:
+    """Nobody has to judge it."""
+    async with Tiers.of(
+        tmp_path, {"small": LETTER, "large": LETTER, "second": None}, f'{ROUTE}judge = "second"\n'
+    ) as tiers:
+        trusted(tiers)
+        await tiers.ask()
+        await tiers.until(lambda: sum(made(tiers).values()) == 1)
+        assert made(tiers) == {"agrees": 1}
+        assert tiers.requests["second"] == 0
 
 
 async def test_an_audit_ends_with_the_process(tmp_path: Path) -> None:

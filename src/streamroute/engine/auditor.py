@@ -24,7 +24,7 @@ from streamroute.core.quality.quality_outcome import QualityOutcome
 from streamroute.core.quality.verdict import Draft
 from streamroute.core.routing.learned.gatekeeper import Look
 from streamroute.core.upstream import Route, Upstream, UpstreamId
-from streamroute.engine.cross_checks import Checked, CrossChecks, judging
+from streamroute.engine.cross_checks import NO_JUDGEMENT, Checked, CrossChecks, judging
 from streamroute.engine.gates import JUDGED, RouteGate
 from streamroute.engine.spending import today
 from streamroute.wire.openai_chat.cross_check import asked_again
@@ -132,10 +132,11 @@ class Auditor:
 
     async def _compare(self, audit: Audit, other: Draft, second: UpstreamId) -> None:
         checked, keeper, judge = audit.checked, audit.gate.keeper, audit.route.judge
+        unclear = "unclear"
         found = agrees(checked.draft, other, checked.wanted)
         if not found and judge is not None:
             one, two = [await self._word(audit, draft, judge) for draft in (checked.draft, other)]
-            if one is not None and two is not None:
+            if isinstance(one, float) and isinstance(two, float):
                 if audit.judged is not None:
                     audit.judged(checked.upstream, one)
                     audit.judged(second, two)
@@ -144,23 +145,28 @@ class Auditor:
                     keeper.differed(others - own)
                 self._over(audit, JUDGED, others - own, (own, others), second)
                 return
+            if NO_JUDGEMENT in (one, two):
+                unclear = "no_judgement"
         if found is None:
-            self._over(audit, "unclear")
+            self._over(audit, unclear)
         else:
             gain = keeper.gain_of(agrees=found, is_backed=audit.is_backed)
             scores = QUALITY[found] if second in audit.better else QUALITY[found][::-1]
             is_known = found or not audit.is_backed  # else nobody knows who is right
             self._over(audit, "agrees" if found else "differs", gain, scores if is_known else None, second)
 
-    async def _word(self, audit: Audit, draft: Draft, judge: UpstreamId) -> float | None:
-        """Return what the judge thinks of an answer, not calibrated; None where it could not be asked."""
+    async def _word(self, audit: Audit, draft: Draft, judge: UpstreamId) -> float | Failure | None:
+        """Return what the judge thinks of an answer, not calibrated; no number where it could not be asked, or said
+        something else."""
         chat, known = audit.checked.chat, audit.checks.upstreams.get(judge)
         asked = judging(chat, draft)
         if asked is None or known is None:
             return None
         asking = partial(audit.checks.score, chat, draft, judge, "audit", audit.route.deadlines.answer_s)
         raw = await _paid(audit, audit.checks.most(asked, known), asking)
-        return raw if isinstance(raw, float) else None
+        if raw is NO_JUDGEMENT:
+            audit.gate.no_judgement(audit.route, now())
+        return raw
 
     def can_ask(self, upstream: Upstream) -> bool:
         """Return whether one may be asked: audits are no load for one that is down or on its way back."""

@@ -34,6 +34,7 @@ FIRST_NUMBER = 101
 """Of the attempts of a request that are made for us: those of its plan are fewer."""
 MOST_S = 10.0
 """As long as a first token may take by default."""
+NO_JUDGEMENT = Failure(kind="malformed", message="the judge's answer was no judgement")
 _TOO_LATE = Failure(kind="answer_timeout", message="not answered in the time that there is", is_clients_limit=True)
 
 
@@ -108,7 +109,8 @@ class CrossChecks:
         *,
         paid: Callable[[Money], None] | None = None,
     ) -> float | Failure | None:
-        """Return what a judge thinks of an answer, 0..1 and not calibrated."""
+        """Return what a judge thinks of an answer, 0..1 and not calibrated; `NO_JUDGEMENT` where it says something
+        else."""
         asked = judging(chat, draft)
         if asked is None:
             return None
@@ -116,7 +118,7 @@ class CrossChecks:
         if isinstance(said, Failure):
             return said
         score = read_judgement(said.text)
-        return Failure(kind="malformed", message="the judge did not answer as it was told") if score is None else score
+        return NO_JUDGEMENT if score is None else score
 
     async def ask(
         self,

@@ -7,6 +7,7 @@ A judge's word is held against what people and audits say of the same answer lat
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from streamroute.core.gate import AuditOptions
 from streamroute.core.health.attempt_budget import attempt_cost_usd
 from streamroute.core.money import Money
 from streamroute.core.observation import Observation
+from streamroute.core.quality.judge import EXPECTED
 from streamroute.core.quality.quality_outcome import QualityOutcome
 from streamroute.core.request import ChatRequest
 from streamroute.core.routing.analysis import GENERAL
@@ -47,7 +49,8 @@ _POLICY = "policy"
 MAX_JUDGEMENTS = 1_000
 """Words of judges that are remembered until somebody says what they were worth."""
 
-_log = structlog.get_logger(__name__)
+NO_JUDGEMENT_TOLD_S = 60.0
+"""Seconds between two lines about answers of a judge that are no judgement: a wrong judge gives many."""
 
 
 @dataclass(slots=True)
@@ -61,9 +64,23 @@ class RouteGate:
     """Of an auction's audits."""
     ascents: dict[str, Ascent] = field(default_factory=dict)
     audits: Counter[str] = field(default_factory=Counter)
-    """By what they came to: `agrees`, `differs`, `judged`, `unclear`, `failed`, `no_money`, `dropped`."""
+    """By result: `agrees`, `differs`, `judged`, `unclear`, `no_judgement`, `failed`, `no_money`, `dropped`."""
     money: DayAmount = field(default_factory=DayAmount)
     """For audits; the same whatever policy the route goes by."""
+    no_judgements: int = 0
+    """Answers of the judge that were no judgement, in audits and beside requests."""
+    _told_at: float = -inf
+    """When that was logged last."""
+
+    def no_judgement(self, route: Route, at: float) -> None:
+        """Count an answer of the route's judge that was none, and log that once a minute at most. `at`: monotonic
+        seconds."""
+        self.no_judgements += 1
+        if at - self._told_at >= NO_JUDGEMENT_TOLD_S:
+            self._told_at = at
+            _log.warning(
+                "judge.no_judgement", route=route.name, judge=route.judge, so_far=self.no_judgements, expected=EXPECTED
+            )
 
     def ascent(self, domain: str) -> Ascent:
         """Return what is accepted in a domain."""

@@ -37,7 +37,7 @@ from streamroute.engine.auction_audits import drawn
 from streamroute.engine.auditor import Audit, Auditor
 from streamroute.engine.call import Call
 from streamroute.engine.continuations import Continuations
-from streamroute.engine.cross_checks import Checked, CrossChecks
+from streamroute.engine.cross_checks import NO_JUDGEMENT, Checked, CrossChecks
 from streamroute.engine.gates import Gates, RouteGate, domain_of, next_tier
 from streamroute.engine.policy_gate import ruled
 from streamroute.wire.openai_chat.draft import read_draft, wanted_of, with_cost_told, with_logprobs, without_logprobs
@@ -180,7 +180,8 @@ class Holding:
                 _log.exception("assessor.broke", assessor=name)
                 found = Failure(kind="malformed", message="an assessor broke")
             if isinstance(found, Failure):
-                findings[name] = Finding(0.0, f"nobody could be asked ({found.kind})")
+                why = found.message if found is NO_JUDGEMENT else f"nobody could be asked ({found.kind})"
+                findings[name] = Finding(0.0, why)
                 continue
             if found is not None:
                 findings = {other: each for other, each in findings.items() if other not in asked} | {name: found}
@@ -195,6 +196,8 @@ class Holding:
         if route.judge is None or self._gate is None:
             return None
         raw = await self._checks.score(checked.chat, checked.draft, route.judge, "judge", left_s)
+        if raw is NO_JUDGEMENT:
+            self._gate.no_judgement(route, now())
         if raw is None or isinstance(raw, Failure):
             return raw
         self._oversight.gates.judged_by_model(call, route, checked.upstream, raw)

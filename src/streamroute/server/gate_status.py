@@ -11,7 +11,7 @@ from streamroute.engine.spending import today
 def gate_status(gate: RouteGate, route: Route) -> dict[str, object]:
     """Return what is trusted, what was learned, and what audits came to."""
     if not route.tiers:
-        return {"audits": _audits(gate, route)}
+        return {"audits": _audits(gate, route), "no_judgements": gate.no_judgements}
     accepted = {
         domain: {
             str(tier): round(share, 3) for tier in sorted(ascent.judged) if (share := ascent.share(tier)) is not None
@@ -38,6 +38,7 @@ def gate_status(gate: RouteGate, route: Route) -> dict[str, object]:
         "tier_policy": route.tier_policy,
         "accepted_share": accepted,
         "audits": audits,
+        "no_judgements": gate.no_judgements,
     }
 
 

@@ -2,7 +2,8 @@
 
 Answers that a machine reads are compared by what it would read: calls of tools by name and arguments, JSON by its
 values. Of others the conclusions are compared (`core.quality.agreement`), and short answers as a whole. Longer text
-without a conclusion cannot be compared that way: two good letters have hardly a sentence in common.
+without a conclusion cannot be compared that way: two good letters have hardly a sentence in common. Where they have all
+of them in common they agree, whatever they are.
 
 On recorded outcomes a larger model gains next to nothing over a small one that it agrees with, and a third of a right
 answer over one that it does not: see `GAIN`.
@@ -44,6 +45,8 @@ def agrees(one: Draft, two: Draft, wanted: Wanted) -> bool | None:
     """Return whether they come to the same; None where that cannot be told."""
     if one.tool_arguments or two.tool_arguments:
         return _calls(one) == _calls(two)
+    if (said_first := one.text.strip()) and said_first == two.text.strip():
+        return True
     if wanted.json:
         return _same_values(_leaves(one.text), _leaves(two.text))
     said = concluded(one), concluded(two)
