@@ -25,7 +25,7 @@ from streamroute.stores.state_file import State, load_state, put_aside, save_sta
 from streamroute.telemetry.bus import Bus
 
 CLOSE_TIMEOUT_S = 2.0
-_GATES = "gates/"
+GATES = "gates/"
 """How the names of what the gates of routes with tiers have learned begin."""
 
 _log = structlog.get_logger(__name__)
@@ -52,7 +52,7 @@ class RoutingMemory:
     async def _state(self) -> State:
         """Copy what was learned, part by part: all at once would keep the event loop for 14 ms. What is learned in
         between is of the next version, and so saved the next time."""
-        state = {f"{_GATES}{name}": each for name, each in self._gates.state().items()}
+        state = {f"{GATES}{name}": each for name, each in self._gates.state().items()}
         for part in self._learning.parts():
             state |= part
             await anyio.lowlevel.checkpoint()
@@ -67,8 +67,8 @@ class RoutingMemory:
                 try:
                     _require_finite(state)
                     self._learning.restore(state)
-                    gates = {name: each for name, each in state.items() if name.startswith(_GATES)}
-                    self._gates.restore({name.removeprefix(_GATES): each for name, each in gates.items()})
+                    gates = {name: each for name, each in state.items() if name.startswith(GATES)}
+                    self._gates.restore({name.removeprefix(GATES): each for name, each in gates.items()})
                 except Exception as error:  # noqa: BLE001 - whatever is in the file, requests are served
                     await anyio.to_thread.run_sync(put_aside, options.state, f"{type(error).__name__}: {error}"[:200])
                 else:

@@ -138,11 +138,20 @@ async def test_lines_that_cannot_be_read_are_told(recorded: Path) -> None:
     assert f"{log}:2: it is not JSON" in err
     assert f"{log}:{len(lines) + 3}: it is not JSON" in err
     assert "2 lines could not be read" in err
-    log.write_bytes(b"{}\n" * 30)
+    log.write_bytes(b'{"kind": "decision"}\n' * 30)
     code, _, err = run(recorded, 'upstreams = ["a", "b"]')
     assert code == 1
     assert "and 10 more lines" in err
     assert "no request to go by" in err
+    for strange in (b"{}\n" * 30, b"version = 1\n\n[ledger]\nurl = 'off'\n" * 9):
+        log.write_bytes(strange)
+        code, _, err = run(recorded, 'upstreams = ["a", "b"]')
+        assert code == 1
+        assert err.count(f"{log}:") == 4
+        assert f"{log}: this is no routing log" in err
+    log.write_bytes(b"\n".join([lines[0], *[b"{"] * 5, *lines[1:]]))
+    code, _, err = run(recorded, 'upstreams = ["a", "b"]')
+    assert (code, "no routing log" in err, "5 lines could not be read" in err) == (0, False, True)
     log.unlink()
     code, _, err = run(recorded, 'upstreams = ["a", "b"]')
     assert (code, "cannot be read: No such file" in err.replace("\n", " ")) == (2, True)

@@ -96,7 +96,7 @@ def test_tokens_are_priced_by_the_configuration(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "code", "says"),
     [
-        (["nowhere", "--outcomes", "few.jsonl"], 2, "there is no route 'nowhere'"),
+        (["nowhere", "--outcomes", "few.jsonl"], 2, "config.toml; there are chat, plain, half"),
         (["plain", "--outcomes", "few.jsonl"], 2, "has no tiers"),
         (["half", "--outcomes", "few.jsonl"], 2, "absent of route 'half' is disabled"),
         (["chat", "--outcomes", "gone.jsonl"], 69, "there is no file"),

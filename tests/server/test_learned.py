@@ -60,6 +60,7 @@ async def test_what_is_forgotten() -> None:
         (b'{"upstream": 1}', 400, "`upstream` must be text"),
         (b'{"upstream": "a", "domain": "law"}', 400, "or neither for everything"),
         (b'{"upstream": "c"}', 404, "Nothing was learned of 'c'; of a there was."),
+        (b'{"domain": "music"}', 404, "Nothing was learned of 'music'; of law there was."),
     ],
 )
 async def test_what_is_refused(body: bytes, status: int, words: str) -> None:

@@ -28,8 +28,11 @@ from streamroute.core.routing.route import Catalog
 from streamroute.engine.needs import Needs
 from streamroute.engine.replaying import NO_TIERS, Replaying
 from streamroute.errors import RequestError
-from streamroute.wire.routing_log import LineError, read_line
+from streamroute.wire.routing_log import ForeignLineError, LineError, read_line
 
+FOREIGN = 3
+"""Lines at the beginning of a file that no sidecar has written: then the rest of it is not read. A log that was cut
+begins with one such line at most."""
 METHOD = "doubly robust, self-normalised"
 SHOWN = 20
 """Lines that cannot be read, at most; the others are counted."""
@@ -103,6 +106,7 @@ def _read(
     outcomes: dict[str, list[RecordedOutcome]] = {}
     unreadable = 0
     for file in files:
+        foreign: int | None = 0  # None: something of it is a routing log's
         for number, line in _lines(file):
             try:
                 found = read_line(line)
@@ -110,7 +114,14 @@ def _read(
                 unreadable += 1
                 if unreadable <= SHOWN:
                     typer.echo(f"{file}:{number}: {error}", err=True)
+                if foreign is not None and isinstance(error, ForeignLineError):
+                    foreign += 1
+                    if foreign == FOREIGN:
+                        typer.echo(f"{file}: this is no routing log", err=True)
+                        break
                 continue
+            if found is not None:
+                foreign = None
             if isinstance(found, RecordedDecision):
                 decisions[found.id] = found
             elif found is not None:

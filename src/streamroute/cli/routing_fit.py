@@ -82,7 +82,9 @@ def _route(config: Config, name: str) -> Route:
     """Return the route; leaves the program where no policy can be fitted for it."""
     written, of = config.tiers.get(name), config.routes.get(name)
     if written is None:
-        raise typer.BadParameter(f"there is no route {name!r}; there are {', '.join(config.tiers)}")
+        raise typer.BadParameter(
+            f"there is no route {name!r} in {config.file}; there are {', '.join(config.tiers) or 'none'}"
+        )
     if len(written) < 2:
         raise typer.BadParameter(f"route {name!r} has {len(written) or 'no'} tiers; a policy needs two or more")
     if of is None or of.tiers != written:

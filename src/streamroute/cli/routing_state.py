@@ -20,8 +20,9 @@ from streamroute.config.model import Config
 from streamroute.core.upstream import UpstreamId
 from streamroute.engine.learning import Learning
 from streamroute.errors import StoreError
-from streamroute.server.learned import PATH, learned_status
-from streamroute.stores.state_file import read_state, save_state
+from streamroute.routing_memory import GATES
+from streamroute.server.learned import PATH, learned_status, nothing_learned
+from streamroute.stores.state_file import State, read_state, save_state
 
 KEY = "STREAMROUTE_KEY"
 TIMEOUT_S = 5.0
@@ -37,13 +38,15 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array of objects.")] = False,
 ) -> None:
     """Show what was learned of each upstream in each domain, as it was saved last."""
-    _, learning = _saved(config_or_exit(config))
+    loaded = config_or_exit(config)
+    path, _, learning = _saved(loaded)
     rows = learned_status(learning)
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
     if not rows:
-        typer.echo("nothing was learned yet")
+        interval_s = loaded.routing_files.save_interval_s
+        typer.echo(f"nothing is saved yet in {path}; a running sidecar saves every {interval_s:g} s")
         return
     table = Table(box=None, pad_edge=False)
     for name in rows[0]:
@@ -78,7 +81,9 @@ def reset(
     typer.echo(f"{where} has forgotten {count} outcomes", err=True)
 
 
-def _saved(config: Config) -> tuple[Path, Learning]:
+def _saved(config: Config) -> tuple[Path, State, Learning]:
+    """Return the file, what is in it, and what of that was learned of answers; leaves the program where there is
+    none to be had."""
     path = config.routing_files.state
     if path is None:
         typer.echo("nothing is kept: there is no ledger, and no `routing.state`", err=True)
@@ -91,14 +96,19 @@ def _saved(config: Config) -> tuple[Path, Learning]:
     except (StoreError, ValueError, KeyError) as error:
         typer.echo(f"what was learned cannot be read: {error}", err=True)
         raise typer.Exit(EXIT_UNAVAILABLE) from None
-    return path, learning
+    return path, state or {}, learning
 
 
 def _reset_file(config: Config, upstream: str | None, domain: str | None) -> tuple[int, str]:
-    path, learning = _saved(config)
+    path, state, learning = _saved(config)
+    unknown = nothing_learned(learning, upstream, domain)
+    if unknown is not None:
+        typer.echo(f"{path}: {unknown}", err=True)
+        raise typer.Exit(1)
+    kept = {name: each for name, each in state.items() if name.startswith(GATES)}  # as a running sidecar does
     count = learning.forget(None if upstream is None else UpstreamId(upstream), domain)
     try:
-        save_state(path, learning.state())
+        save_state(path, {**learning.state(), **kept})
     except StoreError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(EXIT_UNAVAILABLE) from None

@@ -17,6 +17,8 @@ from streamroute.wire.json_text import read_json
 
 PATH = "/admin/routing/reset"
 _FIELDS = ("upstream", "domain")
+_SHOWN = 20
+"""Names in a refusal: clients may make domains up."""
 
 _log = structlog.get_logger(__name__)
 
@@ -41,6 +43,17 @@ def learned_status(learning: Learning) -> list[Mapping[str, object]]:
     return rows
 
 
+def nothing_learned(learning: Learning, upstream: str | None, domain: str | None) -> str | None:
+    """Return a sentence where nothing was learned of an upstream, or in a domain, with the names of which there was."""
+    name, place = (domain, 1) if upstream is None else (upstream, 0)
+    known = sorted({str(cell[place]) for cell in learning.table.cells() if cell[place] is not None})
+    if name is None or name in known:
+        return None
+    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+    shown = f"{', '.join(known[:_SHOWN])}{more}" if known else "nothing"
+    return f"Nothing was learned of {name[:100]!r}; of {shown} there was."
+
+
 async def reset(request: web.BaseRequest, options: ServerOptions, learning: Learning) -> dict[str, object]:
     """Forget what a request says; return what was forgotten. Raises RequestError."""
     body = await read_body(request, options)
@@ -62,15 +75,10 @@ async def reset(request: web.BaseRequest, options: ServerOptions, learning: Lear
     upstream, domain = payload.get("upstream"), payload.get("domain")
     if upstream is not None and domain is not None:
         raise RequestError("Give `upstream` or `domain`, or neither for everything.", code="invalid_value")
-    known = {name for name, _, _ in learning.table.cells()}
-    if upstream is not None and upstream not in known:
-        shown = ", ".join(sorted(known)) or "no upstream"
-        raise RequestError(
-            f"Nothing was learned of {upstream[:100]!r}; of {shown} there was.",
-            status=404,
-            code="not_found",
-            param="upstream",
-        )
+    unknown = nothing_learned(learning, upstream, domain)
+    if unknown is not None:
+        param = "domain" if upstream is None else "upstream"
+        raise RequestError(unknown, status=404, code="not_found", param=param)
     count = learning.forget(None if upstream is None else UpstreamId(upstream), domain)
     _log.warning("operator.routing_reset", upstream=upstream, domain=domain, outcomes=count)
     return {"upstream": upstream, "domain": domain, "forgotten_outcomes": count}

@@ -45,6 +45,10 @@ class LineError(ValueError):
     """A line that is none of a routing log, and why."""
 
 
+class ForeignLineError(LineError):
+    """No sidecar has written it so."""
+
+
 def decision_line(record: DecisionRecord, observation: RequestObservation, at: str) -> bytes:
     """Return the line of a request that is over; `at` is when."""
     decision, request = record.decision, record.request
@@ -132,9 +136,9 @@ def read_line(line: bytes) -> RecordedDecision | RecordedOutcome | None:
     try:
         document = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        raise LineError(f"it is not JSON: {error}") from None
+        raise ForeignLineError(f"it is not JSON: {error}") from None
     if not isinstance(document, dict) or document.get("kind") not in ("decision", "outcome"):
-        raise LineError("it is no line of a routing log: `kind` is neither decision nor outcome")
+        raise ForeignLineError("it is no line of a routing log: `kind` is neither decision nor outcome")
     if document.get("version") != VERSION:
         raise LineError(f"its version is {document.get('version')!r}; this streamroute reads {VERSION}")
     fields = _Fields(document, "")
