@@ -84,7 +84,7 @@ async def test_what_other_configurations_would_have_come_to(recorded: Path) -> N
     assert dear["cost_usd"]["value"] > dear["recorded_cost_usd"]["value"] > cheap["cost_usd"]["value"]
     assert cheap["saved"]["value"] > 0.3
     assert dear["same"] + cheap["same"] == REQUESTS + 2 * AUTO
-    assert tiered["shares"]["0"]["value"] == 1 - share_of_auto
+    assert tiered["shares"]["1"]["value"] == 1 - share_of_auto
     assert tiered["shares"]["-"]["value"] == share_of_auto
     assert {name: each["value"] for name, each in tiered["recorded_shares"].items()} == {"-": 1.0}
 

@@ -54,8 +54,8 @@ def test_sums_by_any_dimension_are_the_same() -> None:
     tiers = document["by_tier"]
     assert isinstance(tiers, list)
     assert [(each["tier"], each["share"], each["saved_usd"]) for each in tiers] == [
-        (0, 0.75, "0.06"),
-        (1, 0.25, "-0.01"),
+        (1, 0.75, "0.06"),
+        (2, 0.25, "-0.01"),
     ]
     for name in ("by_route", "by_domain", "by_task"):
         rows = document[name]

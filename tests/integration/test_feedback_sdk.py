@@ -51,7 +51,7 @@ async def test_asked_judged_and_reported(database: str, tmp_path: Path) -> None:
         assert document == {name: status["routing"][name] for name in document}
         total = document["total"]
         assert (total["requests"], total["saved_percent"]) == (3, 90.0)
-        assert [(each["tier"], each["share"]) for each in document["by_tier"]] == [(0, 1.0)]
+        assert [(each["tier"], each["share"]) for each in document["by_tier"]] == [(1, 1.0)]
         [of_task, of_none] = document["by_task"]
         assert (of_task["task"], of_task["quality"]["feedback"]) == ("mail", {"count": 2, "mean": 0.75})
         assert (of_none["task"], of_none["quality"]) == (None, {"assessor": {"count": 1, "mean": 1.0}})

@@ -4,6 +4,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from typer.testing import CliRunner
+
+from streamroute.cli.main import app
 from streamroute.core.routing.figures import figures_document
 from streamroute.reports import routing_report
 from tests.integration.test_cascade_audits import OTHER, ROUTE, SAME, SMALL, made, trusted
@@ -63,3 +66,22 @@ async def test_rejected_answers_are_what_the_answer_cost(tmp_path: Path) -> None
     assert told(report, "route") == told(status, "route")
     assert (Decimal(report["total"]["cost_usd"]), report["total"]["audits_usd"]) == (answer.cost_usd, "0")
     assert Decimal(report["total"]["baseline_usd"]) < Decimal(report["total"]["cost_usd"])
+
+
+async def test_people_count_tiers_from_1(tmp_path: Path) -> None:
+    """As in rules; with the models beside the number where the route is told."""
+    async with Tiers.of(tmp_path, {"small": SMALL, "large": SAME}, ROUTE) as tiers:
+        trusted(tiers)
+        await tiers.ask()
+        await tiers.until(lambda: made(tiers) == {"agrees": 1})
+        status = await tiers.get("/status")
+    gate = status["routes"]["chat"]["gate"]
+    assert gate["tiers"] == {"1": ["small"], "2": ["large"]}
+    assert list(gate["audits"]["looks"]) == ["1"]
+    assert [each["tier"] for each in status["routing"]["by_tier"]] == [1]
+    asked = ["routing", "report", "--config", str(tmp_path / "tiers.toml")]
+    told = CliRunner().invoke(app, asked)
+    assert told.exit_code == 0, told.output
+    assert "chat   1 (small)" in told.stdout
+    alone = CliRunner().invoke(app, [*asked, "--by", "tier"])
+    assert [line.split()[0] for line in alone.stdout.splitlines()] == ["tier", "1", "total"]

@@ -5,6 +5,7 @@ Exit codes: 0 well, 2 usage, 69 (EX_UNAVAILABLE) the ledger cannot be read, 78 (
 
 import json
 import sys
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, get_args
 
 import typer
@@ -16,8 +17,16 @@ from streamroute.cli.usage import config_or_exit, unavailable
 from streamroute.cli.whole_table import print_whole
 from streamroute.clock import wall
 from streamroute.core.quality.quality_outcome import QualitySource
-from streamroute.core.routing.figures import DIMENSIONS, Dimension, GroupFigures, RoutingFigures, figures_document
+from streamroute.core.routing.figures import (
+    DIMENSIONS,
+    Dimension,
+    GroupFigures,
+    RoutingFigures,
+    figures_document,
+    shown,
+)
 from streamroute.core.routing.figures import group_document as document_of
+from streamroute.core.upstream import Route
 from streamroute.errors import StoreError
 from streamroute.reports import routing_report
 from streamroute.wire.usage_query import QueryError, usage_query
@@ -64,7 +73,7 @@ def report(
     if as_json:
         sys.stdout.write(json.dumps(figures_document(figures), indent=2) + "\n")
     else:
-        _print(figures, dimensions)
+        _print(figures, dimensions, loaded.served)
 
 
 def _dimensions(text: str) -> list[Dimension]:
@@ -76,7 +85,20 @@ def _dimensions(text: str) -> list[Dimension]:
     return [known[name] for name in dict.fromkeys(names)]
 
 
-def _print(figures: RoutingFigures, dimensions: list[Dimension]) -> None:
+def _names(
+    dimensions: Sequence[Dimension], key: Sequence[str | int | None], routes: Mapping[str, Route]
+) -> Iterator[str]:
+    """Name a group; a tier by its number and, where the route is told too, by its models of now."""
+    of = dict(zip(dimensions, key, strict=True))
+    for name, value in of.items():
+        told = shown(name, value)
+        route = routes.get(str(of.get("route")))
+        if name == "tier" and isinstance(value, int) and route is not None and value < len(route.tiers):
+            told = f"{told} ({', '.join(route.tiers[value])})"
+        yield "-" if told is None else str(told)
+
+
+def _print(figures: RoutingFigures, dimensions: list[Dimension], routes: Mapping[str, Route]) -> None:
     if not figures.groups:
         typer.echo("nothing was written down in that time")
         return
@@ -95,7 +117,7 @@ def _print(figures: RoutingFigures, dimensions: list[Dimension]) -> None:
     ):
         table.add_column(column, justify="right")
     for key, each in figures.by(dimensions).items():
-        table.add_row(*("-" if value is None else str(value) for value in key), *_cells(each, total.requests, sources))
+        table.add_row(*_names(dimensions, key, routes), *_cells(each, total.requests, sources))
     if dimensions:
         names = ["total", *[""] * (len(dimensions) - 1)]
         table.add_row(*names, *_cells(total, total.requests, sources), style="bold")

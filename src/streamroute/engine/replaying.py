@@ -17,6 +17,7 @@ from streamroute.core.request import ChatRequest
 from streamroute.core.routing.analysis import Analysis, DomainClassifier
 from streamroute.core.routing.decision import UNKNOWN, Decision
 from streamroute.core.routing.decision_log import bid_of
+from streamroute.core.routing.figures import tier_number
 from streamroute.core.routing.matching import ConfiguredQualities, QualityEstimate
 from streamroute.core.routing.off_policy import Replayed
 from streamroute.core.routing.recorded import RecordedCandidate, RecordedDecision, RecordedOutcome
@@ -93,7 +94,7 @@ class Replaying:
         return Replayed(
             is_same=is_same,
             tier=_tier(decision, first.id),
-            recorded_tier=NO_TIERS if was.tier is None else str(was.tier),
+            recorded_tier=NO_TIERS if was.tier is None else str(tier_number(was.tier)),
             cost_usd=paid if is_same else _cost_usd(recorded, first),
             recorded_cost_usd=paid,
             estimate=_predicted(decision, now, first.id),
@@ -165,4 +166,4 @@ def _cost_usd(recorded: RecordedDecision, upstream: Upstream) -> float | None:
 
 
 def _tier(decision: Decision, upstream: UpstreamId) -> str:
-    return str(decision.route.tier_of(upstream)) if decision.route.tiers else NO_TIERS
+    return str(tier_number(decision.route.tier_of(upstream))) if decision.route.tiers else NO_TIERS

@@ -3,6 +3,7 @@
 from math import isfinite
 
 from streamroute.core.money import usd_text
+from streamroute.core.routing.figures import tier_number
 from streamroute.core.upstream import Route
 from streamroute.engine.gates import RouteGate
 from streamroute.engine.spending import today
@@ -14,14 +15,16 @@ def gate_status(gate: RouteGate, route: Route) -> dict[str, object]:
         return {"audits": _audits(gate, route), "no_judgements": gate.no_judgements}
     accepted = {
         domain: {
-            str(tier): round(share, 3) for tier in sorted(ascent.judged) if (share := ascent.share(tier)) is not None
+            str(tier_number(tier)): round(share, 3)
+            for tier in sorted(ascent.judged)
+            if (share := ascent.share(tier)) is not None
         }
         for domain, ascent in gate.ascents.items()
     }
     audits = _audits(gate, route)
     if audits is not None:
         audits |= {
-            "looks": {str(tier): looks for tier, looks in gate.keeper.looks.items()},
+            "looks": {str(tier_number(tier)): looks for tier, looks in gate.keeper.looks.items()},
             "domains": {
                 each.domain: {
                     "trust": each.trust.value,
@@ -35,6 +38,7 @@ def gate_status(gate: RouteGate, route: Route) -> dict[str, object]:
         }
     return {
         "accept_at": None if route.tier_policy else str(route.accept_at),
+        "tiers": {str(tier_number(tier)): list(names) for tier, names in enumerate(route.tiers)},
         "tier_policy": route.tier_policy,
         "accepted_share": accepted,
         "audits": audits,

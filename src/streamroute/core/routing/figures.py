@@ -24,6 +24,7 @@ class Group(NamedTuple):
 
     route: str | None
     tier: int | None
+    """0 for the smallest models, as in the ledger; people read `tier_number`."""
     domain: str | None
     task: str | None
 
@@ -126,12 +127,23 @@ def figures_document(figures: RoutingFigures) -> dict[str, object]:
         "total": group_document(total, total.requests),
         **{
             f"by_{name}": [
-                {name: key[0], **group_document(each, total.requests)} for key, each in figures.by((name,)).items()
+                {name: shown(name, key[0]), **group_document(each, total.requests)}
+                for key, each in figures.by((name,)).items()
             ]
             for name in DIMENSIONS
         },
         "calibration": {source: reliability_document(each) for source, each in figures.reliability.items()},
     }
+
+
+def tier_number(tier: int) -> int:
+    """Return how people number a tier that is counted from 0: from 1, as in the configuration."""
+    return tier + 1
+
+
+def shown(dimension: Dimension, value: str | int | None) -> str | int | None:
+    """Return a value of a group as people read it."""
+    return tier_number(value) if dimension == "tier" and isinstance(value, int) else value
 
 
 def group_document(figures: GroupFigures, of: int) -> dict[str, object]:

@@ -36,7 +36,7 @@ class Replayed:
     is_same: bool
     """Whoever was asked first would be again."""
     tier: str
-    """That would serve it, or be asked first; the name of a share."""
+    """That would serve it, or be asked first; the name of a share, numbered from 1."""
     recorded_tier: str
     cost_usd: float | None
     """What it would cost; None: nobody knows the price."""
