@@ -78,10 +78,10 @@ async def test_people_count_tiers_from_1(tmp_path: Path) -> None:
     gate = status["routes"]["chat"]["gate"]
     assert gate["tiers"] == {"1": ["small"], "2": ["large"]}
     assert list(gate["audits"]["looks"]) == ["1"]
-    assert [each["tier"] for each in status["routing"]["by_tier"]] == [1]
+    assert [(each["tier"], each["requests"]) for each in status["routing"]["by_tier"]] == [(1, 1), (2, 0)]
     asked = ["routing", "report", "--config", str(tmp_path / "tiers.toml")]
     told = CliRunner().invoke(app, asked)
     assert told.exit_code == 0, told.output
     assert "chat   1 (small)" in told.stdout
     alone = CliRunner().invoke(app, [*asked, "--by", "tier"])
-    assert [line.split()[0] for line in alone.stdout.splitlines()] == ["tier", "1", "total"]
+    assert [line.split()[0] for line in alone.stdout.splitlines()] == ["tier", "1", "2", "total"]
