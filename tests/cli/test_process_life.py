@@ -190,15 +190,24 @@ async def test_sigint_is_130(provider: SimulationServer) -> None:
         assert "Traceback" not in serve.stderr
 
 
-async def test_a_port_in_use_is_69(provider: SimulationServer) -> None:
-    """An address that is taken ends in exit 69, with what to do about it."""
+@pytest.mark.parametrize("option", ["--listen=127.0.0.1:", "--port="])
+async def test_a_port_in_use_is_69(provider: SimulationServer, option: str) -> None:
+    """An address that is taken ends in exit 69, with what to do about it; `--port` is one of loopback."""
+    config = _config(provider, server='listen = "0.0.0.0:1"')
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
-        ended = await asyncio.to_thread(serve_until_it_ends, _config(provider), args=[f"--listen={address}"])
+        port = taken.getsockname()[1]
+        address = f"127.0.0.1:{port}"
+        ended = await asyncio.to_thread(serve_until_it_ends, config, args=[f"{option}{port}"])
     assert ended.returncode == 69
     assert address in ended.stderr
     assert "--listen" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+async def test_one_address_at_a_time(provider: SimulationServer) -> None:
+    """`--port` is a short form, no second word."""
+    ended = await asyncio.to_thread(serve_until_it_ends, _config(provider), args=["--listen=127.0.0.1:0", "--port=0"])
+    assert (ended.returncode, "choose one of --listen and --port" in ended.stderr) == (2, True)
 
 
 async def test_a_bad_configuration_is_78() -> None:

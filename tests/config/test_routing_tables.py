@@ -190,10 +190,10 @@ then = { prefer = ["one"] }
 """
     )
     assert list(load(text).warnings.values()) == [
-        "rule lower: it is shadowed: wherever it matches, floor did before, and said as much",
-        "rule none: whom it requires is disabled or avoided: requests that it matches are refused",
-        'rule odd: no classifier and no upstream speaks of the domain lwa, only clients can; did you mean "law"?',
-        "rule dead: it never matches: modality image, and none of it",
+        'rule "lower": it is shadowed: wherever it matches, "floor" did before, and said as much',
+        'rule "none": whom it requires is disabled or avoided: requests that it matches are refused',
+        'rule "odd": no classifier and no upstream speaks of the domain lwa, only clients can; did you mean "law"?',
+        'rule "dead": it never matches: modality image, and none of it',
     ]
 
 

@@ -40,8 +40,15 @@ def serve(
         Path | None, typer.Option("--config", "-c", help="TOML file; ./config.toml or the shipped one by default.")
     ] = None,
     listen: Annotated[str | None, typer.Option("--listen", "-l", help="HOST:PORT; port 0 takes a free one.")] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", "-p", min=0, max=65535, help="The same as --listen 127.0.0.1:PORT.")
+    ] = None,
 ) -> None:
     """Run the sidecar: point an OpenAI client at http://HOST:PORT/v1."""
+    if port is not None:
+        if listen is not None:
+            raise typer.BadParameter("choose one of --listen and --port")
+        listen = f"127.0.0.1:{port}"
     try:
         loaded = _load(config, listen)
     except ConfigError as error:

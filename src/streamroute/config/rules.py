@@ -173,8 +173,9 @@ def rule_warnings(
         if rule.then.route is not None and rule.then.route not in routes:
             said.append(f"the route {rule.then.route} is disabled, so it does not lead there")
     for name, before in shadowed_by(rules).items():
-        found[name].append(f"it is shadowed: wherever it matches, {', '.join(before)} did before, and said as much")
-    return {f"rule {name}": f"rule {name}: {'; '.join(said)}" for name, said in found.items() if said}
+        shown = ", ".join(f'"{each}"' for each in before)
+        found[name].append(f"it is shadowed: wherever it matches, {shown} did before, and said as much")
+    return {f"rule {name}": f'rule "{name}": {"; ".join(said)}' for name, said in found.items() if said}
 
 
 def _dead(rule: Rule) -> str | None:
