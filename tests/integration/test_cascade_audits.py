@@ -65,7 +65,7 @@ async def test_a_new_domain_is_the_large_model_s(tmp_path: Path) -> None:
     assert "it would do, but its domain (general) is new here" in str(document["attempts"])
     known = status["audits"]["domains"]["general"]  # type: ignore[index]
     assert 0.0 < known.pop("loss") < 0.05
-    assert known == {"trust": "new", "looks": 1, "look_share": 1.0, "caution": None}
+    assert known == {"trust": "new", "changed": None, "looks": 1, "look_share": 1.0, "caution": None}
 
 
 async def test_domains_are_told_apart_where_nobody_says_them(tmp_path: Path) -> None:

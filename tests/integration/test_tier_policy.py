@@ -9,6 +9,7 @@ from pathlib import Path
 import aiohttp
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from streamroute.cli.main import app
@@ -25,6 +26,7 @@ from streamroute.simulation.script import Script
 from streamroute.simulation.server import SimulationServer
 from streamroute.stores.outcome_files import read_outcomes
 from streamroute.stores.state_file import save_state
+from streamroute.telemetry.logs import configure_logs
 from tests.support.outcomes import LAW, RIVER, SUM, SURE, UNSURE, outcome_lines, write_outcomes
 from tests.support.serve_process import ServeProcess, provider_table
 from tests.support.tiers import Tiers, usd
@@ -312,11 +314,21 @@ async def test_a_domain_whose_words_are_others_is_a_new_one(tmp_path: Path, poli
     async with Tiers.of(tmp_path, {"small": CERTAIN, "large": LARGE}, audits) as tiers:
         keeper = tiers.app.dispatcher.gates.of(tiers.app.config.routes["chat"]).keeper
         assert keeper.guard("sums").trust is Trust.TRUSTED
-        for word in ("Wieviele", "Warum", "Wozu", "Weshalb"):
-            await tiers.ask(f"{word} Schornsteinfeger steigen heute aufs Dach", headers=about)
-        assert keeper.guard("sums").trust is Trust.NEW
-        told = await tiers.ask(EASY, headers=about)
+        configure_logs("warning", "json")
+        with capture_logs() as logs:
+            for word in ("Wieviele", "Warum", "Wozu", "Weshalb"):
+                await tiers.ask(f"{word} Schornsteinfeger steigen heute aufs Dach", headers=about)
+            assert keeper.guard("sums").trust is Trust.NEW
+            told = await tiers.ask(EASY, headers=about)
+        decision = await tiers.get(f"/status/decisions/{told.decision_id}")
+        domains = (await tiers.get("/status"))["routes"]["chat"]["gate"]["audits"]["domains"]
     assert told.text == SURE.format(12)
+    strange = "its questions have words that the policy never learned from"
+    assert f"its domain is taken for a new one: {strange}" in str(decision["reasons"])
+    assert f"its domain is new here, for {strange}; policy policy.npz: utilities" in str(decision["attempts"])
+    assert domains["sums"]["changed"] == strange
+    [line] = [each for each in logs if each["event"] == "gate.domain_changed"]
+    assert (line["route"], line["domain"], line["policy"], line["why"]) == ("chat", "sums", "policy.npz", strange)
 
 
 async def test_elsewhere_the_answer_alone_tells(tmp_path: Path) -> None:

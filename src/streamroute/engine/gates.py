@@ -27,6 +27,7 @@ from streamroute.core.routing.analysis import GENERAL
 from streamroute.core.routing.decision import Decision
 from streamroute.core.routing.decision_log import traits
 from streamroute.core.routing.learned.ascent import EXPLORE_SHARE, Ascent
+from streamroute.core.routing.learned.domain_drift import STRANGE_WORDS
 from streamroute.core.routing.learned.domain_guard import Trust
 from streamroute.core.routing.learned.exploration import AuditBudget
 from streamroute.core.routing.learned.fitted_policy import FittedPolicy
@@ -147,9 +148,7 @@ class Gates:
         walk = None
         if policy is not None:
             walk = PolicyWalk(policy, read_question(call.chat.payload).text, _about(policy, decision, call, domain))
-            if route.audit is not None and (
-                gate.keeper.asked(domain, walk.unknown_share) if is_asked else gate.keeper.has_changed(domain)
-            ):
+            if route.audit is not None and _has_changed(gate, route, domain, walk if is_asked else None):
                 walk.is_of_another_kind()
         guard = None if route.audit is None else gate.keeper.guard(domain)
         if guard is not None and guard.trust is Trust.WITHDRAWN:
@@ -228,6 +227,17 @@ class Gates:
             digest = bytes(state.get(f"{route}/{_POLICY}", np.array(b"")).item()).decode()
             gates[route] = RouteGate(keeper, digest, money=DayAmount(day, Money(today)))
         self._routes |= gates
+
+
+def _has_changed(gate: RouteGate, route: Route, domain: str, walk: PolicyWalk | None) -> bool:
+    """Return whether a domain has become another one since the policy was fitted; log the question that shows it.
+    `walk`: of a question that is asked; None: it is only explained."""
+    had_changed = gate.keeper.has_changed(domain)
+    if walk is None or not gate.keeper.asked(domain, walk.unknown_share):
+        return had_changed
+    if not had_changed:
+        _log.warning("gate.domain_changed", route=route.name, domain=domain, policy=walk.fitted.name, why=STRANGE_WORDS)
+    return True
 
 
 def _keeper(options: AuditOptions, policy: FittedPolicy) -> Gatekeeper:

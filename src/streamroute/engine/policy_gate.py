@@ -10,6 +10,7 @@ from math import inf
 
 from streamroute.core.quality.verdict import Ruling, Verdict
 from streamroute.core.routing.decision import Decision
+from streamroute.core.routing.learned.domain_drift import STRANGE_WORDS
 from streamroute.core.routing.learned.domain_guard import DomainGuard, Trust
 from streamroute.core.routing.learned.fitted_policy import FittedPolicy
 from streamroute.core.routing.learned.policy_walk import Choice, PolicyWalk
@@ -46,7 +47,9 @@ def begun(
     position = places[choice.move.tier]
     kept = decision.tiers[position]
     why = f"policy {walk.fitted.name} begins with {_name(decision, position)}: {_utilities(walk.fitted, choice)}"
-    if walk.is_elsewhere:
+    if walk.has_strange_words:
+        why = f"{why}; its domain is taken for a new one: {STRANGE_WORDS}"
+    elif walk.is_elsewhere:
         why = f"{why}; it was not fitted on this domain"
     rejected = kept.rejected if kept is decision else (*decision.rejected, *kept.rejected)
     return replace(kept, rejected=rejected, reasons=(*kept.reasons, why))
@@ -68,6 +71,8 @@ def ruled(walk: PolicyWalk, decision: Decision, checked: Checked, verdict: Verdi
         why = f"it cannot be used; {why}"
     if guard is not None and caution == inf:
         state = "is new here" if guard.trust is Trust.NEW else "has lost quality to small models"
+        if guard.trust is Trust.NEW and walk.has_strange_words:
+            state = f"{state}, for {STRANGE_WORDS}"
         why = f"its domain {state}; {why}"
     elif caution:
         why = f"{why}; its domain asks for {caution:.2f} more"

@@ -4,6 +4,7 @@ from math import isfinite
 
 from streamroute.core.money import usd_text
 from streamroute.core.routing.figures import tier_number
+from streamroute.core.routing.learned.domain_drift import STRANGE_WORDS
 from streamroute.core.upstream import Route
 from streamroute.engine.gates import RouteGate
 from streamroute.engine.spending import today
@@ -28,6 +29,7 @@ def gate_status(gate: RouteGate, route: Route) -> dict[str, object]:
             "domains": {
                 each.domain: {
                     "trust": each.trust.value,
+                    "changed": STRANGE_WORDS if each.has_changed else None,
                     "looks": each.looks,
                     "look_share": round(each.look_share, 4),
                     "caution": round(each.caution, 4) if isfinite(each.caution) else None,

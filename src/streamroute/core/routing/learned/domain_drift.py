@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+STRANGE_WORDS = "its questions have words that the policy never learned from"
+"""Why a domain that has changed is a new one, for people."""
 ALLOWANCE = 0.5
 """Standard deviations that are not counted: a shift of twice as many is found soonest."""
 LIMIT = 10.0

@@ -66,6 +66,8 @@ class DomainFigures:
     caution: float
     """By how much more answers must score there than is asked elsewhere; infinite where none is delivered."""
     loss: float
+    has_changed: bool = False
+    """A policy was fitted on it, and its words have become others (`STRANGE_WORDS`)."""
 
 
 class Gatekeeper:
@@ -210,6 +212,7 @@ class Gatekeeper:
                 look_share=guard.look_share,
                 caution=max(0.0, guard.caution),
                 loss=guard.loss(),
+                has_changed=self.has_changed(domain),
             )
             for domain, guard in self._guards.items()
         ]

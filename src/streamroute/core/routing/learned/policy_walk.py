@@ -50,6 +50,8 @@ class PolicyWalk:
         self._drafts: dict[int, Draft] = {}
         self.unusable: set[int] = set()
         """Tiers whose answers a machine cannot use."""
+        self.has_strange_words = False
+        """Its domain has changed since the policy was fitted, as its words say."""
         self._seen = Seen(
             question=fitted.models.of_question(self._question),
             domain=domain,
@@ -58,7 +60,7 @@ class PolicyWalk:
             agreement=self._agreement,
         )
         if domain and domain not in fitted.usual_words:
-            self.is_of_another_kind()
+            self._go_elsewhere()
 
     @property
     def is_elsewhere(self) -> bool:
@@ -77,6 +79,10 @@ class PolicyWalk:
 
     def is_of_another_kind(self) -> None:
         """Go on as in a domain that the policy was not fitted on: its words say that it has changed."""
+        self.has_strange_words = True
+        self._go_elsewhere()
+
+    def _go_elsewhere(self) -> None:
         if self.fitted.unknown is not None:
             self._policy, self._tiers = self.fitted.unknown, (0, self.fitted.policy.tiers - 1)
 
