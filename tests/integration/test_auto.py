@@ -39,6 +39,10 @@ quality = 0.95
 [routes.plain]
 upstreams = ["small", "middle", "large"]
 requirements = {{ min_quality = 0.85 }}
+
+[routes.european]
+upstreams = ["small", "middle", "large"]
+requirements = {{ residency = "eu" }}
 """
 Providers = dict[str, SimulationServer]
 
@@ -137,6 +141,15 @@ async def test_requirements_hold_on_ordinary_routes_too(client: openai.AsyncOpen
     assert await asked(client, model="plain") == "model-middle"
     assert await asked(client, model="plain", extra_body={"streamroute": {"min_quality": 0.1}}) == "model-middle"
     assert await asked(client, model="plain", extra_body={"streamroute": {"min_quality": 0.93}}) == "model-large"
+
+
+async def test_a_route_that_stays_in_a_region(client: openai.AsyncOpenAI) -> None:
+    """Whoever says nothing is held to it too; who asks for another region is told that it cannot be had here."""
+    assert await asked(client, model="european") == "model-middle"
+    assert await asked(client, model="european", extra_body={"streamroute": {"residency": "EU"}}) == "model-middle"
+    error = await refused(client, {"residency": "us"}, model="european")
+    assert error["code"] == "requirements_not_met"
+    assert "to stay in us, but the route 'european' holds its requests to eu" in error["message"]
 
 
 async def test_a_stream(client: openai.AsyncOpenAI) -> None:
