@@ -72,6 +72,15 @@ async def test_what_is_refused(body: bytes, status: int, words: str) -> None:
         assert await learned(rig) == [("a", "law", 1)]
 
 
+async def test_a_name_while_nothing_was_learned() -> None:
+    """There are no names to tell."""
+    async with Rig.of(None) as rig:
+        found, refused = await post(rig, RESET, b'{"domain": "law"}')
+        assert found == 404
+        assert refused["error"]["message"] == "Nothing was learned of 'law', nor of anything else."
+        assert (await post(rig, RESET, b""))[1]["forgotten_outcomes"] == 0
+
+
 async def test_operators_only(tmp_path: Path) -> None:
     """A key without `--admin` may not, nor may a page or a GET."""
     options = LedgerOptions(url=f"sqlite:///{tmp_path}/ledger.db", spool_dir=tmp_path)

@@ -49,9 +49,10 @@ def nothing_learned(learning: Learning, upstream: str | None, domain: str | None
     known = sorted({str(cell[place]) for cell in learning.table.cells() if cell[place] is not None})
     if name is None or name in known:
         return None
+    if not known:
+        return f"Nothing was learned of {name[:100]!r}, nor of anything else."
     more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
-    shown = f"{', '.join(known[:_SHOWN])}{more}" if known else "nothing"
-    return f"Nothing was learned of {name[:100]!r}; of {shown} there was."
+    return f"Nothing was learned of {name[:100]!r}; of {', '.join(known[:_SHOWN])}{more} there was."
 
 
 async def reset(request: web.BaseRequest, options: ServerOptions, learning: Learning) -> dict[str, object]:
