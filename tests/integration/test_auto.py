@@ -224,7 +224,7 @@ async def test_why(client: openai.AsyncOpenAI) -> None:
 
 async def test_it_is_listed(client: openai.AsyncOpenAI) -> None:
     """Clients find it among the models."""
-    assert [each.id async for each in client.models.list()] == ["plain", "auto", *NAMES]
+    assert [each.id async for each in client.models.list()] == ["plain", "european", "auto", *NAMES]
 
 
 async def test_a_cap_counts_all_calls_of_a_request() -> None:
