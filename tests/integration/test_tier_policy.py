@@ -221,17 +221,21 @@ async def test_a_tier_that_fails_is_passed_over(tmp_path: Path, policy: Path) ->
     assert calls[-1] == ("large", "escalation", "succeeded")
 
 
-async def test_nobody_is_sent_to_a_large_model_that_cannot_be_asked(tmp_path: Path, policy: Path) -> None:
-    """The policy would ask it at once: while its circuit is open, the small model's answer is delivered for want of a
-    better one, as without a policy."""
+async def test_a_large_model_that_fails_leaves_the_small_one(tmp_path: Path, policy: Path) -> None:
+    """The policy asks it at once, and it fails: the skipped tier's answer beats an error. While its circuit is open the
+    small model is asked first."""
     async with Tiers.of(tmp_path, {"small": CERTAIN, "large": LARGE}, route(policy)) as tiers:
         tiers.servers["large"].play(ErrorStatus(status=500))
         about = {"x-streamroute-domain": "law"}
-        with pytest.raises(AssertionError, match="No upstream"):  # nobody knew that it would fail
-            await tiers.ask(HARD, headers=about)
+        first = await tiers.ask(HARD, headers=about)
+        before = await tiers.get(f"/status/decisions/{first.decision_id}")
         told = [await tiers.ask(HARD, headers=about) for _ in range(5)]
-        document = await tiers.get(f"/status/decisions/{told[0].decision_id}")
-    assert {each.text for each in told} == {SURE.format(7)}
+        document = await tiers.get(f"/status/decisions/{told[-1].decision_id}")
+    assert {each.text for each in (first, *told)} == {SURE.format(7)}
+    assert "policy policy.npz begins with large" in str(before["reasons"])
+    candidates = before["candidates"]
+    assert [(each["upstream"], each["can_ask"]) for each in candidates] == [("large", True), ("small", False)]
+    assert "its tier is skipped" in str(candidates[1])
     assert "policy policy.npz begins with small" in str(document["reasons"])
 
 

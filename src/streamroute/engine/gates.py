@@ -34,6 +34,7 @@ from streamroute.core.routing.learned.fitted_policy import FittedPolicy
 from streamroute.core.routing.learned.gate_figures import GateFigures
 from streamroute.core.routing.learned.gatekeeper import MAX_DOMAINS, OTHERS, Gatekeeper
 from streamroute.core.routing.learned.policy_walk import PolicyWalk
+from streamroute.core.routing.tiers import begun_at
 from streamroute.core.upstream import Route, Upstream, UpstreamId
 from streamroute.engine.call import Call
 from streamroute.engine.policy_gate import begins_at, begun
@@ -297,11 +298,5 @@ def _requests(domain: str) -> str:
 
 
 def _skipping(decision: Decision, position: int, why: str) -> Decision:
-    tiers = decision.tiers
-    names = ", ".join(each.upstream.id for tier in tiers[:position] for each in tier.candidates)
-    kept = tiers[position]
-    return replace(
-        kept,
-        rejected=(*decision.rejected, *kept.rejected) if kept is not decision else kept.rejected,
-        reasons=(*kept.reasons, f"skips smaller tiers ({names}): {why}"),
-    )
+    names = ", ".join(each.upstream.id for tier in decision.tiers[:position] for each in tier.candidates)
+    return begun_at(decision, position, f"skips smaller tiers ({names}): {why}")

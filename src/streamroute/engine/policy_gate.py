@@ -5,7 +5,7 @@ Audits work on top of it, as on anything else that delivers small models' answer
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf
 
 from streamroute.core.quality.verdict import Ruling, Verdict
@@ -14,6 +14,7 @@ from streamroute.core.routing.learned.domain_drift import STRANGE_WORDS
 from streamroute.core.routing.learned.domain_guard import DomainGuard, Trust
 from streamroute.core.routing.learned.fitted_policy import FittedPolicy
 from streamroute.core.routing.learned.policy_walk import Choice, PolicyWalk
+from streamroute.core.routing.tiers import begun_at
 from streamroute.core.upstream import Upstream, UpstreamId
 from streamroute.engine.cross_checks import Checked
 
@@ -30,8 +31,7 @@ class Ruled:
 
 
 def begins_at(tier: Decision, affords: Callable[[Upstream], bool]) -> bool:
-    """Return whether a request may begin with a tier, past smaller ones: somebody in it can be asked, and paid, now. A
-    request that begins with the largest has no other answer to fall back on."""
+    """Return whether a request may begin with a tier, past smaller ones: somebody in it can be asked, and paid, now."""
     return tier.can_begin and any(affords(each.upstream) for each in tier.candidates)
 
 
@@ -45,14 +45,12 @@ def begun(
     if choice.move is None:
         return decision
     position = places[choice.move.tier]
-    kept = decision.tiers[position]
     why = f"policy {walk.fitted.name} begins with {_name(decision, position)}: {_utilities(walk.fitted, choice)}"
     if walk.has_strange_words:
         why = f"{why}; its domain is taken for a new one: {STRANGE_WORDS}"
     elif walk.is_elsewhere:
         why = f"{why}; it was not fitted on this domain"
-    rejected = kept.rejected if kept is decision else (*decision.rejected, *kept.rejected)
-    return replace(kept, rejected=rejected, reasons=(*kept.reasons, why))
+    return begun_at(decision, position, why)
 
 
 def ruled(walk: PolicyWalk, decision: Decision, checked: Checked, verdict: Verdict, guard: DomainGuard | None) -> Ruled:

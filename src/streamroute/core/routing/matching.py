@@ -24,10 +24,9 @@ from streamroute.core.upstream import LatencyClass, PolicyName, Upstream, Upstre
 
 USUAL_TPOT_S = 0.02
 """Seconds an output token where nobody's pace is known: 50 a second, about what hosted models give."""
-LEAST_CHARS_PER_TOKEN = 6
-"""A prompt has at least a token for so many characters, in any script: newer models have four or five letters of
-Cyrillic in one, too. Only who is too small beyond doubt is ruled out, since a larger one is asked anyway when one is
-too small."""
+LEAST_CHARS_PER_TOKEN = 8
+"""A prompt has at least a token for so many characters, in any script (`ChatRequest.least_prompt_tokens`): only who is
+too small beyond doubt is ruled out, since a larger one is asked anyway when one is too small."""
 TABLE_SD = 0.05
 """What a quality of the configuration is held to be uncertain by, against one that was learned: about the standard
 error of 60 judged answers."""

@@ -8,10 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from streamroute.core.request import ChatRequest
-from streamroute.core.routing.decision import Decision
+from streamroute.core.routing.decision import Candidate, Decision
 from streamroute.core.routing.eligibility import with_room
 from streamroute.core.routing.matching import with_bids
 from streamroute.core.upstream import Route, Upstream
+
+SKIPPED = "its tier is skipped"
+"""Why a candidate is a last resort."""
 
 
 def decide_tiers(
@@ -58,3 +61,22 @@ def _skipped(decision: Decision) -> str:
         return f"a smaller tier ({names}) is skipped: none of it can serve the request, or meets what it requires"
     names = ", ".join(each.upstream.id for each in decision.candidates)
     return f"a smaller tier ({names}) is skipped: none of it can be asked now"
+
+
+def begun_at(decision: Decision, position: int, why: str) -> Decision:
+    """Return the decision without its tiers before `position`. Their candidates stay as last resorts, after all others
+    of the last tier: whatever their answers are worth, they beat an error."""
+    kept, skipped = decision.tiers[position], decision.tiers[:position]
+    resorts = [
+        replace(each, standing=replace(each.standing, can_ask=False, reason=each.standing.reason or SKIPPED))
+        for tier in reversed(skipped)
+        for each in tier.candidates
+    ]
+    rejected = (*decision.rejected, *kept.rejected) if skipped else kept.rejected
+    return replace(_with_last_resorts(kept, resorts), rejected=rejected, reasons=(*kept.reasons, why))
+
+
+def _with_last_resorts(decision: Decision, resorts: Sequence[Candidate]) -> Decision:
+    if decision.next_tier is not None:
+        return replace(decision, next_tier=_with_last_resorts(decision.next_tier, resorts))
+    return replace(decision, candidates=(*decision.candidates, *resorts))
