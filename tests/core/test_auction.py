@@ -221,12 +221,12 @@ def test_specialists_and_regions() -> None:
 
 
 def test_a_prompt_that_does_not_fit_beyond_doubt() -> None:
-    """4000 characters are 666 tokens at least."""
-    small = priced("small", "1", 0.9, capabilities=Capabilities(context_tokens=665))
-    roomy = priced("roomy", "1", 0.9, capabilities=Capabilities(context_tokens=666))
+    """4000 characters are 500 tokens at least."""
+    small = priced("small", "1", 0.9, capabilities=Capabilities(context_tokens=499))
+    roomy = priced("roomy", "1", 0.9, capabilities=Capabilities(context_tokens=500))
     found = decided(wanted(), upstreams=(small, roomy))
     assert [each.upstream.id for each in found.candidates] == ["roomy"]
-    assert [each.reason for each in found.rejected] == ["the prompt has some 1004 tokens, and it takes 665"]
+    assert [each.reason for each in found.rejected] == ["the prompt has some 1004 tokens, and it takes 499"]
 
 
 def test_a_prompt_in_another_script_may_fit() -> None:

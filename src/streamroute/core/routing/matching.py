@@ -49,8 +49,8 @@ class QualityEstimate:
     outcomes: int = 0
     """Answers to requests of the same domain that were judged."""
     domain_sd: float | None = None
-    """What `sd` is for any question of the domain; None: the same. Sources are weighed by it: what a question's own
-    words leave open, no other source knows either."""
+    """What `sd` is for any question of the domain; None: the same. Sources are weighed by it, and it is what is left of
+    two: what a question's own words leave open, no operator knows either."""
 
 
 class QualityEstimates(Protocol):
@@ -91,8 +91,7 @@ def merged(prior: QualityEstimate | None, learned: QualityEstimate | None) -> Qu
     two = max(LEAST_SD, own) ** -2
     mean, variance = (prior.mean * one + learned.mean * two) / (one + two), 1.0 / (one + two)
     source, outcomes = f"{prior.source}, {learned.source}", prior.outcomes + learned.outcomes
-    sd = (variance + max(0.0, learned.sd * learned.sd - own * own)) ** 0.5
-    return QualityEstimate(mean, sd, source, outcomes, variance**0.5)
+    return QualityEstimate(mean, variance**0.5, source, outcomes)
 
 
 def _configured(mean: float | None) -> QualityEstimate | None:

@@ -60,9 +60,7 @@ class QualityEstimates:
     means: Floats
     """Expected score of the answer, 0..1; one an upstream."""
     sds: Floats
-    """Standard deviation of that expectation, as far as it is the upstream's own: how hard the question is, is as
-    little known of all, so it must count neither between them nor against what was configured. Not of the score itself,
-    which is mostly 0 or 1."""
+    """Standard deviation of that expectation; not of the score itself, which is mostly 0 or 1."""
     covariance: Floats
     """Of the part that differs between upstreams."""
     looks: Floats
@@ -157,7 +155,8 @@ class OnlineQuality:
             log_odds = [one + other for one, other in zip(log_odds, rules, strict=True)]
         square = 1.0 / max(1, len(ids))  # of the value of each word: the vector has the length 1
         words, doubts, value = self._weights.sums(ids), self._variances.sums(ids), sqrt(square)
-        shared, own_doubt = words[0], len(ids) / _OWN_PRECISION
+        shared, shared_doubt = words[0], doubts[0] + len(ids) / _SHARED_PRECISION
+        own_doubt = shared_doubt + len(ids) / _OWN_PRECISION
         means, sds = [], []
         for column, known, variance in zip(base.columns, log_odds, base.variances, strict=True):
             mean = _sigmoid(known + value * (shared + words[column]))
