@@ -94,6 +94,9 @@ async def test_hard_questions_go_to_the_large_model_at_once(tmp_path: Path, poli
     assert told.text == SURE.format(12)
     [why] = [each for each in document["reasons"] if each.startswith("policy")]
     assert why.startswith("policy policy.npz begins with large: utilities ask small ")
+    about = json.loads(np.load(policy)["about"].tobytes())
+    assert about["price"] > 0
+    assert why.endswith(f"(quality less cost x {about['price']:.4g} per usd)")
 
 
 async def test_a_good_answer_to_an_easy_question_is_delivered(tmp_path: Path, policy: Path) -> None:

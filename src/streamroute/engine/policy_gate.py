@@ -45,7 +45,7 @@ def begun(
     if choice.move is None:
         return decision
     position = places[choice.move.tier]
-    why = f"policy {walk.fitted.name} begins with {_name(decision, position)}: {_utilities(walk.fitted, choice)}"
+    why = f"policy {walk.fitted.name} begins with {_name(decision, position)}: {_utilities(walk, choice)}"
     if walk.has_strange_words:
         why = f"{why}; its domain is taken for a new one: {STRANGE_WORDS}"
     elif walk.is_elsewhere:
@@ -64,7 +64,7 @@ def ruled(walk: PolicyWalk, decision: Decision, checked: Checked, verdict: Verdi
     caution = 0.0 if guard is None else guard.caution
     choice = walk.choose(open_, caution)
     move, score = choice.move, walk.probability(tier)
-    why = f"policy {walk.fitted.name}: {_utilities(walk.fitted, choice)}"
+    why = f"policy {walk.fitted.name}: {_utilities(walk, choice)}"
     if verdict.is_unusable:
         why = f"it cannot be used; {why}"
     if guard is not None and caution == inf:
@@ -96,6 +96,9 @@ def _name(decision: Decision, position: int) -> UpstreamId:
     return decision.tiers[position].candidates[0].upstream.id
 
 
-def _utilities(fitted: FittedPolicy, choice: Choice) -> str:
-    told = (f"{move.kind} {fitted.tiers[move.tier][0]} {each:.3f}" for move, each in choice.utilities.items())
-    return f"utilities {', '.join(told)}"
+def _utilities(walk: PolicyWalk, choice: Choice) -> str:
+    """Put utilities in words. They are no chances: what a way costs is taken off, at the price that was fitted."""
+    named = walk.fitted.tiers
+    told = ", ".join(f"{move.kind} {named[move.tier][0]} {each:.3f}" for move, each in choice.utilities.items())
+    price = "price" if walk.price is None else f"{walk.price:.4g} per usd"
+    return f"utilities {told} (quality less cost x {price})"

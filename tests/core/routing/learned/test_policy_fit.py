@@ -244,6 +244,18 @@ def test_a_policy_outlives_its_process(three: PolicyFit) -> None:
     assert utilities[0] == utilities[1]
 
 
+def test_a_price_that_a_file_does_not_have_is_not_known(three: PolicyFit) -> None:
+    """Files of before had none; what they are called by, and all that they decide, is as it was."""
+    assert three.fitted.policy.price == three.price
+    state = dict(three.fitted.state())
+    said = json.loads(state["about"].tobytes())
+    assert said.pop("price") == three.price
+    state["about"] = np.frombuffer(json.dumps(said).encode(), np.uint8)
+    old = from_state(state, "p.npz")
+    assert PolicyWalk(old, LAW.format("upper", "inner"), "law").price is None
+    assert old.state()["about"].tobytes() == state["about"].tobytes()
+
+
 def about(**changed: object) -> np.ndarray:
     """What a file for three tiers says of itself, but for these."""
     rest = {"tiers": [[name] for name in THREE], "kind": "hybrid", "domains": ["law", "rivers", "sums"]}
@@ -260,6 +272,8 @@ def about(**changed: object) -> np.ndarray:
         ({"about": about(attempt_cost=np.nan)}, "attempt_cost"),
         ({"about": about(attempt_cost=10**400)}, "attempt_cost"),
         ({"about": about(attempt_cost="0.1")}, "attempt_cost"),
+        ({"about": about(price=-1.0)}, "its price is no price"),
+        ({"about": about(price=True)}, "its price is no price"),
         ({"questions/weights": np.full((1, 4), 1e300)}, "not finite, or above"),
         ({"questions/weights": np.full((1, 4), 1j)}, "no numbers"),
         ({"stage/gram": np.array(["x"])}, "no numbers"),

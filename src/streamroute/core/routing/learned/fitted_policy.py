@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from typing import Any, get_args
@@ -24,6 +24,7 @@ Arrays = Mapping[str, NDArray[Any]]
 _KIND = "streamroute tier policy 2"
 """What a file says that it is; the number changes with whatever its numbers mean (a test looks after that)."""
 _UNKNOWN = "unknown_"
+_PRICE = "price"
 _MOST = 1e30
 """No sum over outcomes is larger: numbers that are have no place among floats of four bytes."""
 
@@ -69,7 +70,14 @@ class FittedPolicy:
             "domains": self.domains,
             "usual_words": {domain: [each.mean, each.deviation] for domain, each in sorted(self.usual_words.items())},
             "attempt_cost": self.attempt_cost,
+            **self._prices,
         }
+
+    @property
+    def _prices(self) -> dict[str, float]:
+        """Those that are known: files of before had none."""
+        found = {_PRICE: self.policy.price, f"{_UNKNOWN}{_PRICE}": None if self.unknown is None else self.unknown.price}
+        return {name: price for name, price in found.items() if price is not None}
 
     def place_of(self, upstream: str) -> int | None:
         """Return the tier that an upstream is in, 0 for the smallest; None where it is in none."""
@@ -115,13 +123,13 @@ def from_state(state: Arrays, name: str) -> FittedPolicy:
         if [questions.outputs, *(each.outputs for each in answers)] != [len(tiers) + 1, *(2 for _ in answers)]:
             raise ValueError("its models of words are for another number of tiers")
         domains = tuple(map(str, about["domains"]))
-        policy = TierPolicy(len(tiers), kind)
+        policy = TierPolicy(len(tiers), kind, price=_price(about, _PRICE))
         for stage in stages(len(tiers) - 1):
             shape = len(features(_anything(len(tiers)), stage, domains)), len(moves(stage, len(tiers), kind))
             policy.models[stage] = _ridge(state, _stage_name(stage), shape)
         unknown = None
         if any(name.startswith(_UNKNOWN) for name in state):
-            unknown = TierPolicy(2, "cascade")
+            unknown = TierPolicy(2, "cascade", price=_price(about, f"{_UNKNOWN}{_PRICE}"))
             for stage in stages(1):
                 many = len(answer_features(_anything(len(tiers)), 0)) if stage else 1
                 shape = many, len(moves(stage, 2, "cascade"))
@@ -146,6 +154,15 @@ def from_state(state: Arrays, name: str) -> FittedPolicy:
 def _attempt_cost(found: object) -> float:
     if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found <= _MOST:
         raise ValueError("its attempt_cost is no share of what the largest tier costs")
+    return float(found)
+
+
+def _price(about: Mapping[str, Any], name: str) -> float | None:
+    found = about.get(name)
+    if found is None:
+        return None
+    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found <= _MOST:
+        raise ValueError(f"its {name} is no price of a US dollar in quality points")
     return float(found)
 
 
@@ -203,7 +220,7 @@ def _part(state: Arrays, name: str) -> dict[str, NDArray[Any]]:
 def with_every_stage(policy: TierPolicy, hybrid: TierPolicy) -> TierPolicy:
     """Return a policy that has an opinion at stages which it does not reach by itself: what a hybrid of its price does
     there."""
-    return TierPolicy(policy.tiers, policy.kind, {**hybrid.models, **policy.models})
+    return replace(policy, models={**hybrid.models, **policy.models})
 
 
 def lead(tiers: Sequence[Sequence[str]]) -> list[str]:

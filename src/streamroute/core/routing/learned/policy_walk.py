@@ -68,6 +68,11 @@ class PolicyWalk:
         return self._policy is not self.fitted.policy
 
     @property
+    def price(self) -> float | None:
+        """That utilities are at, quality points per US dollar; None: the policy's file does not say."""
+        return self._policy.price
+
+    @property
     def stage(self) -> Stage:
         """The tiers that have answered."""
         return tuple(sorted(self._log_odds))

@@ -78,6 +78,8 @@ class TierPolicy:
     tiers: int
     kind: PolicyKind
     models: dict[Stage, Ridge] = field(default_factory=dict)
+    price: float | None = None
+    """That its utilities are at, quality points per US dollar; None: nobody has noted it down."""
 
     def utilities(self, stage: Stage, features: Floats) -> Floats:
         """Return the utility of each of `moves`, for one row of features or for many."""
@@ -114,7 +116,7 @@ def fit(
     penalty: float = PENALTY,
 ) -> TierPolicy:
     """Return a policy for one price (quality points per US dollar). Rows of one number in `folds` go together."""
-    policy = TierPolicy(outcomes.tiers, kind)
+    policy = TierPolicy(outcomes.tiers, kind, price=price)
     _backwards(features, outcomes, np.array([price]), folds, kind, penalty, policy)
     return policy
 
