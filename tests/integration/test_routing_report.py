@@ -63,6 +63,9 @@ async def test_rejected_answers_are_what_the_answer_cost(tmp_path: Path) -> None
         status = (await tiers.get("/status"))["routing"]
         config = tiers.app.config
     report: Any = figures_document(routing_report(config, 0, None))
+    shown = CliRunner().invoke(app, ["routing", "report", "--config", str(tmp_path / "tiers.toml")]).stdout
+    assert "cost usd" in shown
+    assert "audits" not in shown
     assert told(report, "route") == told(status, "route")
     assert (Decimal(report["total"]["cost_usd"]), report["total"]["audits_usd"]) == (answer.cost_usd, "0")
     assert Decimal(report["total"]["baseline_usd"]) < Decimal(report["total"]["cost_usd"])
@@ -83,5 +86,6 @@ async def test_people_count_tiers_from_1(tmp_path: Path) -> None:
     told = CliRunner().invoke(app, asked)
     assert told.exit_code == 0, told.output
     assert "chat   1 (small)" in told.stdout
+    assert "audits usd" in told.stdout
     alone = CliRunner().invoke(app, [*asked, "--by", "tier"])
     assert [line.split()[0] for line in alone.stdout.splitlines()] == ["tier", "1", "2", "total"]

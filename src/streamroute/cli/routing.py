@@ -107,20 +107,14 @@ def _print(figures: RoutingFigures, dimensions: list[Dimension], routes: Mapping
     table = Table(box=None, pad_edge=False)
     for name in dimensions:
         table.add_column(name, overflow="fold", max_width=40)
-    for column in (
-        "requests",
-        "share",
-        "cost usd",
-        "audits usd",
-        "saved %",
-        *(f"quality ({source})" for source in sources),
-    ):
+    audits = ["audits usd"] if total.audits else []
+    for column in ("requests", "share", "cost usd", *audits, "saved %", *(f"quality ({source})" for source in sources)):
         table.add_column(column, justify="right")
     for key, each in figures.by(dimensions).items():
-        table.add_row(*_names(dimensions, key, routes), *_cells(each, total.requests, sources))
+        table.add_row(*_names(dimensions, key, routes), *_cells(each, total, sources))
     if dimensions:
         names = ["total", *[""] * (len(dimensions) - 1)]
-        table.add_row(*names, *_cells(total, total.requests, sources), style="bold")
+        table.add_row(*names, *_cells(total, total, sources), style="bold")
     print_whole(table)
     for source, reliability in figures.reliability.items():
         typer.echo(f"\npredicted and observed quality ({source}), calibration error {reliability.error or 0.0:.3f}")
@@ -134,15 +128,15 @@ def _print(figures: RoutingFigures, dimensions: list[Dimension], routes: Mapping
         print_whole(bins)
 
 
-def _cells(figures: GroupFigures, of: int, sources: list[str]) -> list[str]:
-    document = document_of(figures, of)
+def _cells(figures: GroupFigures, total: GroupFigures, sources: list[str]) -> list[str]:
+    document = document_of(figures, total.requests)
     share, saved = document["share"], document["saved_percent"]
     means = [figures.quality[source].mean if source in figures.quality else None for source in sources]
     return [
         str(figures.requests),
         "-" if share is None else f"{100 * float(str(share)):.1f} %",
         f"{document['cost_usd']}{' ?' if figures.unpriced_calls else ''}",
-        str(document["audits_usd"]),
+        *([str(document["audits_usd"])] if total.audits else []),
         "-" if saved is None else str(saved),
         *("-" if mean is None else f"{mean:.3f}" for mean in means),
     ]
