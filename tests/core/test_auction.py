@@ -154,9 +154,11 @@ def test_what_is_not_known() -> None:
     cold = board(cheap=Estimate(ttft_s=1.0, normal_ttft_s=1.0))
     untimed = decided(wanted(Requirements(max_ttft_s=0.01)), cold, upstreams=(CHEAP,))
     assert untimed.candidates
-    note = "limit of time not held: nothing is known yet of how soon cheap gives its first token"
+    note = "limit of time not held: nothing is known yet of the first token of cheap"
     assert note in untimed.reasons
     assert note in decided(wanted(Requirements(max_total_s=9.0)), cold, steering="preferred").reasons
+    nobody = board(**{each.id: Estimate(ttft_s=1.0, normal_ttft_s=1.0) for each in ALL})
+    assert decided(wanted(Requirements(max_ttft_s=1.0)), nobody).reasons[-1].endswith("token of cheap, fair, dear")
     for known in (decided(wanted(Requirements(max_ttft_s=5.0))), decided(wanted(), cold)):
         assert not any("not held" in each for each in known.reasons)
 

@@ -75,7 +75,7 @@ class Narrowing:
             return ()
         names, more = ", ".join(self._untimed[:_MOST_NAMED]), len(self._untimed) - _MOST_NAMED
         names += f" and {more} more" if more > 0 else ""
-        return (f"limit of time not held: nothing is known yet of how soon {names} gives its first token",)
+        return (f"limit of time not held: nothing is known yet of the first token of {names}",)
 
     def matched(self) -> Matched:
         """Return what is kept of it."""
