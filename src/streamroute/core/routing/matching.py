@@ -246,11 +246,12 @@ def _shortfalls(wanted: Wanted, bid: Bid, request: ChatRequest) -> tuple[Shortfa
     found: list[Shortfall] = []
     if upstream.domains and wanted.analysis.domain not in upstream.domains:
         found.append(Shortfall("", None, f"it is for {', '.join(upstream.domains)} only"))
-    found += [
-        Shortfall("", None, f'rule "{rule.name}" leaves it out')
-        for rule in wanted.rules
-        if rule.then.leaves_out(upstream.id)
-    ]
+    if wanted.rules:
+        found += [
+            Shortfall("", None, f'rule "{rule.name}" leaves it out')
+            for rule in wanted.rules
+            if rule.then.leaves_out(upstream.id)
+        ]
     if needs.floor is not None:
         floor, quality = needs.floor, bid.quality
         if quality is None:
