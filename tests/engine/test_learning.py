@@ -60,7 +60,7 @@ def test_an_outcome_is_learned_with_the_words_of_its_question() -> None:
     assert mean(learning, HARD) < 0.25
     found = learning.of(question("Something else"), [A, B])
     assert found[0] is not None
-    assert (0.3 < found[0].mean < 0.7, found[0].source) == (True, "learned (100 outcomes)")
+    assert (0.3 < found[0].mean < 0.7, found[0].told()) == (True, "learned (100 outcomes)")
     assert found[1] is None, "nobody has judged b"
 
 

@@ -72,9 +72,7 @@ class Learning:
             _log.exception("routing.learning_broke")
             return [None] * len(upstreams)
         by_name = {
-            name: QualityEstimate(
-                said(mean), sd, f"learned ({counts[name]} outcomes)", count_in(name, domain), of_domain
-            )
+            name: QualityEstimate(said(mean), sd, "learned", count_in(name, domain), of_domain, counts[name])
             for name, mean, sd, of_domain in zip(known, means, sds, domain_sds, strict=True)
             if 0.0 <= mean <= 1.0 and sd < inf  # no floor of quality would stop another
         }

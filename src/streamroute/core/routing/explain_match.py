@@ -69,7 +69,7 @@ def _bid(bid: Bid) -> dict[str, object]:
         "utility": _rounded(bid.utility, 6),
         "quality": None
         if quality is None
-        else {"mean": round(quality.mean, 4), "sd": round(quality.sd, 4), "source": quality.source},
+        else {"mean": round(quality.mean, 4), "sd": round(quality.sd, 4), "source": quality.told()},
         "cost_usd": _rounded(bid.cost_usd, 9),
         "most_usd": None if bid.most is None else usd_text(bid.most),
         "ttft_s": _rounded(bid.ttft_s, 4),

@@ -45,12 +45,21 @@ class QualityEstimate:
     sd: float
     """Standard error of the mean; 0: the operator's word."""
     source: str
-    """Where it is from, for people: `configured`, `learned (120 outcomes)`, ..."""
+    """Where it is from: `configured`, `learned`, ..."""
     outcomes: int = 0
     """Answers to requests of the same domain that were judged."""
     domain_sd: float | None = None
     """What `sd` is for any question of the domain; None: the same. Sources are weighed by it, and it is what is left of
     two: what a question's own words leave open, no operator knows either."""
+    judged: int = 0
+    """Answers that it goes by, in all domains."""
+    prior: "QualityEstimate | None" = None
+    """What else it goes by."""
+
+    def told(self) -> str:
+        """Return where it is from, for people: `configured, learned (120 outcomes)`."""
+        own = f"{self.source} ({self.judged} outcomes)" if self.judged else self.source
+        return own if self.prior is None else f"{self.prior.told()}, {own}"
 
 
 class QualityEstimates(Protocol):
@@ -90,8 +99,8 @@ def merged(prior: QualityEstimate | None, learned: QualityEstimate | None) -> Qu
     one = max(TABLE_SD, prior.sd if prior.domain_sd is None else prior.domain_sd) ** -2
     two = max(LEAST_SD, own) ** -2
     mean, variance = (prior.mean * one + learned.mean * two) / (one + two), 1.0 / (one + two)
-    source, outcomes = f"{prior.source}, {learned.source}", prior.outcomes + learned.outcomes
-    return QualityEstimate(mean, variance**0.5, source, outcomes)
+    outcomes = prior.outcomes + learned.outcomes
+    return QualityEstimate(mean, variance**0.5, learned.source, outcomes, None, learned.judged, prior)
 
 
 def _configured(mean: float | None) -> QualityEstimate | None:
