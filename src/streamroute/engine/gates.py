@@ -128,42 +128,30 @@ class Gates:
         if decision.next_tier is None:
             return decision, None
         try:
-            return self._begun(decision, call, uniform, upstreams, affords=affords, is_asked=is_asked)
+            tiers, route = decision.tiers, decision.route
+            policy = self.policies.get(route.name)
+            gate, domain = self.of(route), domain_of(decision, call)
+            walk = None
+            if policy is not None:
+                walk = PolicyWalk(policy, read_question(call.chat.payload).text, _about(policy, decision, call, domain))
+                if route.audit is not None and _has_changed(gate, route, domain, walk if is_asked else None):
+                    walk.is_of_another_kind()
+            guard = None if route.audit is None else gate.keeper.guard(domain)
+            if guard is not None and guard.trust is Trust.WITHDRAWN:
+                if begins_at(tiers[-1], affords) and uniform() >= guard.look_share:
+                    why = f"answers to {_requests(domain)} have lost quality to them"
+                    return _skipping(decision, len(tiers) - 1, why), None
+                if policy is None:
+                    return decision, None
+            if walk is not None:
+                return begun(walk, decision, guard, affords), walk
+            position = next_tier(gate, decision, domain, call.chat, upstreams)
+            if not position or not begins_at(tiers[position], affords) or uniform() < EXPLORE_SHARE:
+                return decision, None
+            return _skipping(decision, position, f"too few of their answers to {_requests(domain)} are accepted"), None
         except Exception:  # noqa: BLE001 - a request is decided without what was learned, rather than not at all
             _log.exception("gate.broke", route=decision.route.name)
             return decision, None
-
-    def _begun(
-        self,
-        decision: Decision,
-        call: Call,
-        uniform: Callable[[], float],
-        upstreams: Mapping[UpstreamId, Upstream],
-        *,
-        affords: Callable[[Upstream], bool],
-        is_asked: bool = True,
-    ) -> tuple[Decision, PolicyWalk | None]:
-        tiers, route = decision.tiers, decision.route
-        policy = self.policies.get(route.name)
-        gate, domain = self.of(route), domain_of(decision, call)
-        walk = None
-        if policy is not None:
-            walk = PolicyWalk(policy, read_question(call.chat.payload).text, _about(policy, decision, call, domain))
-            if route.audit is not None and _has_changed(gate, route, domain, walk if is_asked else None):
-                walk.is_of_another_kind()
-        guard = None if route.audit is None else gate.keeper.guard(domain)
-        if guard is not None and guard.trust is Trust.WITHDRAWN:
-            if begins_at(tiers[-1], affords) and uniform() >= guard.look_share:
-                why = f"answers to {_requests(domain)} have lost quality to them"
-                return _skipping(decision, len(tiers) - 1, why), None
-            if policy is None:
-                return decision, None
-        if walk is not None:
-            return begun(walk, decision, guard, affords), walk
-        position = next_tier(gate, decision, domain, call.chat, upstreams)
-        if not position or not begins_at(tiers[position], affords) or uniform() < EXPLORE_SHARE:
-            return decision, None
-        return _skipping(decision, position, f"too few of their answers to {_requests(domain)} are accepted"), None
 
     def judged_by_model(self, call: Call, route: Route, upstream: UpstreamId, raw: float) -> None:
         """Remember a judge's word on an answer of `upstream`."""
