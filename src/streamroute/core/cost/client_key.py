@@ -51,7 +51,7 @@ class ClientKey:
     may_use_unpriced: bool = False
     is_admin: bool = False
     requirements: Requirements = NO_REQUIREMENTS
-    """Of requests that do not say so themselves."""
+    """Of requests with this key: a client may ask for more, never for less (`Requirements.within`)."""
 
     def state(self, now_ms: int) -> KeyState:
         """Return whether it can be used."""
